@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the first call makes from the hash-pinned lock.
+PYTHON ?= python3
+BIN := .venv/bin
+PREREQUISITES := sudo apt install make python3-venv
+
+.PHONY: run demo-reset test lint soak lock clean
+
+run: .venv/run.stamp ## the workbench with a demo company on the emulators
+	@$(BIN)/tieout demo $(ARGS)
+
+demo-reset: .venv/run.stamp ## forget the demo company and everything the demo stored
+	@$(BIN)/tieout demo --reset
+
+test: .venv/test.stamp ## linters, types, import rules and all tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -m "not soak" $(ARGS)
+
+soak: .venv/test.stamp ## what takes too long for every change
+	@$(BIN)/pytest -m soak $(ARGS)
+
+lock: ## pins every package again; needs uv
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test pyproject.toml -o requirements-test.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+		|| { echo "Tieout needs Python 3.11, 3.12 or 3.13. On Debian: $(PREREQUISITES)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python cannot make virtual environments here. On Debian: $(PREREQUISITES)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# The running set is smaller; a checkout set up for tests can also run.
+.venv/run.stamp: requirements.lock pyproject.toml | .venv/bin/pip
+	@test -e .venv/test.stamp || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/test.stamp: requirements-test.lock pyproject.toml | .venv/bin/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,114 @@
+"""What Tieout intends to write into the books, as data: one Posting is one document in the ledger."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from reconcile.records import Applied
+
+PostingKind = Literal["payment", "sales_receipt", "refund_receipt", "purchase", "deposit", "transfer", "journal_entry"]
+LegState = Literal["matched", "posted", "waiting", "ignored"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostingLine:
+    """One line: of an item (receipts), of an account (purchase, deposit) or a side of a journal entry.
+
+    `amount_minor` is signed as the document kind reads it (positive adds to the document's total); a journal line
+    is a debit when positive, a credit when negative.
+    """
+
+    amount_minor: int
+    account_id: str | None = None
+    item_id: str | None = None
+    party_id: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One document to be written, complete but for what is known only when it is sent (sync tokens, ids of `after`).
+
+    `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account;
+    `other_account_id` the bank of a transfer (money goes from clearing to it if `amount_minor` is positive, back if negative).
+    `amount_minor` is the document's total in `currency`. `applied` are the invoices a payment pays.
+    `after` is the marker of a posting that must be in the books first. `legs` are the leg ids it books.
+    """
+
+    marker: str
+    kind: PostingKind
+    dated: date
+    currency: str
+    amount_minor: int
+    account_id: str
+    memo: str
+    reference: str = ""
+    party_id: str | None = None
+    other_account_id: str | None = None
+    applied: tuple[Applied, ...] = ()
+    lines: tuple[PostingLine, ...] = ()
+    legs: tuple[str, ...] = ()
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """A part of a movement that the books must show: its gross or one kind of its fee.
+
+    `id` is "<movement id>:gross" or "<movement id>:<fee kind>"; `amount_minor` is the change of the Stripe balance.
+    Together the legs of a movement make its net.
+    """
+
+    id: str
+    movement_id: str
+    kind: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegDecision:
+    """Where a leg stands, and why. `reason` is a code (see `reconcile.reasons`), `detail` the sentence a person reads.
+
+    `document_ids` are the documents it is matched to; `marker` names the posting that books it;
+    `source_id` is the Stripe object behind it (charge, refund, payout), for drilling down.
+    """
+
+    leg: Leg
+    state: LegState
+    reason: str
+    detail: str
+    source_id: str
+    document_ids: tuple[str, ...] = ()
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one round of matching decided: what to write, and where every leg stands."""
+
+    postings: tuple[Posting, ...] = ()
+    decisions: tuple[LegDecision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mappings:
+    """The accountant's choices of one link: which account, item or vendor each role means.
+
+    Keys of `clearing`, `bank` are currencies. A role that is missing makes what needs it wait, with that reason.
+    """
+
+    clearing: dict[str, str] = field(default_factory=dict)
+    bank: dict[str, str] = field(default_factory=dict)
+    fees: dict[str, str] = field(default_factory=dict)
+    fee_vendor: str | None = None
+    sales_item: str | None = None
+    refund_item: str | None = None
+    opening_account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What to do where the accountant has a choice."""
+
+    charge_without_invoice: Literal["wait", "sales_receipt", "unapplied_payment"] = "wait"
