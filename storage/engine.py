@@ -1,0 +1,208 @@
+"""The database: one SQLite file, or PostgreSQL. Every unit of work is a `read()` or a `write()`.
+
+SQLite by itself loses updates: two connections read, both write, the later one wins. So a write unit takes the
+writer's lock before it reads (BEGIN IMMEDIATE), and a read unit cannot write. On PostgreSQL a write unit is READ
+COMMITTED: lock what you read and then change, by `with_for_update()` or by a conditional UPDATE.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+FILE_NAME = "tieout.db"
+BUSY_TIMEOUT_S = 10
+WAL_SAFE_SINCE = (3, 51, 3)  # earlier SQLite can corrupt a WAL file that several connections use (its WAL-reset bug)
+
+Where = Callable[[Any], ColumnElement[bool]]
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message says what a person can do about it. It never holds a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """How SQLite keeps a commit whole."""
+
+    mode: str
+    reason: str
+
+
+class _Held(threading.local):
+    """Whether this thread is inside a unit of work."""
+
+    units = 0
+
+
+@dataclass(frozen=True)
+class Database:
+    """Units of work on one database. Share it between threads, not between processes."""
+
+    engine: Engine
+    url: str  # with the password: for child processes, never for the eye
+    _held: _Held = field(default_factory=_Held, repr=False)
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot, read only. Keep it short: on SQLite without WAL a commit waits for it."""
+        with self._unit(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: commits at the end, rolls back on an exception, retries nothing."""
+        if self._held.units:
+            raise RuntimeError("write() inside another unit of work would wait for itself; close that one first.")
+        with self._unit(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _unit(self, **options: Any) -> Iterator[Connection]:
+        if self.dialect == "sqlite":
+            options.pop("isolation_level", None)  # BEGIN is written by us, see _begin
+        self._held.units += 1
+        try:
+            with self.engine.connect() as connection:
+                connection.execution_options(**options)
+                with connection.begin():
+                    yield connection
+        finally:
+            self._held.units -= 1
+
+    def describe(self) -> dict[str, str]:
+        """What `tieout status` says about the database."""
+        shown = {"dialect": self.dialect, "where": self.engine.url.render_as_string(hide_password=True)}
+        with self.read() as connection:
+            if self.dialect == "postgresql":
+                return shown | {"version": str(connection.scalar(text("SHOW server_version")))}
+            return shown | {
+                "version": sqlite3.sqlite_version,
+                "journal_mode": str(connection.scalar(text("PRAGMA journal_mode"))),
+                "why": choose_journal().reason,
+            }
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str | None, *, data_dir: Path) -> Database:
+    """The database at `url` (postgres://, postgresql:// or sqlite:///), or else the file in `data_dir`."""
+    try:
+        parsed = _parse(url, data_dir)
+        database = Database(_connect(parsed), parsed.render_as_string(hide_password=False))
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise DatabaseError(f"The database cannot be opened: {getattr(error, 'orig', None) or error}") from None
+    return database
+
+
+def _parse(url: str | None, data_dir: Path) -> URL:
+    if url is None:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return URL.create("sqlite", database=str(data_dir / FILE_NAME))
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseError("DATABASE_URL is not a database address like postgresql://user@host/name.") from None
+    if parsed.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "sqlite" and parsed.database:
+        return parsed
+    raise DatabaseError(f"Tieout works on PostgreSQL and on SQLite files, not on {parsed.drivername}.")
+
+
+def _connect(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(
+            url,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            connect_args={"application_name": "tieout", "connect_timeout": BUSY_TIMEOUT_S},
+        )
+    # The driver must begin nothing by itself (isolation_level), and wait from its first statement on (timeout).
+    options = {"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    engine = create_engine(url, pool_size=10, max_overflow=20, connect_args=options)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def choose_journal(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Journal:
+    linked = ".".join(map(str, version))
+    if version >= WAL_SAFE_SINCE:
+        return Journal("WAL", f"SQLite {linked} has the repair of the WAL-reset bug")
+    safe = ".".join(map(str, WAL_SAFE_SINCE))
+    return Journal("TRUNCATE", f"SQLite {linked} is older than {safe}, where the WAL-reset bug was repaired")
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute(f"PRAGMA journal_mode={choose_journal().mode}")
+    # FULL under WAL too: a claim that a power cut forgot would be posted a second time.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = bool(connection.get_execution_options().get("writes"))
+    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+Row = Mapping[str, Any]
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Row],
+    key_columns: Sequence[str],
+    update_columns: Sequence[str],
+    where: Where | None = None,
+) -> int:
+    """Insert `rows`, or update those whose key is there already. Returns how many rows were written.
+
+    `where` is given the row that was to be inserted, for instance to refuse older versions:
+    `lambda new: mirror.c.version <= new.version`. All rows need the same keys; a key may come twice (the later wins).
+    """
+    if not rows:
+        return 0
+    statement = _insert(connection, table)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=list(key_columns),
+        set_={name: new[name] for name in update_columns},
+        where=None if where is None else where(new),
+    )
+    return _execute_all(connection, statement, rows)
+
+
+def insert_ignore(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    """Insert those of `rows` that break no uniqueness. Returns how many were inserted."""
+    if not rows:
+        return 0
+    return _execute_all(connection, _insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _execute_all(connection: Connection, statement: postgresql.Insert | sqlite.Insert, rows: Sequence[Row]) -> int:
+    result: CursorResult[Any] = connection.execute(
+        statement, [dict(row) for row in rows], execution_options={"preserve_rowcount": True}
+    )
+    return result.rowcount
