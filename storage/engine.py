@@ -170,11 +170,12 @@ def upsert(
     table: Table,
     rows: Sequence[Row],
     key_columns: Sequence[str],
-    update_columns: Sequence[str],
+    update_columns: Sequence[str] | None = None,
     where: Where | None = None,
 ) -> int:
     """Insert `rows`, or update those whose key is there already. Returns how many rows were written.
 
+    All columns but the key are updated unless `update_columns` names them.
     `where` is given the row that was to be inserted, for instance to refuse older versions:
     `lambda new: mirror.c.version <= new.version`. All rows need the same keys; a key may come twice (the later wins).
     """
@@ -182,6 +183,8 @@ def upsert(
         return 0
     statement = _insert(connection, table)
     new = statement.excluded
+    if update_columns is None:
+        update_columns = [name for name in rows[0] if name not in key_columns]
     statement = statement.on_conflict_do_update(
         index_elements=list(key_columns),
         set_={name: new[name] for name in update_columns},
