@@ -112,10 +112,10 @@ def throw_away_cluster() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="tieout-pg-")
     run_as = _not_root(folder)
     options = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
-    initdb = [programs / "initdb", "-D", f"{folder}/data", *options]
+    initdb = [str(programs / "initdb"), "-D", f"{folder}/data", *options]
     subprocess.run(initdb, check=True, cwd=folder, stdout=subprocess.DEVNULL, **run_as)
     fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=200")
-    command = [programs / "postgres", "-D", f"{folder}/data", "-k", folder, *(f"-c{setting}" for setting in fast)]
+    command = [str(programs / "postgres"), "-D", f"{folder}/data", "-k", folder, *(f"-c{setting}" for setting in fast)]
     with open(f"{folder}/log", "wb") as log:
         tie = partial(tie_to_parent, os.getpid())  # so that a killed test run leaves no server behind
         server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, preexec_fn=tie, **run_as)  # noqa: PLW1509

@@ -37,7 +37,7 @@ def db(empty_database: Database) -> Database:
 
 
 def add_one(connection: Connection) -> None:
-    value = connection.scalar(select(counters.c.value).with_for_update())
+    value = connection.execute(select(counters.c.value).with_for_update()).scalar_one()
     connection.execute(update(counters).values(value=value + 1))
 
 
