@@ -1,0 +1,256 @@
+"""Which pairs are worth looking at: joins on ids, references and amounts, never everything with everything.
+
+Every function gives a frame of pairs: `processor_id`, `ledger_id` and what the join learned. The sides are canonical
+frames (see `reconcile.frames`).
+"""
+
+import polars as pl
+
+from reconcile.rules import Rules
+
+STRIPE_ID = r"\b(?:ch|py|pi|re|pyr|po|dp|du|txn|in|cus|tu|tr)_[A-Za-z0-9]+"
+
+# Which documents can record which movement. The second list counts only for documents people made: our own marker
+# on a journal entry or a deposit names a later step (a fee, a cent of exchange), not the movement itself.
+RECORDS = {
+    "charge": (("payment", "sales_receipt"), ("deposit", "journal_entry")),
+    "refund": (("refund_receipt", "credit_memo", "ar_refund"), ("purchase", "journal_entry")),
+    "dispute": (("journal_entry",), ("purchase", "refund_receipt", "credit_memo")),
+    "payout": (("transfer", "deposit"), ("journal_entry",)),
+    "fee": (("purchase", "deposit", "journal_entry"), ()),
+    "adjustment": (("purchase", "deposit", "journal_entry", "transfer"), ()),
+}
+# What people type in by hand without leaving a Stripe id.
+TYPED = {
+    "charge": ("payment", "sales_receipt", "deposit"),
+    "refund": ("refund_receipt", "credit_memo", "ar_refund"),
+    "payout": ("transfer", "deposit"),
+}
+
+
+def names_of_processor(processor: pl.DataFrame) -> pl.DataFrame:
+    """`processor_id, kind, company, name`: each item's own id and the other ids it is known by."""
+    own = processor.select("kind", "company", processor_id="id", name="id")
+    others = (
+        processor.select("kind", "company", "links", processor_id="id")
+        .explode("links", empty_as_null=False, keep_nulls=False)
+        .with_columns(name=pl.col("links").struct.field("target"))
+        # A refund's link to its charge is a relation, not another name of the refund.
+        .filter((pl.col("kind") == "charge") | pl.col("name").str.starts_with("txn_"))
+        .filter(~pl.col("name").str.starts_with("invoice:"))
+    )
+    return pl.concat([own, others.select(own.columns)]).drop_nulls("name").unique(maintain_order=False)
+
+
+def names_in_ledger(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`ledger_id, name`: the Stripe ids a document carries in its fields or in our marker."""
+    return (
+        ledger.select(
+            "kind",
+            "company",
+            ledger_id="id",
+            marked=pl.col("marker").is_not_null(),
+            is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
+            # The marker of our own document is the one statement that counts: its memo may name more.
+            name=pl.when(pl.col("marker").is_not_null())
+            .then(pl.col("marker").fill_null("").str.extract_all(STRIPE_ID))
+            .otherwise(pl.col("external_ids")),
+        )
+        .explode("name", empty_as_null=False, keep_nulls=False)
+        .unique()
+    )
+
+
+def by_identity(processor: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
+    """Items and the documents that say they record them."""
+    kinds = pl.DataFrame(
+        [
+            {"kind": kind, "ledger_kind": each, "primary": primary}
+            for kind, (first, second) in RECORDS.items()
+            for primary, group in ((True, first), (False, second))
+            for each in group
+        ],
+        schema={"kind": pl.String, "ledger_kind": pl.String, "primary": pl.Boolean},
+    )
+    documents = names_in_ledger(ledger).rename({"kind": "ledger_kind"})
+    pairs = (
+        names_of_processor(processor)
+        .join(documents, on=["company", "name"])
+        .join(kinds, on=["kind", "ledger_kind"])
+        .filter(pl.col("primary") | ~pl.col("marked"))
+        # A deposit that gathers payments records the payout; its payments record the charges.
+        .filter(~(pl.col("is_container") & (pl.col("kind") == "charge")))
+        .group_by("processor_id", "ledger_id")
+        .agg(pl.col("name").min(), pl.col("marked").first(), pl.col("primary").first())
+    )
+    return pairs.filter(pl.col("primary") | ~pl.col("primary").any().over("processor_id")).drop("primary")
+
+
+def by_link(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """Charges and the invoices Stripe says they paid; `linked_minor` is how much of them, null if it does not say."""
+    known = pl.concat(
+        [
+            invoices.select("company", ledger_id="id", target="id"),
+            invoices.select("company", ledger_id="id", target="external_ids").explode(
+                "target", empty_as_null=False, keep_nulls=False
+            ),
+        ]
+    ).unique()
+    return (
+        charges.select("company", "links", processor_id="id")
+        .explode("links", empty_as_null=False, keep_nulls=False)
+        .select(
+            "company",
+            "processor_id",
+            target=pl.col("links").struct.field("target"),
+            linked_minor=pl.col("links").struct.field("amount_minor"),
+        )
+        .join(known, on=["company", "target"])
+        .group_by("processor_id", "ledger_id")
+        .agg(pl.col("linked_minor").max())
+    )
+
+
+def reference_key(text: pl.Expr) -> pl.Expr:
+    """A reference without what people write differently: case, '#', 'inv', spaces, punctuation, leading zeros."""
+    return (
+        text.str.to_lowercase()
+        .str.replace_all(r"[^a-z0-9]", "")
+        .str.replace(r"^(?:invoice|inv)(?:number|no|nr)?", "")
+        .str.replace(r"^0+", "")
+    )
+
+
+def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """`processor_id, company, key, source`: every reference a text may contain; `source` is the column's name."""
+    marked = (
+        pl.col(column)
+        .str.to_lowercase()
+        .str.replace_all(r"\b(?:invoice|inv)\b[\s.:#-]*(?:\b(?:number|no|nr)\b[\s.:#-]*)?|#\s*", " inv")
+    )
+    words = (
+        frame.drop_nulls(column)
+        .select("company", processor_id="id", word=marked.str.extract_all(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*"))
+        .explode("word", empty_as_null=False, keep_nulls=False)
+    )
+    # "SO 1042" is one reference written with a space.
+    joined = words.with_columns(
+        word=pl.when(pl.col("word").str.contains(r"^[a-z]+$")).then(
+            pl.col("word") + pl.col("word").shift(-1).over("processor_id")
+        )
+    ).drop_nulls("word")
+    whole = frame.drop_nulls(column).select("company", processor_id="id", word=pl.col(column).str.to_lowercase())
+    every = pl.concat([words, joined, whole]) if column == "reference" else pl.concat([words, joined])
+    key = reference_key(pl.col("word"))
+    # In free text a short number means nothing ("2 seats") unless it is called an invoice.
+    telling = (key.str.len_chars() >= 3) | pl.col("word").str.starts_with("inv") | (pl.lit(column) == "reference")
+    return (
+        every.filter(telling)
+        .select("processor_id", "company", key=key, source=pl.lit(column))
+        .filter(pl.col("key").str.contains(r"\d"))
+        .unique()
+    )
+
+
+def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """Charges and the invoices whose number they name; `source` is where ("reference" before "description")."""
+    numbers = invoices.select("company", ledger_id="id", key=reference_key(pl.col("doc_number"))).filter(
+        pl.col("key").str.contains(r"\d")
+    )
+    named = pl.concat([keys_in_text(charges, "reference"), keys_in_text(charges, "description")])
+    return (
+        named.join(numbers, on=["company", "key"])
+        .group_by("processor_id", "ledger_id")
+        .agg(pl.col("source").max(), pl.col("key").min())  # "reference" > "description"
+    )
+
+
+def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Items and the unmarked, unclaimed documents of the same amount and currency within the window.
+
+    The amount may be the item's own or, if Stripe converted it, the settled one.
+    """
+    kinds = pl.DataFrame(
+        [{"kind": kind, "ledger_kind": each} for kind, group in TYPED.items() for each in group],
+        schema={"kind": pl.String, "ledger_kind": pl.String},
+    )
+    is_payout = pl.col("kind") == "payout"
+    wanted = items.select(
+        "company",
+        "kind",
+        "currency",
+        "settled_currency",
+        "settled_minor",
+        processor_id="id",
+        total_minor=pl.col("amount_minor").abs(),
+        day=pl.col("occurred_at").dt.date(),
+    )
+    settled = wanted.filter(pl.col("settled_currency") != pl.col("currency")).with_columns(
+        currency="settled_currency", total_minor=pl.col("settled_minor").abs()
+    )
+    typed = documents.filter(pl.col("marker").is_null()).select(
+        "company",
+        "currency",
+        "date",
+        ledger_id="id",
+        ledger_kind="kind",
+        total_minor=pl.col("amount_minor").abs(),
+        is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
+    )
+    days = (pl.col("date") - pl.col("day")).dt.total_days()
+    before = pl.when(is_payout).then(rules.payout_days_before).otherwise(rules.record_days_before)
+    after = pl.when(is_payout).then(rules.payout_days_after).otherwise(rules.record_days_after)
+    return (
+        pl.concat([wanted, settled])
+        .join(kinds, on="kind")
+        .join(typed, on=["company", "currency", "total_minor", "ledger_kind"])
+        .filter(days.is_between(-before, after))
+        .filter(~(pl.col("is_container") & ~is_payout))
+        .select("processor_id", "ledger_id")
+        .unique()
+    )
+
+
+def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
+    """Charges and the unmarked payments that paid the very invoice the charge names (pairs in `named`).
+
+    They are candidates whatever their date if the amount is equal, and whatever their amount if nothing is open.
+    """
+    applied = (
+        ledger.filter(pl.col("marker").is_null(), pl.col("kind") == "payment")
+        .select("applied", payment_id="id", paid_minor="amount_minor", payment_currency="currency")
+        .explode("applied", empty_as_null=False, keep_nulls=False)
+        .with_columns(
+            ledger_id=pl.col("applied").struct.field("id"), part=pl.col("applied").struct.field("amount_minor")
+        )
+        .drop("applied")
+    )
+    return (
+        named.select("processor_id", "ledger_id")
+        .join(applied, on="ledger_id")
+        .join(charges.select("amount_minor", "currency", processor_id="id"), on="processor_id")
+        .join(ledger.select("open_minor", ledger_id="id"), on="ledger_id")
+        .filter(
+            (pl.col("payment_currency") == pl.col("currency"))
+            & (
+                (pl.col("open_minor").fill_null(0) <= 0)
+                | pl.any_horizontal(pl.col("paid_minor", "part") == pl.col("amount_minor"))
+            )
+        )
+        .select("processor_id", ledger_id="payment_id")
+        .unique()
+    )
+
+
+def by_open_amount(charges: pl.DataFrame, invoices: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days."""
+    days = (pl.col("date") - pl.col("occurred_at").dt.date()).dt.total_days()
+    return (
+        charges.select("company", "currency", "occurred_at", total_minor="amount_minor", processor_id="id")
+        .join(
+            invoices.select("company", "currency", "date", total_minor="left_minor", ledger_id="id"),
+            on=["company", "currency", "total_minor"],
+        )
+        .filter(days.is_between(-rules.invoice_days_before, rules.invoice_days_after))
+        .select("processor_id", "ledger_id")
+    )

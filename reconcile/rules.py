@@ -1,0 +1,33 @@
+"""The knobs of the rule tiers, as data: windows in days, name scores from 0 to 100."""
+
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+# Raised whenever the tiers themselves change, so that a stored match can say which rules made it.
+TIERS_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How far apart two records may be and still be candidates for each other.
+
+    An invoice is looked for from `invoice_days_before` days before the charge to `invoice_days_after` days after it;
+    a document typed in by hand (payment, refund receipt) from `record_days_before` to `record_days_after`; a transfer
+    or deposit around a payout's arrival from `payout_days_before` to `payout_days_after`.
+    Names agree from the score `name_agrees` on and contradict each other below `name_differs`.
+    """
+
+    invoice_days_before: int = 90
+    invoice_days_after: int = 7
+    record_days_before: int = 7
+    record_days_after: int = 14
+    payout_days_before: int = 3
+    payout_days_after: int = 10
+    name_agrees: int = 80
+    name_differs: int = 60
+
+    @property
+    def version(self) -> str:
+        """Names these rules: the version of the tiers and a digest of the knobs."""
+        knobs = ",".join(f"{name}={value}" for name, value in sorted(asdict(self).items()))
+        return f"{TIERS_VERSION}-{sha256(knobs.encode()).hexdigest()[:12]}"
