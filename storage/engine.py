@@ -7,6 +7,7 @@ COMMITTED: lock what you read and then change, by `with_for_update()` or by a co
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,10 +151,25 @@ def choose_journal(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Jo
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute(f"PRAGMA journal_mode={choose_journal().mode}")
+    connection.execute("PRAGMA busy_timeout=0")
+    _journal(connection, choose_journal().mode)
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
     # FULL under WAL too: a claim that a power cut forgot would be posted a second time.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _journal(connection: sqlite3.Connection, mode: str) -> None:
+    """SQLite switches between WAL and the others only when nobody else is there, and may not wait for that itself."""
+    for _ in range(BUSY_TIMEOUT_S * 20):
+        try:
+            connection.execute(f"PRAGMA journal_mode={mode}")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(0.05)
+    raise DatabaseError(f"The database stays locked by another process, so its journal cannot become {mode}.")
 
 
 def _begin(connection: Connection) -> None:

@@ -203,7 +203,11 @@ def test_wal_only_where_it_is_safe() -> None:
 
 def test_the_same_file_under_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "choose_journal", lambda: choose_journal((3, 51, 3)))
-    database = open_database(None, data_dir=tmp_path / "new")
+    with ThreadPoolExecutor(6) as threads:  # each switches the new file to WAL, or waits for the one that does
+        opened = [threads.submit(open_database, None, data_dir=tmp_path / "new") for _ in range(6)]
+    database, *others = [future.result() for future in opened]
+    for other in others:
+        other.close()
     assert database.describe()["journal_mode"] == "wal"
     test_six_writers_lose_nothing(create(database))
     database.close()
