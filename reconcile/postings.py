@@ -30,9 +30,9 @@ class Posting:
     """One document to be written, complete but for what is known only when it is sent (sync tokens, ids of `after`).
 
     `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account;
-    `other_account_id` the bank of a transfer (money goes from clearing to it if `amount_minor` is positive, back if negative).
+    `other_account_id` the bank of a transfer: money goes from clearing to it if `amount_minor` is positive.
     `amount_minor` is the document's total in `currency`. `applied` are the invoices a payment pays.
-    `after` is the marker of a posting that must be in the books first. `legs` are the leg ids it books.
+    `after` is the marker of a posting that must be in the books first. `shares` are the legs it books.
     """
 
     marker: str
@@ -47,21 +47,30 @@ class Posting:
     other_account_id: str | None = None
     applied: tuple[Applied, ...] = ()
     lines: tuple[PostingLine, ...] = ()
-    legs: tuple[str, ...] = ()
+    shares: tuple["Share", ...] = ()
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The part of a leg that a posting books, as it changes the clearing account."""
+
+    leg_id: str
+    amount_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """A part of a movement that the books must show: its gross or one kind of its fee.
 
-    `id` is "<movement id>:gross" or "<movement id>:<fee kind>"; `amount_minor` is the change of the Stripe balance.
-    Together the legs of a movement make its net.
+    `id` is "<movement id>:gross" or "<movement id>:<fee kind>"; `category` is its movement's.
+    `amount_minor` is the change of the Stripe balance; together the legs of a movement make its net.
     """
 
     id: str
     movement_id: str
     kind: str
+    category: str
     currency: str
     amount_minor: int
 
@@ -70,7 +79,7 @@ class Leg:
 class LegDecision:
     """Where a leg stands, and why. `reason` is a code (see `reconcile.reasons`), `detail` the sentence a person reads.
 
-    `document_ids` are the documents it is matched to; `marker` names the posting that books it;
+    `document_ids` are the documents it is matched to; `markers` name the postings that book it;
     `source_id` is the Stripe object behind it (charge, refund, payout), for drilling down.
     """
 
@@ -80,7 +89,7 @@ class LegDecision:
     detail: str
     source_id: str
     document_ids: tuple[str, ...] = ()
-    marker: str | None = None
+    markers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLeg:
-    """What a document does to one balance-sheet account, in that account's currency: positive is a debit."""
+    """What a document does to one account, in the document's currency: positive is a debit."""
 
     account_id: str
     amount_minor: int
@@ -197,7 +197,8 @@ class Document:
 
     `amount_minor` is its total; `open_minor` what is unpaid (invoice) or unapplied (payment, credit memo).
     `marker` is ours, read back from its memo; `external_ids` are Stripe ids found in its fields.
-    `legs` are its effects on Bank and other balance-sheet accounts, as far as the document itself tells.
+    `legs` are its effects on accounts, as far as the document itself tells, in the document's currency;
+    `exchange_rate` is home units for one of `currency`, None in home currency.
     """
 
     id: str
@@ -220,6 +221,7 @@ class Document:
     account_id: str | None = None
     legs: tuple[AccountLeg, ...] = ()
     tax_minor: int = 0
+    exchange_rate: str | None = None
     voided: bool = False
     updated_at: datetime | None = None
 

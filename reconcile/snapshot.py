@@ -1,0 +1,68 @@
+"""Everything one round of matching and planning looks at, read at one moment."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from reconcile.postings import Mappings, Policies
+from reconcile.records import (
+    Charge,
+    Customer,
+    Dispute,
+    Document,
+    InvoicePayment,
+    Movement,
+    Payout,
+    ProcessorInvoice,
+    Refund,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What the clearing account of a currency must hold at the start of the cut-over day, and what it held already.
+
+    All in minor units: Stripe's balance then, the payouts then in transit, and the documents dated earlier.
+    """
+
+    currency: str
+    stripe_minor: int
+    in_transit_minor: int
+    existing_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a charge is booked: by us (`marker`), or by a document we found (`marker` None)."""
+
+    customer_id: str | None
+    marker: str | None = None
+    unapplied_minor: int = 0
+    taxed: bool = False
+    in_books: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided."""
+
+    account_id: str  # Stripe's, so that two links into one company never share a marker
+    home_currency: str
+    time_zone: str
+    cutover: date
+    mappings: Mappings
+    policies: Policies
+    closed_through: date | None = None
+    movements: tuple[Movement, ...] = ()
+    charges: dict[str, Charge] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    payouts: dict[str, Payout] = field(default_factory=dict)
+    invoice_payments: tuple[InvoicePayment, ...] = ()
+    processor_invoices: dict[str, ProcessorInvoice] = field(default_factory=dict)
+    customers: dict[str, Customer] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+    decided_legs: frozenset[str] = frozenset()
+    places: dict[str, Place] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=dict)
+    openings: tuple[Opening, ...] = ()
+    opening_markers: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,194 @@
+"""Connections, the links that join them, and their secrets."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection as Conn
+from sqlalchemy import Row, select, update
+
+from reconcile.postings import Mappings, Policies
+from reconcile.snapshot import Opening
+from storage.engine import upsert
+from storage.models import connections, links, secrets
+from storage.records import from_json, to_json
+from storage.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Credentials to one Stripe account or one company; the secrets themselves stay in the vault."""
+
+    id: int
+    system: str
+    external_id: str
+    name: str
+    mode: str
+    settings: dict[str, Any]
+    state: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One Stripe account joined to one company, with the accountant's choices."""
+
+    id: int
+    processor_id: int
+    ledger_id: int
+    name: str
+    cutover: date
+    time_zone: str
+    mappings: Mappings
+    policies: Policies
+    posting_on: bool
+    revision: int
+    decided_revision: int
+    openings: tuple[Opening, ...] | None
+    balances: dict[str, int]
+    balances_at: datetime | None
+
+
+def add_connection(
+    conn: Conn, *, system: str, external_id: str, name: str, mode: str, settings: dict[str, Any], at: datetime
+) -> int:
+    """A new connection, ready for use. Raises IntegrityError if the account or company is connected already."""
+    row = conn.execute(
+        connections.insert().values(
+            system=system,
+            external_id=external_id,
+            name=name,
+            mode=mode,
+            settings=settings,
+            state="ready",
+            checked_at=at,
+        )
+    )
+    return int(row.inserted_primary_key[0])  # type: ignore[index]
+
+
+def connection(conn: Conn, connection_id: int) -> Connection:
+    return _connection(conn.execute(select(connections).where(connections.c.id == connection_id)).one())
+
+
+def find_connection(conn: Conn, system: str, external_id: str) -> Connection | None:
+    row = conn.execute(
+        select(connections).where(connections.c.system == system, connections.c.external_id == external_id)
+    ).first()
+    return None if row is None else _connection(row)
+
+
+def all_connections(conn: Conn) -> list[Connection]:
+    return [_connection(row) for row in conn.execute(select(connections).order_by(connections.c.id))]
+
+
+def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, at: datetime) -> None:
+    """`reconnect` or `halted` with its reason, or `ready` again."""
+    conn.execute(
+        update(connections).where(connections.c.id == connection_id).values(state=state, problem=problem, checked_at=at)
+    )
+
+
+def change_settings(conn: Conn, connection_id: int, settings: dict[str, Any]) -> None:
+    conn.execute(update(connections).where(connections.c.id == connection_id).values(settings=settings))
+
+
+def store_secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, plaintext: str, at: datetime) -> None:
+    row = {
+        "connection_id": connection_id,
+        "purpose": purpose,
+        "ciphertext": vault.seal(purpose, str(connection_id), plaintext),
+        "updated_at": at,
+    }
+    upsert(conn, secrets, [row], ["connection_id", "purpose"])
+
+
+def secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, *, for_update: bool = False) -> str | None:
+    """A secret in the clear, or None. `for_update` locks it against other refreshers until the transaction ends."""
+    query = select(secrets.c.ciphertext).where(secrets.c.connection_id == connection_id, secrets.c.purpose == purpose)
+    ciphertext = conn.execute(query.with_for_update() if for_update else query).scalar()
+    return None if ciphertext is None else vault.open(purpose, str(connection_id), ciphertext)
+
+
+def add_link(  # noqa: PLR0913 - one argument a column
+    conn: Conn,
+    *,
+    processor_id: int,
+    ledger_id: int,
+    name: str,
+    cutover: date,
+    time_zone: str,
+    mappings: Mappings,
+    policies: Policies,
+    posting_on: bool = False,
+) -> int:
+    row = conn.execute(
+        links.insert().values(
+            processor_id=processor_id,
+            ledger_id=ledger_id,
+            name=name,
+            cutover=cutover,
+            time_zone=time_zone,
+            mappings=to_json(mappings),
+            policies=to_json(policies),
+            posting_on=posting_on,
+            revision=1,
+            decided_revision=0,
+            balances={},
+        )
+    )
+    return int(row.inserted_primary_key[0])  # type: ignore[index]
+
+
+def link(conn: Conn, link_id: int) -> Link:
+    return _link(conn.execute(select(links).where(links.c.id == link_id)).one())
+
+
+def all_links(conn: Conn) -> list[Link]:
+    return [_link(row) for row in conn.execute(select(links).order_by(links.c.id))]
+
+
+def change_link(conn: Conn, link_id: int, **values: Any) -> None:
+    """Changes columns of a link and makes matching run again."""
+    conn.execute(update(links).where(links.c.id == link_id).values(revision=links.c.revision + 1, **values))
+
+
+def record_balances(conn: Conn, link_id: int, balances: dict[str, int], at: datetime) -> None:
+    """What Stripe says its balance is now; changes nothing that matching depends on."""
+    conn.execute(update(links).where(links.c.id == link_id).values(balances=balances, balances_at=at))
+
+
+def record_decided(conn: Conn, link_id: int, revision: int) -> None:
+    conn.execute(update(links).where(links.c.id == link_id).values(decided_revision=revision))
+
+
+def _connection(row: Row[Any]) -> Connection:
+    return Connection(
+        id=row.id,
+        system=row.system,
+        external_id=row.external_id,
+        name=row.name,
+        mode=row.mode,
+        settings=row.settings,
+        state=row.state,
+        problem=row.problem,
+    )
+
+
+def _link(row: Row[Any]) -> Link:
+    return Link(
+        id=row.id,
+        processor_id=row.processor_id,
+        ledger_id=row.ledger_id,
+        name=row.name,
+        cutover=row.cutover,
+        time_zone=row.time_zone,
+        mappings=from_json(row.mappings, Mappings),
+        policies=from_json(row.policies, Policies),
+        posting_on=row.posting_on,
+        revision=row.revision,
+        decided_revision=row.decided_revision,
+        openings=None if row.openings is None else from_json(row.openings, tuple[Opening, ...]),
+        balances=row.balances,
+        balances_at=row.balances_at,
+    )

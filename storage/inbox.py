@@ -1,0 +1,101 @@
+"""The inbox: every event once, whoever delivered it and how often, until what it points at has been fetched again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from storage.engine import insert_ignore
+from storage.models import inbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An inbox row: look at `kind` `object_id` again."""
+
+    id: int
+    event_id: str
+    type: str
+    kind: str
+    object_id: str
+    attempts: int
+
+
+def receive(
+    conn: Connection, connection_id: int, events: Sequence[dict[str, Any]], *, channel: str, at: datetime
+) -> int:
+    """Stores events that are new (`event_id`, `type`, `kind`, `object_id`, `occurred_at`); gives how many were."""
+    rows = [
+        event
+        | {
+            "connection_id": connection_id,
+            "received_at": at,
+            "channel": channel,
+            "state": "new",
+            "attempts": 0,
+        }
+        for event in events
+    ]
+    return insert_ignore(conn, inbox, rows) if rows else 0
+
+
+def due(conn: Connection, connection_id: int, at: datetime, limit: int = 500) -> list[Event]:
+    rows = conn.execute(
+        select(inbox)
+        .where(
+            inbox.c.connection_id == connection_id,
+            inbox.c.state == "new",
+            or_(inbox.c.next_at.is_(None), inbox.c.next_at <= at),
+        )
+        .order_by(inbox.c.id)
+        .limit(limit)
+    )
+    return [
+        Event(
+            id=row.id,
+            event_id=row.event_id,
+            type=row.type,
+            kind=row.kind,
+            object_id=row.object_id,
+            attempts=row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def finish(conn: Connection, ids: Sequence[int]) -> None:
+    """What they pointed at is stored."""
+    conn.execute(update(inbox).where(inbox.c.id.in_(list(ids))).values(state="done", problem=None))
+
+
+def postpone(conn: Connection, ids: Sequence[int], *, problem: str, next_at: datetime) -> None:
+    """Could not be fetched now; tried again at `next_at`."""
+    conn.execute(
+        update(inbox)
+        .where(inbox.c.id.in_(list(ids)))
+        .values(attempts=inbox.c.attempts + 1, problem=problem, next_at=next_at)
+    )
+
+
+def set_aside(conn: Connection, ids: Sequence[int], *, problem: str) -> None:
+    """Cannot be handled; waits where a person sees it."""
+    conn.execute(update(inbox).where(inbox.c.id.in_(list(ids))).values(state="waiting", problem=problem))
+
+
+def latest_event(conn: Connection, connection_id: int) -> tuple[str, datetime] | None:
+    """The newest event known, by the sender's time."""
+    row = conn.execute(
+        select(inbox.c.event_id, inbox.c.occurred_at)
+        .where(inbox.c.connection_id == connection_id)
+        .order_by(inbox.c.occurred_at.desc(), inbox.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (row.event_id, row.occurred_at)
+
+
+def count(conn: Connection, connection_id: int, state: str) -> int:
+    return conn.execute(
+        select(func.count()).select_from(inbox).where(inbox.c.connection_id == connection_id, inbox.c.state == state)
+    ).scalar_one()

@@ -1,0 +1,140 @@
+"""Legs and matches as stored: what one round of planning decided, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from reconcile.postings import LegDecision
+from storage.engine import upsert
+from storage.mirror import chunks
+from storage.models import legs, matches, outbox
+
+SETTLED = ("matched", "posted", "ignored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementFacts:
+    """What a leg's row repeats of its movement."""
+
+    dated: date
+    created_at: datetime
+    before_cutover: bool
+    balance_type: str
+
+
+def record(
+    conn: Connection, link_id: int, decisions: Sequence[LegDecision], facts: dict[str, MovementFacts], at: datetime
+) -> list[LegDecision]:
+    """Stores decisions; gives those that say something new, so that only they are audited."""
+    known = {row.id: row for row in _rows(conn, link_id, [decision.leg.id for decision in decisions])}
+    changed = [decision for decision in decisions if _differs(decision, known.get(decision.leg.id))]
+    rows = [
+        {
+            "link_id": link_id,
+            "id": decision.leg.id,
+            "movement_id": decision.leg.movement_id,
+            "source_id": decision.source_id,
+            "kind": decision.leg.kind,
+            "category": decision.leg.category,
+            "balance_type": facts[decision.leg.movement_id].balance_type,
+            "currency": decision.leg.currency,
+            "amount_minor": decision.leg.amount_minor,
+            "dated": facts[decision.leg.movement_id].dated,
+            "created_at": facts[decision.leg.movement_id].created_at,
+            "before_cutover": facts[decision.leg.movement_id].before_cutover,
+            "state": decision.state,
+            "reason": decision.reason,
+            "detail": decision.detail,
+            "markers": list(decision.markers),
+            "document_ids": list(decision.document_ids),
+            "decided_at": at,
+            "version": known[decision.leg.id].version + 1 if decision.leg.id in known else 1,
+        }
+        for decision in changed
+    ]
+    if rows:
+        upsert(conn, legs, rows, ["link_id", "id"])
+    return changed
+
+
+def record_posted(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:
+    """A posting of these legs is in the books; a leg is posted when all of its postings are."""
+    for row in _rows(conn, link_id, leg_ids):
+        states = conn.execute(
+            select(outbox.c.state).where(outbox.c.link_id == link_id, outbox.c.marker.in_(row.markers))
+        ).scalars()
+        if all(state in ("posted", "verified") for state in states):
+            _change(conn, link_id, [row.id], state="posted", reason="posted", detail="In QuickBooks.")
+
+
+def record_refused(conn: Connection, link_id: int, leg_ids: Sequence[str], problem: str) -> None:
+    _change(conn, link_id, leg_ids, state="waiting", reason="refused", detail=problem)
+
+
+def record_retried(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:
+    detail = "Goes into QuickBooks with the next posting."
+    _change(conn, link_id, leg_ids, state="waiting", reason="queued", detail=detail)
+
+
+def decided(conn: Connection, link_id: int, movement_ids: Sequence[str]) -> dict[str, bool]:
+    """For every known leg of these movements: whether nothing is left to decide about it."""
+    found = {}
+    for chunk in chunks(movement_ids):
+        rows = conn.execute(
+            select(legs.c.id, legs.c.state, legs.c.markers).where(
+                legs.c.link_id == link_id, legs.c.movement_id.in_(chunk)
+            )
+        )
+        found.update({row.id: row.state in SETTLED or bool(row.markers) for row in rows})
+    return found
+
+
+def of_sources(conn: Connection, link_id: int, source_ids: Sequence[str]) -> list[Row[Any]]:
+    """Every leg of some Stripe objects."""
+    found: list[Row[Any]] = []
+    for chunk in chunks(sorted(set(source_ids))):
+        found += conn.execute(select(legs).where(legs.c.link_id == link_id, legs.c.source_id.in_(chunk)))
+    return found
+
+
+def record_matches(
+    conn: Connection, link_id: int, sources: Sequence[str], rows: Sequence[dict[str, Any]], at: datetime
+) -> None:
+    """What matching found for the Stripe objects it looked at, replacing what it found for them before."""
+    for chunk in chunks(sources):
+        conn.execute(matches.delete().where(matches.c.link_id == link_id, matches.c.source_id.in_(chunk)))
+    if rows:
+        conn.execute(matches.insert(), [row | {"link_id": link_id, "decided_at": at} for row in rows])
+
+
+def _differs(decision: LegDecision, known: Row[Any] | None) -> bool:
+    return (
+        known is None
+        or (known.state, known.reason, known.detail, known.amount_minor)
+        != (
+            decision.state,
+            decision.reason,
+            decision.detail,
+            decision.leg.amount_minor,
+        )
+        or (known.markers, known.document_ids) != (list(decision.markers), list(decision.document_ids))
+    )
+
+
+def _change(conn: Connection, link_id: int, leg_ids: Sequence[str], **values: Any) -> None:
+    for chunk in chunks(leg_ids):
+        conn.execute(
+            update(legs)
+            .where(legs.c.link_id == link_id, legs.c.id.in_(chunk))
+            .values(version=legs.c.version + 1, **values)
+        )
+
+
+def _rows(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> list[Row[Any]]:
+    found: list[Row[Any]] = []
+    for chunk in chunks(leg_ids):
+        found += conn.execute(select(legs).where(legs.c.link_id == link_id, legs.c.id.in_(chunk)))
+    return found

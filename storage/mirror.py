@@ -1,0 +1,204 @@
+"""The mirror: the last known state of every object of both systems, and where each listing stands."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, select, update
+
+from reconcile.records import Record
+from storage import audit
+from storage.engine import upsert
+from storage.models import cursors, links, mirror
+from storage.records import day_of, from_json, is_open, parent_of, record_type, to_json
+from storage.types import encode
+
+IN_LIMIT = 500  # values in one IN (...)
+
+
+def store(
+    conn: Connection,
+    connection_id: int,
+    objects: Sequence[tuple[str, str, Record | None, str]],
+    *,
+    at: datetime,
+    actor: str,
+) -> list[tuple[str, str]]:
+    """Upserts (kind, id, record, raw) in the caller's transaction; a record of None says it is gone.
+
+    Gives the (kind, id) that changed. Only those are written and audited, and only they make matching run again.
+    """
+    latest = {(kind, object_id): (record, raw) for kind, object_id, record, raw in objects}
+    known = {(row.kind, row.object_id): row for row in _rows(conn, connection_id, latest)}
+    rows, entries = [], []
+    for (kind, object_id), (record, raw) in latest.items():
+        row = _row(connection_id, kind, object_id, record, raw, known.get((kind, object_id)))
+        if row is None:
+            continue
+        rows.append(row | {"updated_at": at})
+        subject = f"{connection_id}/{kind}/{object_id}"
+        action = "removed" if record is None else "stored"
+        entries.append(audit.Entry(actor=actor, action=action, subject=subject, digest=row["digest"]))
+    if rows:
+        upsert(conn, mirror, rows, ["connection_id", "kind", "object_id"])
+        audit.append(conn, at, entries)
+        touch_links(conn, connection_id)
+    return [(row["kind"], row["object_id"]) for row in rows]
+
+
+def _row(
+    connection_id: int, kind: str, object_id: str, record: Record | None, raw: str, known: Row[Any] | None
+) -> dict[str, Any] | None:
+    """The row to write, or None if nothing changed. A gone object keeps its last known content."""
+    deleted = record is None
+    if deleted and (known is None or known.deleted):
+        return None
+    body = known.record if deleted and known is not None else to_json(record)
+    text = known.raw if deleted and known is not None else raw
+    digest = digest_of(kind, object_id, body, deleted=deleted)
+    if known is not None and known.digest == digest:
+        return None
+    return {
+        "connection_id": connection_id,
+        "kind": kind,
+        "object_id": object_id,
+        "record": body,
+        "raw": text,
+        "digest": digest,
+        "version": 1 if known is None else known.version + 1,
+        "deleted": deleted,
+        "open": is_open(record),
+        "claimed": False if known is None else known.claimed,
+        "dated": day_of(record),
+        "parent_id": parent_of(record),
+    }
+
+
+def digest_of(kind: str, object_id: str, body: Any, *, deleted: bool) -> str:
+    return hashlib.sha256(encode([kind, object_id, body, deleted])).hexdigest()
+
+
+def touch_links(conn: Connection, connection_id: int) -> None:
+    """Says that what matching depends on has changed."""
+    conn.execute(
+        update(links)
+        .where((links.c.processor_id == connection_id) | (links.c.ledger_id == connection_id))
+        .values(revision=links.c.revision + 1)
+    )
+
+
+def _rows(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> Iterator[Row[Any]]:
+    by_kind: dict[str, list[str]] = {}
+    for kind, object_id in keys:
+        by_kind.setdefault(kind, []).append(object_id)
+    for kind, ids in by_kind.items():
+        for chunk in chunks(ids):
+            yield from conn.execute(
+                select(mirror).where(
+                    mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk)
+                )
+            )
+
+
+def chunks(values: Sequence[str], size: int = IN_LIMIT) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+# ---- reading back as records
+
+
+def load(conn: Connection, connection_id: int, kind: str, ids: Iterable[str]) -> dict[str, Any]:
+    """Records by id; ids that are unknown or gone are left out."""
+    wanted = sorted({object_id for object_id in ids if object_id})
+    return {
+        row.object_id: from_json(row.record, record_type(kind))
+        for row in _rows(conn, connection_id, [(kind, object_id) for object_id in wanted])
+        if not row.deleted
+    }
+
+
+def load_children(conn: Connection, connection_id: int, kind: str, parents: Iterable[str]) -> list[Any]:
+    """Records of a kind whose parent is one of `parents`, ordered by id."""
+    found: list[Any] = []
+    for chunk in chunks(sorted({parent for parent in parents if parent})):
+        found += conn.execute(
+            select(mirror.c.record)
+            .where(
+                mirror.c.connection_id == connection_id,
+                mirror.c.kind == kind,
+                mirror.c.parent_id.in_(chunk),
+                mirror.c.deleted.is_(False),
+            )
+            .order_by(mirror.c.object_id)
+        ).scalars()
+    return [from_json(body, record_type(kind)) for body in found]
+
+
+def load_open(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
+    """Records of some kinds that may still take part in matching, ordered by kind and id."""
+    rows = conn.execute(
+        select(mirror.c.kind, mirror.c.record)
+        .where(
+            and_(
+                mirror.c.connection_id == connection_id,
+                mirror.c.kind.in_(kinds),
+                mirror.c.open.is_(True),
+                mirror.c.claimed.is_(False),
+                mirror.c.deleted.is_(False),
+            )
+        )
+        .order_by(mirror.c.kind, mirror.c.object_id)
+    )
+    return [from_json(row.record, record_type(row.kind)) for row in rows]
+
+
+def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
+    """Every record of some kinds that still exists, ordered by kind and id."""
+    rows = conn.execute(
+        select(mirror.c.kind, mirror.c.record)
+        .where(mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False))
+        .order_by(mirror.c.kind, mirror.c.object_id)
+    )
+    return [from_json(row.record, record_type(row.kind)) for row in rows]
+
+
+def close_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
+    """Their legs are settled: matching need not look at them again."""
+    for chunk in chunks(ids):
+        conn.execute(
+            update(mirror)
+            .where(mirror.c.connection_id == connection_id, mirror.c.kind == "movement", mirror.c.object_id.in_(chunk))
+            .values(open=False)
+        )
+
+
+def claim(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> None:
+    """These documents belong to a match now and are no candidates any more."""
+    for document_id in sorted(set(document_ids)):
+        conn.execute(
+            update(mirror)
+            .where(
+                mirror.c.connection_id == connection_id,
+                mirror.c.kind == document_id.partition(":")[0],
+                mirror.c.object_id == document_id,
+            )
+            .values(claimed=True)
+        )
+
+
+# ---- cursors
+
+
+def cursor(conn: Connection, connection_id: int, stream: str) -> Any:
+    """Where a listing stands; None if it has not begun."""
+    return conn.execute(
+        select(cursors.c.position).where(cursors.c.connection_id == connection_id, cursors.c.stream == stream)
+    ).scalar()
+
+
+def move_cursor(conn: Connection, connection_id: int, stream: str, position: Any, at: datetime) -> None:
+    """Commits together with the page it follows."""
+    row = {"connection_id": connection_id, "stream": stream, "position": position, "updated_at": at}
+    upsert(conn, cursors, [row], ["connection_id", "stream"])

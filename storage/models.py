@@ -1,0 +1,282 @@
+"""The tables. Everything durable is here; uniqueness lives in the schema, not in code.
+
+Amounts are BigInteger minor units; instants are UTC. `version` columns count a row's changes, so that what a person
+saw can be checked when they act on it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from storage.types import Json, Utc
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A row id that grows on both databases (SQLite gives rowids only to INTEGER).
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+# Credentials to one Stripe account or one company. `mode` is live, test or emulated, and never changes.
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("system", String(16), nullable=False),  # stripe | qbo
+    Column("external_id", String(64), nullable=False),  # account or realm id
+    Column("name", String(200), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("settings", Json, nullable=False),  # addresses; never a secret
+    Column("state", String(16), nullable=False),  # ready | reconnect | halted
+    Column("problem", Text),  # in plain words, when not ready
+    Column("checked_at", Utc),
+    UniqueConstraint("system", "external_id"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("purpose", String(32), primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+)
+
+# One Stripe account joined to one company. `revision` counts every change that matching may depend on.
+links = Table(
+    "links",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("processor_id", ForeignKey("connections.id"), nullable=False, unique=True),
+    Column("ledger_id", ForeignKey("connections.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("cutover", Date, nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("mappings", Json, nullable=False),
+    Column("policies", Json, nullable=False),
+    Column("posting_on", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("decided_revision", BigInteger, nullable=False),
+    Column("openings", Json),  # Stripe's balances at the start of the cut-over day; null until they are known
+    Column("balances", Json, nullable=False),  # the Stripe balance at the last sync, by currency
+    Column("balances_at", Utc),
+)
+
+# Every event once, whoever delivers it and how often.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False),
+    Column("event_id", String(255), nullable=False),
+    Column("type", String(100), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("object_id", String(255), nullable=False),
+    Column("occurred_at", Utc, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("channel", String(16), nullable=False),  # webhook | poll
+    Column("state", String(16), nullable=False),  # new | done | waiting
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Utc),
+    Column("problem", Text),
+    UniqueConstraint("connection_id", "event_id"),
+    Index("ix_inbox_due", "connection_id", "state", "id"),
+)
+
+# Where each listing of a connection stands.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("stream", String(64), primary_key=True),
+    Column("position", Json, nullable=False),
+    Column("updated_at", Utc, nullable=False),
+)
+
+# The last known state of every object of both systems. `record` is ours, `raw` the other side's text.
+# `open` says that the object may still take part in matching, so that matching reads only those, unless `claimed`.
+mirror = Table(
+    "mirror",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("object_id", String(255), primary_key=True),
+    Column("record", Json, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("claimed", Boolean, nullable=False),  # a document that a match has used up
+    Column("dated", Date),
+    Column("parent_id", String(255)),  # the object it belongs to: the charge of a refund, the source of a movement
+    Column("updated_at", Utc, nullable=False),
+    Index("ix_mirror_open", "connection_id", "kind", "open"),
+    Index("ix_mirror_parent", "connection_id", "kind", "parent_id"),
+    Index("ix_mirror_dated", "connection_id", "kind", "dated"),
+)
+
+# Every part of every movement and where it stands. Exactly one row a leg: law 2.
+legs = Table(
+    "legs",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("movement_id", String(255), nullable=False),
+    Column("source_id", String(255), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("balance_type", String(32), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("dated", Date, nullable=False),  # the movement's day in the link's zone
+    Column("created_at", Utc, nullable=False),
+    Column("before_cutover", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),  # matched | posted | waiting | ignored
+    Column("reason", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("markers", Json, nullable=False),  # the postings that book it
+    Column("document_ids", Json, nullable=False),  # the documents it is matched to
+    Column("decided_at", Utc, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("ix_legs_state", "link_id", "state", "created_at"),
+    Index("ix_legs_movement", "link_id", "movement_id"),
+    Index("ix_legs_source", "link_id", "source_id"),
+)
+
+# What matching found, with its reasons; replaced as a whole for the items it names.
+matches = Table(
+    "matches",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("source_id", String(255), nullable=False),  # the Stripe object matched
+    Column("decision", String(16), nullable=False),  # auto | proposed
+    Column("tier", String(32), nullable=False),
+    Column("role", String(32), nullable=False),  # already_recorded | pays_invoice
+    Column("rank", Integer, nullable=False),  # 1 is the best; equal ranks are equally good
+    Column("probability_ppm", Integer),
+    Column("reasons", Json, nullable=False),
+    Column("allocations", Json, nullable=False),  # [{ledger_id, amount_minor}]
+    Column("decided_at", Utc, nullable=False),
+    Index("ix_matches_source", "link_id", "source_id"),
+)
+
+# What is to be written, once each. `body` is frozen at the first claim; the same bytes are sent ever after.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False),
+    Column("marker", String(255), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("dated", Date, nullable=False),
+    Column("posting", Json, nullable=False),
+    Column("after", String(255)),
+    Column(
+        "state", String(16), nullable=False
+    ),  # planned | sending | doubtful | posted | verified | waiting | replaced
+    Column("request_id", String(64)),
+    Column("body", Text),
+    Column("body_hash", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("first_sent_at", Utc),
+    Column("lease_until", Utc),
+    Column("next_at", Utc),
+    Column("document_id", String(255)),
+    Column("document_version", String(32)),
+    Column("problem", Text),
+    Column("technical", Text),
+    Column("planned_at", Utc, nullable=False),
+    Column("posted_at", Utc),
+    Column("look_up", Json),  # where a search for the marker stands, while doubtful
+    UniqueConstraint("link_id", "marker"),
+    Index("ix_outbox_due", "connection_id", "state", "id"),
+    Index("ix_outbox_document", "connection_id", "document_id"),
+)
+
+# Every sync, asked for or due: one row a due time, however many processes tick.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # sync
+    Column("cause", String(64), nullable=False),  # schedule | the person who asked
+    Column("scheduled_for", Utc, nullable=False),
+    Column("state", String(16), nullable=False),  # queued | running | done | failed
+    Column("step", String(64), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer),
+    Column("counts", Json, nullable=False),
+    Column("problem", Text),
+    Column("lease_until", Utc),
+    Column("started_at", Utc),
+    Column("finished_at", Utc),
+    UniqueConstraint("link_id", "kind", "scheduled_for"),
+    Index(
+        "uq_runs_at_work",
+        "link_id",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("ix_runs_state", "state", "id"),
+)
+
+# Who did what to which record. Append-only; each row's hash covers the one before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", Id),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("digest", String(64)),  # of the new mirror row, where the action made one
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_subject", "subject", "id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email", String(255), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(16), nullable=False),  # viewer | reviewer | accountant | manager | admin
+)
+
+# One-time sign-in links and the browser sessions they open; only hashes are kept.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # link | session
+    Column("expires_at", Utc, nullable=False),
+    Column("used_at", Utc),
+)

@@ -1,0 +1,60 @@
+"""The opening balances of a link: what Stripe held, what was on its way to the bank, and what the books had already.
+
+Stripe keeps no history of balances: the one at the cut-over is today's less everything since.
+"""
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from reconcile.records import Document, Movement, Payout
+from reconcile.snapshot import Opening
+from storage import mirror
+from storage.connections import Link
+from storage.records import DOCUMENT_KINDS
+
+
+def cutover_instant(cutover: date, time_zone: str) -> datetime:
+    """The first moment Tieout is responsible for."""
+    return datetime.combine(cutover, time.min, ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Opening, ...]:
+    """One opening a currency. Needs every movement since the cut-over in the mirror, and the balance at that moment."""
+    start = cutover_instant(link.cutover, link.time_zone)
+    stripe, in_transit = defaultdict(int, balances), defaultdict[str, int](int)
+    movements: dict[str, Movement] = {m.id: m for m in mirror.load_all(conn, link.processor_id, ["movement"])}
+    for movement in movements.values():
+        if movement.created_at >= start and movement.balance_type == "payments":
+            stripe[movement.currency] -= movement.net_minor
+    payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
+    for payout in payouts:
+        movement_before = movements.get(payout.movement_id or "")
+        if movement_before is not None and movement_before.created_at < start and payout.arrives_on >= link.cutover:
+            in_transit[payout.currency] -= movement_before.net_minor
+    existing = _existing(conn, link)
+    currencies = {currency for totals in (stripe, in_transit, existing) for currency, total in totals.items() if total}
+    return tuple(
+        Opening(
+            currency=currency,
+            stripe_minor=stripe[currency],
+            in_transit_minor=in_transit[currency],
+            existing_minor=existing[currency],
+        )
+        for currency in sorted(currencies | set(link.mappings.clearing) & set(stripe))
+    )
+
+
+def _existing(conn: Connection, link: Link) -> dict[str, int]:
+    """What documents dated before the cut-over left in the clearing accounts."""
+    currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
+    totals: dict[str, int] = defaultdict(int)
+    documents: list[Document] = mirror.load_all(conn, link.ledger_id, list(DOCUMENT_KINDS))
+    for document in documents:
+        if document.dated < link.cutover and not document.voided:
+            for leg in document.legs:
+                if leg.account_id in currency_of:
+                    totals[currency_of[leg.account_id]] += leg.amount_minor
+    return totals

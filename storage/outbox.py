@@ -1,0 +1,279 @@
+"""The outbox: what is to be written into the books, each marker once, and how far each has come.
+
+    planned -> sending -> posted -> verified
+                 |  ^
+                 v  | (look-up found nothing: the same bytes again)
+              doubtful            waiting: refused, a person must mend it; `retry` makes it planned again
+
+Every step is one conditional UPDATE whose row count says whether it was still ours to take.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from reconcile.postings import Posting
+from storage.engine import insert_ignore
+from storage.models import links, outbox
+from storage.records import from_json, to_json
+
+UNSETTLED = ("planned", "sending", "doubtful", "waiting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One outbox row as the posting step sees it."""
+
+    id: int
+    link_id: int
+    connection_id: int
+    state: str
+    attempt: int
+    posting: Posting
+    request_id: str | None
+    body: str | None
+    first_sent_at: datetime | None
+    look_up: Any | None
+    document_id: str | None
+
+
+def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequence[Posting], at: datetime) -> int:
+    """Adds postings whose marker is new; gives how many were. No marker is ever planned twice."""
+    rows = [
+        {
+            "link_id": link_id,
+            "connection_id": connection_id,
+            "marker": posting.marker,
+            "kind": posting.kind,
+            "dated": posting.dated,
+            "posting": to_json(posting),
+            "after": posting.after,
+            "state": "planned",
+            "attempt": 0,
+            "planned_at": at,
+        }
+        for posting in postings
+    ]
+    return insert_ignore(conn, outbox, rows) if rows else 0
+
+
+def next_doubtful(conn: Connection, connection_id: int, at: datetime) -> Item | None:
+    """The oldest row whose write may or may not have been applied, and whose time has come."""
+    row = conn.execute(
+        select(outbox)
+        .where(outbox.c.connection_id == connection_id, outbox.c.state == "doubtful", _due(at))
+        .order_by(outbox.c.id)
+        .limit(1)
+    ).first()
+    return None if row is None else _item(row)
+
+
+def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
+    """Rows still `sending` after their lease: their sender is gone, and nobody knows whether they were applied."""
+    return conn.execute(
+        update(outbox)
+        .where(outbox.c.connection_id == connection_id, outbox.c.state == "sending", outbox.c.lease_until < at)
+        .values(state="doubtful", look_up=None, next_at=None)
+    ).rowcount
+
+
+def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | None:
+    """The oldest row that may be sent: posting is switched on, it is due, and what it comes after is in the books."""
+    before = aliased(outbox)
+    predecessor_done = (
+        select(before.c.id)
+        .where(
+            before.c.link_id == outbox.c.link_id,
+            before.c.marker == outbox.c.after,
+            before.c.state.in_(("posted", "verified")),
+        )
+        .exists()
+    )
+    row = conn.execute(
+        select(outbox)
+        .join(links, links.c.id == outbox.c.link_id)
+        .where(
+            outbox.c.connection_id == connection_id,
+            outbox.c.state == "planned",
+            links.c.posting_on.is_(True),
+            _due(at),
+            or_(outbox.c.after.is_(None), predecessor_done),
+        )
+        .order_by(outbox.c.id)
+        .limit(1)
+    ).first()
+    return None if row is None else _item(row)
+
+
+def claim(conn: Connection, item: Item, *, request_id: str, body: str, at: datetime, lease_s: float) -> bool:
+    """Takes a row for one attempt and, the first time, freezes its bytes. False if somebody else was quicker."""
+    frozen = item.body if item.body is not None else body
+    taken = conn.execute(
+        update(outbox)
+        .where(outbox.c.id == item.id, outbox.c.state == item.state, outbox.c.attempt == item.attempt)
+        .values(
+            state="sending",
+            attempt=item.attempt + 1,
+            request_id=item.request_id or request_id,
+            body=frozen,
+            body_hash=hashlib.sha256(frozen.encode()).hexdigest(),
+            first_sent_at=item.first_sent_at or at,
+            lease_until=at + timedelta(seconds=lease_s),
+            look_up=None,
+            next_at=None,
+        )
+    )
+    return taken.rowcount == 1
+
+
+def record_posted(
+    conn: Connection, outbox_id: int, attempt: int | None, *, document_id: str, version: str, at: datetime
+) -> bool:
+    """The document is in the books. `attempt` None: found there by its marker, whichever attempt made it."""
+    ours = outbox.c.state.in_(("sending", "doubtful")) if attempt is None else _ours(attempt)
+    done = conn.execute(
+        update(outbox)
+        .where(outbox.c.id == outbox_id, ours)
+        .values(
+            state="posted",
+            document_id=document_id,
+            document_version=version,
+            posted_at=at,
+            lease_until=None,
+            problem=None,
+            technical=None,
+        )
+    )
+    return done.rowcount == 1
+
+
+def record_later(conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str) -> bool:
+    """Nothing was done; the same bytes go out again at `at`."""
+    return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem)
+
+
+def record_doubt(conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str) -> bool:
+    """It may have been done: look for the marker at `at`, before anything else."""
+    return _leave(conn, outbox_id, attempt, state="doubtful", next_at=at, problem=problem)
+
+
+def record_refused(
+    conn: Connection, outbox_id: int, attempt: int, *, problem: str, technical: str, nothing_written: bool
+) -> bool:
+    """It waits for a person. Only if nothing can have been written may the next try be built anew."""
+    anew = {"body": None, "body_hash": None, "request_id": None} if nothing_written else {}
+    return _leave(conn, outbox_id, attempt, state="waiting", next_at=None, problem=problem, technical=technical, **anew)
+
+
+def record_look_up(conn: Connection, item: Item, position: Any, *, next_at: datetime | None = None) -> None:
+    """Where the search for a marker stands."""
+    conn.execute(
+        update(outbox)
+        .where(outbox.c.id == item.id, outbox.c.state == "doubtful", outbox.c.attempt == item.attempt)
+        .values(look_up=position, next_at=next_at)
+    )
+
+
+def retry(conn: Connection, outbox_id: int) -> bool:
+    """A person mended the cause: try again, after a look into the books if something may have been written."""
+    done = conn.execute(
+        update(outbox)
+        .where(outbox.c.id == outbox_id, outbox.c.state == "waiting")
+        .values(
+            state=case((outbox.c.body.is_(None), "planned"), else_="doubtful"),
+            next_at=None,
+            problem=None,
+            technical=None,
+            look_up=None,
+        )
+    )
+    return done.rowcount == 1
+
+
+def verify(conn: Connection, outbox_id: int, *, document_version: str, problem: str | None) -> None:
+    """A later read of the books showed the document: as posted, or with a difference, which stays on the row."""
+    conn.execute(
+        update(outbox)
+        .where(outbox.c.id == outbox_id, outbox.c.state.in_(("posted", "verified")))
+        .values(state="posted" if problem else "verified", problem=problem, document_version=document_version)
+    )
+
+
+def note(conn: Connection, outbox_id: int, problem: str) -> None:
+    """Says what is odd about a document that is in the books."""
+    conn.execute(update(outbox).where(outbox.c.id == outbox_id).values(problem=problem))
+
+
+def get(conn: Connection, outbox_id: int) -> Item:
+    return _item(conn.execute(select(outbox).where(outbox.c.id == outbox_id)).one())
+
+
+def by_marker(conn: Connection, connection_id: int, markers: Sequence[str]) -> dict[str, Item]:
+    rows = conn.execute(
+        select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.marker.in_(list(markers)))
+    )
+    return {row.marker: _item(row) for row in rows}
+
+
+def unsettled(conn: Connection, link_id: int) -> list[Item]:
+    """Rows that are not in the books yet, as far as we know."""
+    rows = conn.execute(
+        select(outbox).where(outbox.c.link_id == link_id, outbox.c.state.in_(UNSETTLED)).order_by(outbox.c.id)
+    )
+    return [_item(row) for row in rows]
+
+
+def count_ready(conn: Connection, connection_id: int) -> int:
+    """How many are on their way into the books."""
+    return conn.execute(
+        select(func.count())
+        .select_from(outbox)
+        .where(outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful")))
+    ).scalar_one()
+
+
+def next_due(conn: Connection, connection_id: int) -> datetime | None:
+    """When the next row that waits for its time may be tried: a pause after trouble, or somebody else's lease."""
+    times = conn.execute(
+        select(func.min(outbox.c.next_at), func.min(outbox.c.lease_until)).where(
+            outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful"))
+        )
+    ).one()
+    return min((time for time in times if time is not None), default=None)
+
+
+def _leave(conn: Connection, outbox_id: int, attempt: int, **values: Any) -> bool:
+    done = conn.execute(
+        update(outbox).where(outbox.c.id == outbox_id, _ours(attempt)).values(lease_until=None, **values)
+    )
+    return done.rowcount == 1
+
+
+def _ours(attempt: int) -> Any:
+    """Still the attempt we made: a worker that slept past its lease must not overwrite what came after it."""
+    return and_(outbox.c.state.in_(("sending", "doubtful")), outbox.c.attempt == attempt)
+
+
+def _due(at: datetime) -> Any:
+    return or_(outbox.c.next_at.is_(None), outbox.c.next_at <= at)
+
+
+def _item(row: Row[Any]) -> Item:
+    return Item(
+        id=row.id,
+        link_id=row.link_id,
+        connection_id=row.connection_id,
+        state=row.state,
+        attempt=row.attempt,
+        posting=from_json(row.posting, Posting),
+        request_id=row.request_id,
+        body=row.body,
+        first_sent_at=row.first_sent_at,
+        look_up=row.look_up,
+        document_id=row.document_id,
+    )

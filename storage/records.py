@@ -1,0 +1,100 @@
+"""Records as the mirror keeps them: which type each kind has, what it is part of, and when it may still be matched."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from reconcile.records import (
+    Account,
+    Charge,
+    Company,
+    Customer,
+    Dispute,
+    Document,
+    InvoicePayment,
+    Movement,
+    Named,
+    Payout,
+    PayoutItems,
+    ProcessorInvoice,
+    Record,
+    Refund,
+)
+
+TYPES: dict[str, type[Any]] = {
+    "movement": Movement,
+    "charge": Charge,
+    "refund": Refund,
+    "dispute": Dispute,
+    "payout": Payout,
+    "payout_items": PayoutItems,
+    "processor_invoice": ProcessorInvoice,
+    "invoice_payment": InvoicePayment,
+    "customer": Customer,
+    "account": Account,
+    "item": Named,
+    "vendor": Named,
+    "company": Company,
+}
+DOCUMENT_KINDS = (
+    "invoice",
+    "payment",
+    "sales_receipt",
+    "refund_receipt",
+    "credit_memo",
+    "purchase",
+    "deposit",
+    "transfer",
+    "journal_entry",
+)
+
+
+def to_json(record: Any) -> Any:
+    """Any of our frozen records, postings or mappings as plain JSON values."""
+    return msgspec.to_builtins(record)
+
+
+def from_json(body: Any, type_: Any) -> Any:
+    """The way back; raises msgspec.ValidationError if `body` is not of that type."""
+    return msgspec.convert(body, type_)
+
+
+def record_type(kind: str) -> type[Any]:
+    return Document if kind in DOCUMENT_KINDS else TYPES[kind]
+
+
+def parent_of(record: Record | None) -> str | None:
+    """The object a record is looked up by: a movement's source, a refund's charge, an invoice payment's payment."""
+    match record:
+        case Movement(source_id=parent) | Refund(charge_id=parent) | Dispute(charge_id=parent):
+            return parent
+        case Charge(payment_intent_id=parent):
+            return parent
+        case InvoicePayment(payment_intent_id=intent, charge_id=charge):
+            return intent or charge
+    return None
+
+
+def day_of(record: Record | None) -> date | None:
+    """The day a document is dated, a payout arrives or a movement was made (UTC)."""
+    match record:
+        case Document(dated=day) | Payout(arrives_on=day):
+            return day
+        case Movement(created_at=instant):
+            return instant.date()
+    return None
+
+
+def is_open(record: Record | None) -> bool:
+    """Whether matching must look at it: a movement until its legs are settled, a document unless we wrote it."""
+    match record:
+        case Movement():
+            return True
+        case Document(voided=True):
+            return False
+        case Document(kind="invoice", open_minor=rest):
+            return rest > 0
+        case Document(marker=marker):
+            return marker is None
+    return False

@@ -1,0 +1,112 @@
+"""Runs: every sync that was asked for or came due, once, with what it did."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select, update
+
+from storage.engine import insert_ignore
+from storage.models import runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    id: int
+    link_id: int
+    kind: str
+    cause: str
+    state: str
+    scheduled_for: datetime
+    counts: dict[str, int]
+
+
+def enqueue(conn: Connection, *, link_id: int, kind: str, cause: str, scheduled_for: datetime) -> bool:
+    """One run a due time, whoever asks first; False if it was there already."""
+    row = {
+        "link_id": link_id,
+        "kind": kind,
+        "cause": cause,
+        "scheduled_for": scheduled_for,
+        "state": "queued",
+        "step": "",
+        "done": 0,
+        "counts": {},
+    }
+    return insert_ignore(conn, runs, [row]) == 1
+
+
+def waiting(conn: Connection, link_id: int) -> bool:
+    """Whether a run of this link is queued or at work, so that a schedule need not add another."""
+    row = conn.execute(
+        select(runs.c.id).where(runs.c.link_id == link_id, runs.c.state.in_(("queued", "running"))).limit(1)
+    )
+    return row.first() is not None
+
+
+def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
+    """The oldest run nobody works on, unless its link has one at work; a run whose lease ran out is taken up again."""
+    busy = select(runs.c.link_id).where(runs.c.state == "running", runs.c.lease_until >= at)
+    row = conn.execute(
+        select(runs)
+        .where(
+            or_(runs.c.state == "queued", (runs.c.state == "running") & (runs.c.lease_until < at)),
+            runs.c.link_id.not_in(busy),
+        )
+        .order_by(runs.c.state.desc(), runs.c.id)  # resume before starting
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    taken = conn.execute(
+        update(runs)
+        .where(runs.c.id == row.id, runs.c.state == row.state, runs.c.lease_until.is_not_distinct_from(row.lease_until))
+        .values(state="running", started_at=row.started_at or at, lease_until=at + timedelta(seconds=lease_s))
+    )
+    return _run(row) if taken.rowcount == 1 else None
+
+
+def report(
+    conn: Connection,
+    run_id: int,
+    *,
+    step: str,
+    counts: dict[str, int],
+    at: datetime,
+    lease_s: float,
+    done: int = 0,
+    total: int | None = None,
+) -> None:
+    """How far a run is; keeps its lease."""
+    conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(step=step, counts=counts, done=done, total=total, lease_until=at + timedelta(seconds=lease_s))
+    )
+
+
+def finish(conn: Connection, run_id: int, *, counts: dict[str, int], at: datetime, problem: str | None = None) -> None:
+    conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(
+            state="failed" if problem else "done",
+            step="",
+            counts=counts,
+            problem=problem,
+            finished_at=at,
+            lease_until=None,
+        )
+    )
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        link_id=row.link_id,
+        kind=row.kind,
+        cause=row.cause,
+        state=row.state,
+        scheduled_for=row.scheduled_for,
+        counts=row.counts,
+    )

@@ -1,0 +1,152 @@
+"""Reads a snapshot: everything that may matter to the movements with a leg still to be decided."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from reconcile.records import Charge, Company, Customer, Document, InvoicePayment, Movement, Payout, ProcessorInvoice
+from reconcile.snapshot import Place, Snapshot
+from storage import connections, legs, mirror, outbox
+from storage.connections import Link
+from storage.outbox import Item
+from storage.records import DOCUMENT_KINDS
+
+LINK_KEY = "qbo_invoice_id"  # where a Stripe invoice's metadata names the invoice in the books
+
+
+def load(conn: Connection, link: Link) -> Snapshot:
+    """One consistent read of one link; run it inside a single `read()`."""
+    processor, ledger = link.processor_id, link.ledger_id
+    movements: list[Movement] = mirror.load_open(conn, processor, ["movement"])
+    sources = [movement.source_id or "" for movement in movements]
+    refunds = mirror.load(conn, processor, "refund", _starting(sources, "re_", "pyr_"))
+    charge_ids = _starting(sources, "ch_", "py_") | {refund.charge_id or "" for refund in refunds.values()}
+    charges: dict[str, Charge] = mirror.load(conn, processor, "charge", charge_ids)
+    paying: list[InvoicePayment] = mirror.load_children(
+        conn, processor, "invoice_payment", {charge.payment_intent_id or charge.id for charge in charges.values()}
+    )
+    invoices: dict[str, ProcessorInvoice] = mirror.load(
+        conn, processor, "processor_invoice", {payment.invoice_id for payment in paying}
+    )
+    company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
+    decided = legs.decided(conn, link.id, [movement.id for movement in movements])
+    return Snapshot(
+        account_id=connections.connection(conn, processor).external_id,
+        home_currency=company.home_currency if company else "USD",
+        time_zone=link.time_zone,
+        cutover=link.cutover,
+        closed_through=company.closed_through if company else None,
+        mappings=link.mappings,
+        policies=link.policies,
+        movements=tuple(movements),
+        charges=charges,
+        refunds=refunds,
+        disputes=mirror.load(conn, processor, "dispute", _starting(sources, "dp_", "du_")),
+        payouts=_payouts(conn, processor, sources),
+        invoice_payments=tuple(paying),
+        processor_invoices=invoices,
+        customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
+        documents=_documents(conn, ledger, charges.values(), invoices.values()),
+        decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
+        places=_places(conn, link, charge_ids),
+        pending=_pending(conn, link.id),
+        openings=link.openings or (),
+        opening_markers=_opening_markers(conn, link),
+    )
+
+
+def _starting(ids: Iterable[str], *prefixes: str) -> set[Any]:
+    return {object_id for object_id in ids if object_id.startswith(prefixes)}
+
+
+def _payouts(conn: Connection, processor: int, sources: list[str]) -> dict[str, Payout]:
+    return mirror.load(conn, processor, "payout", _starting(sources, "po_"))
+
+
+def _documents(
+    conn: Connection, ledger: int, charges: Iterable[Charge], invoices: Iterable[ProcessorInvoice]
+) -> dict[str, Document]:
+    """What is open, and the invoices that Stripe's side names even if paid; with their customers' addresses."""
+    found: dict[str, Document] = {
+        document.id: document for document in mirror.load_open(conn, ledger, list(DOCUMENT_KINDS))
+    }
+    metadata = [*(charge.metadata for charge in charges), *(invoice.metadata for invoice in invoices)]
+    named = {f"invoice:{body[LINK_KEY]}" for body in metadata if LINK_KEY in body}
+    found |= mirror.load(conn, ledger, "invoice", named - set(found))
+    customers: dict[str, Customer] = mirror.load(
+        conn, ledger, "customer", {document.customer_id for document in found.values() if document.customer_id}
+    )
+    return {document.id: _with_customer(document, customers) for document in found.values()}
+
+
+def _with_customer(document: Document, customers: dict[str, Customer]) -> Document:
+    customer = customers.get(document.customer_id or "")
+    if customer is None:
+        return document
+    return replace(
+        document,
+        customer_name=customer.name,
+        customer_email=document.customer_email or customer.email,
+    )
+
+
+def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Place]:
+    """Where charges decided in earlier rounds are booked."""
+    rows = legs.of_sources(conn, link.id, sorted(charge_ids - {""}))
+    gross = [row for row in rows if row.kind == "gross" and row.category == "charge"]
+    items = outbox.by_marker(conn, link.ledger_id, [marker for row in gross for marker in row.markers])
+    paid = [part.id for item in items.values() for part in item.posting.applied]
+    matched = [document_id for row in gross for document_id in row.document_ids]
+    documents = _load_documents(conn, link.ledger_id, [*paid, *matched])
+    places = {row.source_id: _place(row, items, documents) for row in gross}
+    return {source_id: place for source_id, place in places.items() if place is not None}
+
+
+def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]) -> Place | None:
+    if row.before_cutover:
+        return Place(customer_id=None, in_books=False)
+    if row.state == "matched":
+        document = documents.get(row.document_ids[0])
+        return Place(
+            customer_id=document.customer_id if document else None,
+            unapplied_minor=document.open_minor if document and document.kind == "payment" else 0,
+            taxed=bool(document and document.tax_minor),
+        )
+    if not row.markers:
+        return None
+    posting = items[row.markers[0]].posting
+    applied = sum(part.amount_minor for part in posting.applied)
+    rest = posting.amount_minor - applied if posting.kind == "payment" else 0
+    taxed = any(documents[part.id].tax_minor for part in posting.applied if part.id in documents)
+    return Place(customer_id=posting.party_id, marker=posting.marker, unapplied_minor=rest, taxed=taxed)
+
+
+def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> dict[str, Document]:
+    by_kind: dict[str, set[str]] = defaultdict(set)
+    for document_id in document_ids:
+        by_kind[document_id.partition(":")[0]].add(document_id)
+    return {
+        document_id: document
+        for kind, ids in by_kind.items()
+        for document_id, document in mirror.load(conn, ledger, kind, ids).items()
+    }
+
+
+def _pending(conn: Connection, link_id: int) -> dict[str, int]:
+    """What postings that are not in the books yet will take of each invoice."""
+    totals: dict[str, int] = defaultdict(int)
+    for item in outbox.unsettled(conn, link_id):
+        for part in item.posting.applied:
+            totals[part.id] += part.amount_minor
+    return dict(totals)
+
+
+def _opening_markers(conn: Connection, link: Link) -> dict[str, str]:
+    account = connections.connection(conn, link.processor_id).external_id
+    wanted = {
+        f"{account}:opening-{opening.currency.lower()}:r1:s1": opening.currency for opening in link.openings or ()
+    }
+    return {wanted[marker]: marker for marker in outbox.by_marker(conn, link.ledger_id, list(wanted))}

@@ -1,0 +1,191 @@
+"""Match and plan: what a snapshot calls for is computed outside any transaction and recorded in small ones.
+
+Each of those checks that nothing the snapshot was made of has changed; if it has, all is computed anew. What was
+recorded until then stays: a leg with a posting is not planned again.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconcile.frames import ledger_frame, processor_frame
+from reconcile.legs import legs_of
+from reconcile.matching import MatchResult, Verdict, match
+from reconcile.plan import book_day, plan
+from reconcile.postings import LegDecision, Plan, Posting
+from reconcile.records import Movement
+from reconcile.rules import Rules
+from reconcile.snapshot import Snapshot
+from storage import audit, connections, legs, mirror, outbox, snapshot
+from storage.engine import Database
+from storage.legs import MovementFacts
+from sync.ports import Clock
+
+ROUNDS = 10  # a link whose data changes faster than this waits for the next sync
+BATCH = 100  # Stripe objects recorded in one transaction
+
+
+@dataclass
+class _Batch:
+    """Everything decided about some Stripe objects: recorded together or not at all."""
+
+    postings: list[Posting] = field(default_factory=list)
+    decisions: list[LegDecision] = field(default_factory=list)
+
+
+def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
+    """Decides what can be decided of a link; gives counts (`planned`, `matched`, `waiting`)."""
+    counts = {"planned": 0, "matched": 0, "waiting": 0}
+    for _ in range(ROUNDS):
+        with database.read() as conn:
+            link = connections.link(conn, link_id)
+            if link.decided_revision == link.revision:
+                return counts
+            found = snapshot.load(conn, link)
+        matches = match_snapshot(link, found)
+        planned = plan(found, matches)
+        if _record(database, clock, link, found, matches, planned, counts):
+            return counts
+    return counts
+
+
+def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
+    """The matcher on the open part of a snapshot."""
+    company = str(link.ledger_id)
+    processor = processor_frame(
+        company,
+        found.charges.values(),
+        found.refunds.values(),
+        found.disputes.values(),
+        found.payouts.values(),
+        found.movements,
+        found.invoice_payments,
+        found.processor_invoices.values(),
+        found.customers.values(),
+    )
+    return match(processor, ledger_frame(company, found.documents.values()), Rules())
+
+
+def _record(
+    database: Database,
+    clock: Clock,
+    link: connections.Link,
+    found: Snapshot,
+    matches: MatchResult,
+    planned: Plan,
+    counts: dict[str, int],
+) -> bool:
+    """False if the snapshot went stale on the way; then the rest was not recorded."""
+    facts = {movement.id: _facts(found, movement) for movement in found.movements}
+    for batch in _batches(planned):
+        with database.write() as conn:
+            if connections.link(conn, link.id).revision != link.revision:
+                return False
+            _record_batch(conn, clock, link, found, matches, batch, facts, counts)
+    with database.write() as conn:
+        connections.record_decided(conn, link.id, link.revision)
+    return True
+
+
+def _record_batch(
+    conn: Any,
+    clock: Clock,
+    link: connections.Link,
+    found: Snapshot,
+    matches: MatchResult,
+    batch: _Batch,
+    facts: dict[str, MovementFacts],
+    counts: dict[str, int],
+) -> None:
+    now = clock.now()
+    counts["planned"] += outbox.plan(
+        conn, link_id=link.id, connection_id=link.ledger_id, postings=batch.postings, at=now
+    )
+    changed = legs.record(conn, link.id, batch.decisions, facts, now)
+    for state in ("matched", "waiting"):
+        counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
+    matched = [
+        document for decision in batch.decisions if decision.state == "matched" for document in decision.document_ids
+    ]
+    mirror.claim(conn, link.ledger_id, matched)
+    mirror.close_movements(conn, link.processor_id, _settled(found, batch))
+    sources = sorted({decision.source_id for decision in batch.decisions})
+    rows = [row for source in sources for row in _match_rows(matches.verdict(source))]
+    legs.record_matches(conn, link.id, sources, rows, now)
+    audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
+
+
+def _batches(planned: Plan) -> Iterator[_Batch]:
+    """The plan by Stripe object: an object's postings and legs stay together. Postings of no leg come first."""
+    source_of_leg = {decision.leg.id: decision.source_id for decision in planned.decisions}
+    by_source: dict[str, _Batch] = defaultdict(_Batch)
+    for posting in planned.postings:
+        source = source_of_leg[posting.shares[0].leg_id] if posting.shares else ""
+        by_source[source].postings.append(posting)
+    for decision in planned.decisions:
+        by_source[decision.source_id].decisions.append(decision)
+    # Postings keep their order, so that what others come after is written first.
+    order = list(by_source)
+    for start in range(0, len(order), BATCH):
+        batch = _Batch()
+        for source in order[start : start + BATCH]:
+            batch.postings += by_source[source].postings
+            batch.decisions += by_source[source].decisions
+        yield batch
+
+
+def _settled(found: Snapshot, batch: _Batch) -> list[str]:
+    """Movements of which nothing is left to decide."""
+    open_legs = {d.leg.id for d in batch.decisions if d.state == "waiting" and not d.markers}
+    touched = {decision.leg.movement_id for decision in batch.decisions}
+    return [
+        movement.id
+        for movement in found.movements
+        if movement.id in touched and not any(leg.id in open_legs for leg in legs_of(movement))
+    ]
+
+
+def _facts(found: Snapshot, movement: Movement) -> MovementFacts:
+    day = book_day(movement.created_at, found.time_zone)
+    return MovementFacts(
+        dated=day,
+        created_at=movement.created_at,
+        before_cutover=day < found.cutover,
+        balance_type=movement.balance_type,
+    )
+
+
+def _match_rows(verdict: Verdict) -> list[dict[str, Any]]:
+    """The answers found for one Stripe object, the best first, as a person will see them."""
+    return [
+        {
+            "id": proposal.match_id,
+            "source_id": verdict.processor_id,
+            "decision": "auto" if proposal.match_id == verdict.match_id and verdict.decision == "auto" else "proposed",
+            "tier": proposal.tier,
+            "rank": proposal.rank,
+            "role": proposal.role,
+            "probability_ppm": None,
+            "reasons": list(proposal.reasons),
+            "allocations": [
+                {"ledger_id": part.ledger_id, "amount_minor": part.amount_minor} for part in proposal.allocations
+            ],
+        }
+        for proposal in verdict.proposals
+    ]
+
+
+def _entry(link_id: int, decision: LegDecision) -> audit.Entry:
+    return audit.Entry(
+        actor="tieout",
+        action=f"{'planned' if decision.markers and decision.state == 'waiting' else decision.state}",
+        subject=decision.leg.id,
+        link_id=link_id,
+        detail={
+            "reason": decision.reason,
+            "detail": decision.detail,
+            "documents": list(decision.document_ids),
+            "markers": list(decision.markers),
+        },
+    )

@@ -1,0 +1,153 @@
+"""The seams between Tieout and the world: the processor, the ledger, time and chance.
+
+The ledger port is turned inside out because QuickBooks Desktop is: its Web Connector calls us. So a ledger is asked
+for its `next_request` and given each answer; who carries the bytes is no concern of the port.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from reconcile.records import Record
+
+
+class Clock(Protocol):
+    """All time comes through here."""
+
+    def now(self) -> datetime:
+        """This instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Rng(Protocol):
+    """All randomness and all new ids come through here."""
+
+    def token(self, length: int) -> str:
+        """A URL-safe secret of `length` characters."""
+        ...
+
+    def uuid(self) -> str: ...
+
+    def jitter(self) -> float:
+        """A number from 0 (included) to 1 (excluded)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """One object as the other system gave it: `raw` is its JSON text, `record` what we understand of it.
+
+    A record of None says that the object is gone (deleted there).
+    """
+
+    kind: str
+    id: str
+    record: Record | None
+    raw: str = ""
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of a listing and where the next one starts; `cursor` is None after the last page."""
+
+    objects: tuple[Fetched, ...]
+    cursor: Any | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What an event tells us to look at again. `event_id` is the sender's; the same one counts once."""
+
+    event_id: str
+    kind: str
+    object_id: str
+    occurred_at: datetime
+    type: str
+
+
+class Processor(Protocol):
+    """Stripe. Reads only, so far: every answer is fetched, never taken from an event's body."""
+
+    def streams(self) -> tuple[str, ...]:
+        """The listings of a full read, in order."""
+        ...
+
+    def page(self, stream: str, since: datetime, cursor: Any | None) -> Page:
+        """One page of everything of a stream since an instant. Raises one of sync.errors."""
+        ...
+
+    def fetch(self, kind: str, ids: Iterable[str]) -> list[Fetched]:
+        """Objects again, by id, with what hangs on them."""
+        ...
+
+    def payout_items(self, payout_id: str) -> list[Fetched]:
+        """The movements of a settled automatic payout, and a record of their ids."""
+        ...
+
+    def events(self, after: str | None, since: datetime) -> Iterable[Hint]:
+        """Hints since an event, oldest first (up to 30 days back)."""
+        ...
+
+    def balance(self) -> dict[str, int]:
+        """The balance now, pending and available together, minor units by currency."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the ledger is to be asked next: opaque bytes for whoever carries them.
+
+    A write's `body` is frozen in the outbox before it is first given out and never changes afterwards.
+    `deadline_s` is how long its carrier may wait for the answer.
+    """
+
+    kind: Literal["read", "write"]
+    path: str
+    body: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    outbox_id: int | None = None
+    attempt: int = 0
+    purpose: str = ""
+    deadline_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back: an HTTP-like status with its body, or the error of the transport."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    lost: str | None = None  # the transport failed after the request may have left; the text says how
+
+
+class Ledger(Protocol):
+    """QuickBooks. One at a time per connection: each request is answered before the next is asked for."""
+
+    def next_request(self, connection_id: int) -> Request | None:
+        """What is due now, or None. Claims the outbox row it gives out, in a transaction of its own."""
+        ...
+
+    def accept_response(self, connection_id: int, request: Request, response: Response) -> None:
+        """Records the answer durably. Raises one of sync.errors when reading cannot go on."""
+        ...
+
+    def request_read(self, connection_id: int) -> None:
+        """Makes the next requests bring what changed in the books since they were last read."""
+        ...
+
+    def next_due_s(self, connection_id: int) -> float | None:
+        """Seconds until a write that waits for its time is due; None if none does."""
+        ...
+
+    def backlog(self, connection_id: int) -> int:
+        """How many writes are ready to be sent."""
+        ...

@@ -1,0 +1,82 @@
+"""What QuickBooks Online's answers mean for us, and what a person is told of them."""
+
+from typing import Any
+
+from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
+from sync.ports import Response
+from sync.qbo.wire import decode
+
+# Intuit's codes (its page "Error codes", as of November 2026) in a bookkeeper's words.
+PLAIN = {
+    "610": "something this refers to (a customer, account or invoice) was deleted or made inactive in QuickBooks. "
+    "Make it active again, or choose another.",
+    "2500": "something this refers to (a customer, account or item) does not exist in QuickBooks any more. "
+    "Choose another.",
+    "2220": "the currency does not fit the customer or the account. Choose ones of the same currency.",
+    "5020": "the QuickBooks user who connected Tieout may not do this. Connect with a user who may.",
+    "6140": "QuickBooks has a document with this number already.",
+    "6190": "the QuickBooks subscription has a problem. Open QuickBooks to see it, then retry.",
+    "6200": "the books are closed for this date. Reopen them, then retry.",
+    "6210": "the books are closed for this date. Reopen them, then retry.",
+    "6240": "QuickBooks has something with this name already.",
+}
+
+
+def check(response: Response, *, write: bool) -> Any:
+    """The decoded body of a good answer. Raises one of sync.errors for every other."""
+    if response.lost is not None:
+        raise _lost(response, write=write)
+    body = _decode(response)
+    fault = _fault(body)
+    if response.status == 200 and body is not None and fault is None:
+        return body
+    raise _classify(response, fault, write=write)
+
+
+def _lost(response: Response, *, write: bool) -> SyncError:
+    plain = "QuickBooks did not answer."
+    if write and not (response.lost or "").startswith("unsent"):
+        return Ambiguous(
+            f"{plain} Tieout looks whether the document arrived before it tries again.", technical=response.lost or ""
+        )
+    return Transient(f"{plain} The sync goes on by itself when it does.", technical=response.lost or "")
+
+
+def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) -> SyncError:
+    technical = f"HTTP {response.status} intuit_tid {response.headers.get('intuit_tid', '-')} {fault or ''}"
+    code, text = (fault or {}).get("code", ""), (fault or {}).get("text", "")
+    throttled = response.status == 429 or code == "3001" or "ThrottleExceeded" in text
+    if throttled:
+        return Transient("QuickBooks asked us to slow down.", technical=technical, code=code, retry_after_s=60)
+    if response.status in (401, 403) or code in ("3200", "3100", "120"):
+        plain = "QuickBooks no longer accepts the connection. Connect to QuickBooks again."
+        return Unauthorized(plain, technical=technical, code=code)
+    if response.status >= 500 or (response.status == 200 and fault is None):
+        plain = "QuickBooks had a problem of its own."
+        return Ambiguous(plain, technical=technical) if write else Transient(plain, technical=technical)
+    if code == "5010" and "period closed" not in text.lower():
+        return Stale("It was changed in QuickBooks meanwhile.", technical=technical, code=code)
+    if fault is not None and response.status in (200, 400):
+        reason = PLAIN.get(code) or text or "no reason given."
+        return Rejected(f"QuickBooks refused this document: {reason}", technical=technical, code=code)
+    return Unclassified("QuickBooks gave an answer Tieout does not know.", technical=technical, code=code)
+
+
+def _decode(response: Response) -> Any:
+    try:
+        return decode(response.body)
+    except ValueError:
+        return None
+
+
+def _fault(body: Any) -> dict[str, str] | None:
+    """The first error of either form of a fault: the API's (capital F) or the gateway's."""
+    if not isinstance(body, dict):
+        return None
+    fault = body.get("Fault") or body.get("fault")
+    if not isinstance(fault, dict):
+        return None
+    errors = fault.get("Error") or fault.get("error") or [{}]
+    error = {str(key).lower(): value for key, value in errors[0].items()}
+    text = " ".join(str(error.get(part) or "") for part in ("message", "detail")).strip()
+    return {"code": str(error.get("code") or ""), "text": text}

@@ -1,0 +1,161 @@
+"""Postings as QuickBooks Online's JSON. Frozen into the outbox, so the same posting always gives the same bytes."""
+
+import hashlib
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from reconcile.money import to_decimal
+from reconcile.postings import Posting, PostingLine
+
+ENTITY = {
+    "payment": "Payment",
+    "sales_receipt": "SalesReceipt",
+    "refund_receipt": "RefundReceipt",
+    "purchase": "Purchase",
+    "deposit": "Deposit",
+    "transfer": "Transfer",
+    "journal_entry": "JournalEntry",
+    "invoice": "Invoice",
+    "credit_memo": "CreditMemo",
+}
+KIND = {entity: kind for kind, entity in ENTITY.items()}
+MARKER = re.compile(r"\[tieout ([^\]\s]+)\]")
+NOTE_LENGTH = 4000  # PrivateNote's limit, unverified with Intuit
+
+_encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+def encode(body: Any) -> str:
+    """JSON text with Decimals as plain numbers: no float on the way out."""
+    return _encoder.encode(body).decode()
+
+
+def decode(text: str) -> Any:
+    """JSON with every fraction a Decimal: no float on the way in. Raises ValueError."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not a number.")
+
+
+def request_id(posting: Posting, attempt: int) -> str:
+    """QuickBooks' `requestid` (at most 50 characters) of one frozen body.
+
+    Only a body that was refused, so that nothing was written, is ever built anew, under the next attempt's id.
+    """
+    return "t" + hashlib.sha256(f"{posting.marker}/{attempt}".encode()).hexdigest()[:40]
+
+
+def write_body(posting: Posting) -> str:
+    """The document a posting asks for."""
+    builders = {
+        "payment": _payment,
+        "sales_receipt": _receipt,
+        "refund_receipt": _receipt,
+        "purchase": _purchase,
+        "transfer": _transfer,
+        "journal_entry": _journal_entry,
+    }
+    return encode(_common(posting) | builders[posting.kind](posting))
+
+
+def note(posting: Posting) -> str:
+    """What stands in the document's memo: the Stripe ids in full, and our marker."""
+    return f"{posting.memo[: NOTE_LENGTH - 300]} [tieout {posting.marker}]"
+
+
+def _common(posting: Posting) -> dict[str, Any]:
+    return {
+        "TxnDate": posting.dated.isoformat(),
+        "CurrencyRef": _ref(posting.currency),
+        "PrivateNote": note(posting),
+    }
+
+
+def _payment(posting: Posting) -> dict[str, Any]:
+    return {
+        "CustomerRef": _ref(posting.party_id),
+        "TotalAmt": _amount(posting, posting.amount_minor),
+        "DepositToAccountRef": _ref(posting.account_id),
+        "PaymentRefNum": posting.reference,
+        "ProcessPayment": False,
+        "Line": [
+            {
+                "Amount": _amount(posting, applied.amount_minor),
+                "LinkedTxn": [{"TxnId": applied.id.partition(":")[2], "TxnType": ENTITY[applied.id.partition(":")[0]]}],
+            }
+            for applied in posting.applied
+        ],
+    }
+
+
+def _receipt(posting: Posting) -> dict[str, Any]:
+    return {
+        "CustomerRef": _ref(posting.party_id),
+        "DepositToAccountRef": _ref(posting.account_id),
+        "DocNumber": posting.reference,
+        "Line": [
+            _line(posting, line, "SalesItemLineDetail", {"ItemRef": _ref(line.item_id)}) for line in posting.lines
+        ],
+    }
+
+
+def _purchase(posting: Posting) -> dict[str, Any]:
+    return {
+        "PaymentType": "Cash",
+        "AccountRef": _ref(posting.account_id),
+        "EntityRef": {"value": posting.party_id, "type": "Vendor"},
+        "DocNumber": posting.reference,
+        "Line": [
+            _line(posting, line, "AccountBasedExpenseLineDetail", {"AccountRef": _ref(line.account_id)})
+            for line in posting.lines
+        ],
+    }
+
+
+def _transfer(posting: Posting) -> dict[str, Any]:
+    return {
+        "FromAccountRef": _ref(posting.account_id),
+        "ToAccountRef": _ref(posting.other_account_id),
+        "Amount": _amount(posting, posting.amount_minor),
+    }
+
+
+def _journal_entry(posting: Posting) -> dict[str, Any]:
+    return {
+        "DocNumber": posting.reference,
+        "Line": [
+            _line(
+                posting,
+                line,
+                "JournalEntryLineDetail",
+                {
+                    "PostingType": "Debit" if line.amount_minor > 0 else "Credit",
+                    "AccountRef": _ref(line.account_id),
+                },
+            )
+            for line in posting.lines
+        ],
+    }
+
+
+def _line(posting: Posting, line: PostingLine, detail_type: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Amount": _amount(posting, abs(line.amount_minor)),
+        "Description": line.description,
+        "DetailType": detail_type,
+        detail_type: detail,
+    }
+
+
+def _ref(value: str | None) -> dict[str, str | None]:
+    return {"value": value}
+
+
+def _amount(posting: Posting, minor: int) -> Decimal:
+    return to_decimal(minor, posting.currency)

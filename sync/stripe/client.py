@@ -1,0 +1,67 @@
+"""stripe-python, set up once: no telemetry, our own retries, its exceptions turned into sync.errors."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import stripe
+
+from sync.errors import Rejected, SyncError, Transient, Unauthorized, Unclassified
+
+stripe.enable_telemetry = False  # it would write a file into the user's home and send platform details
+
+API_VERSION = "2026-10-28.endive"
+TIMEOUT_S = 30
+CARD_KEYS = frozenset({"card", "card_present", "interac_present"})
+CARD_FIELDS = frozenset({"object", "id", "brand", "last4"})
+T = TypeVar("T")
+
+
+def make_client(key: str, address: str | None = None) -> stripe.StripeClient:
+    """A client for one account; `address` replaces Stripe's own (the stand-in's)."""
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": address} if address else {},
+        stripe_version=API_VERSION,
+        max_network_retries=2,  # on 409, 5xx and lost connections, with the same idempotency key; never on 429
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
+    )
+
+
+def call(action: Callable[[], T]) -> T:
+    """Runs a call of the client; raises sync.errors instead of Stripe's."""
+    try:
+        return action()
+    except stripe.StripeError as error:
+        raise translate(error) from error
+
+
+def translate(error: stripe.StripeError) -> SyncError:
+    """What a Stripe error means for us. Reads only: nothing of it can have been half done."""
+    technical = f"{type(error).__name__} {error.http_status} {error.code} request {error.request_id}"
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        plain = "Stripe refused the key. Give Tieout a key that is valid and may read payments, payouts and invoices."
+        return Unauthorized(plain, technical=technical)
+    if isinstance(error, stripe.RateLimitError):
+        return Transient("Stripe asked us to slow down; the sync goes on by itself.", technical=technical)
+    if isinstance(error, stripe.APIConnectionError) or (error.http_status or 0) >= 500 or error.http_status == 409:
+        return Transient("Stripe did not answer; the sync goes on by itself when it does.", technical=technical)
+    if isinstance(error, stripe.InvalidRequestError):
+        return Rejected(f"Stripe refused a request: {error.user_message}", technical=technical, code=error.code or "")
+    return Unclassified("Stripe gave an answer Tieout does not know. Nothing was changed.", technical=technical)
+
+
+def plain(found: stripe.StripeObject) -> dict[str, Any]:
+    """A Stripe object as plain JSON values, without card data beyond brand and last four."""
+    body: dict[str, Any] = found.to_dict(for_json=True)
+    return {key: _without_card_data(key, value) for key, value in body.items()}
+
+
+def _without_card_data(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_card_data(key, part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    kept = value
+    if key in CARD_KEYS or value.get("object") == "card":
+        kept = {name: part for name, part in value.items() if name in CARD_FIELDS}
+    return {name: _without_card_data(name, part) for name, part in kept.items()}

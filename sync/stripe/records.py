@@ -1,0 +1,184 @@
+"""Stripe's objects as our records. Unknown keys are ignored; a missing one that matters is an error that names it."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconcile.records import (
+    Charge,
+    Customer,
+    Dispute,
+    Fee,
+    InvoicePayment,
+    Movement,
+    Payout,
+    ProcessorInvoice,
+    Record,
+    Refund,
+)
+
+Body = Mapping[str, Any]
+
+# Where reporting_category is null: the categories Stripe's own reports use for these types
+# (as fivetran/dbt_stripe falls back in stripe__balance_transactions).
+CATEGORY_OF_TYPE = {
+    "charge": "charge",
+    "payment": "charge",
+    "refund": "refund",
+    "payment_refund": "refund",
+    "payout": "payout",
+    "payout_cancel": "payout_reversal",
+    "payout_failure": "payout_reversal",
+    "stripe_fee": "fee",
+}
+
+
+def movement(body: Body) -> Movement:
+    return Movement(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        gross_minor=body["amount"],
+        fee_minor=body["fee"],
+        net_minor=body["net"],
+        fees=tuple(
+            Fee(kind=fee["type"], amount_minor=fee["amount"], description=fee.get("description") or "")
+            for fee in body["fee_details"]
+        ),
+        category=str(body.get("reporting_category") or CATEGORY_OF_TYPE.get(body["type"], body["type"])),
+        type=body["type"],
+        source_id=_id(body.get("source")),
+        status=body["status"],
+        available_on=_instant(body["available_on"]),
+        balance_type=body.get("balance_type") or "payments",
+        exchange_rate=None if body.get("exchange_rate") is None else str(body["exchange_rate"]),
+        description=body.get("description") or "",
+    )
+
+
+def charge(body: Body) -> Charge:
+    billing = body.get("billing_details") or {}
+    return Charge(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        amount_minor=body["amount"],
+        captured_minor=body["amount_captured"],
+        refunded_minor=body["amount_refunded"],
+        status=body["status"],
+        movement_id=_id(body.get("balance_transaction")),
+        payment_intent_id=_id(body.get("payment_intent")),
+        customer_id=_id(body.get("customer")),
+        customer_name=billing.get("name"),
+        customer_email=billing.get("email") or body.get("receipt_email"),
+        description=body.get("description") or "",
+        metadata=dict(body.get("metadata") or {}),
+    )
+
+
+def refund(body: Body) -> Refund:
+    return Refund(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        amount_minor=body["amount"],
+        status=body.get("status") or "succeeded",
+        charge_id=_id(body.get("charge")),
+        movement_id=_id(body.get("balance_transaction")),
+        failure_movement_id=_id(body.get("failure_balance_transaction")),
+        reason=body.get("reason"),
+    )
+
+
+def dispute(body: Body) -> Dispute:
+    return Dispute(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        amount_minor=body["amount"],
+        status=body["status"],
+        charge_id=_id(body.get("charge")),
+        movement_ids=tuple(_id(entry) or "" for entry in body["balance_transactions"]),
+        reason=body.get("reason"),
+    )
+
+
+def payout(body: Body) -> Payout:
+    return Payout(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        amount_minor=body["amount"],
+        status=body["status"],
+        arrives_on=_instant(body["arrival_date"]).date(),
+        automatic=body["automatic"],
+        movement_id=_id(body.get("balance_transaction")),
+        failure_movement_id=_id(body.get("failure_balance_transaction")),
+        reconciliation_status=body.get("reconciliation_status") or "not_applicable",
+        method=body["method"],
+    )
+
+
+def invoice(body: Body) -> ProcessorInvoice:
+    return ProcessorInvoice(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        total_minor=body["total"],
+        status=body.get("status"),
+        number=body.get("number"),
+        customer_id=_id(body.get("customer")),
+        metadata=dict(body.get("metadata") or {}),
+    )
+
+
+def invoice_payment(body: Body) -> InvoicePayment:
+    paid_with = body["payment"]
+    return InvoicePayment(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        currency=_currency(body),
+        invoice_id=_id(body["invoice"]) or "",
+        status=body["status"],
+        paid_minor=body.get("amount_paid") or 0,
+        payment_intent_id=_id(paid_with.get("payment_intent")),
+        charge_id=_id(paid_with.get("charge")),
+    )
+
+
+def customer(body: Body) -> Customer:
+    return Customer(
+        id=body["id"],
+        name=body.get("name") or "",
+        email=body.get("email"),
+        metadata=dict(body.get("metadata") or {}),
+    )
+
+
+# kind of ours -> Stripe's name of the object, and how to read it
+READERS: dict[str, tuple[str, Callable[[Body], Record]]] = {
+    "customer": ("customer", customer),
+    "processor_invoice": ("invoice", invoice),
+    "invoice_payment": ("invoice_payment", invoice_payment),
+    "charge": ("charge", charge),
+    "refund": ("refund", refund),
+    "dispute": ("dispute", dispute),
+    "payout": ("payout", payout),
+    "movement": ("balance_transaction", movement),
+}
+KIND_OF_OBJECT = {name: kind for kind, (name, _) in READERS.items()}
+
+
+def _currency(body: Body) -> str:
+    return str(body["currency"]).upper()
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _id(value: Any) -> str | None:
+    """An id, whether Stripe expanded the object or not."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value["id"])

@@ -1,0 +1,125 @@
+"""The worker: takes runs from the queue and takes each through the steps of a sync, one function a step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from storage import connections, openings, runs
+from storage.connections import Link
+from storage.engine import Database
+from storage.runs import Run
+from sync.deciding import decide
+from sync.errors import SyncError
+from sync.fetching import Fetcher
+from sync.ports import Clock, Ledger, Processor, Request, Response, Rng
+
+IDLE_S = 1.0
+WAIT_FOR_RETRY_S = 10.0  # a write that is due again this soon is waited for within the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Both sides of one link, ready to talk."""
+
+    processor: Processor
+    ledger: Ledger
+    carry: Callable[[Request], Response]
+
+
+@dataclass
+class Worker:
+    """Runs syncs. Any number may share a database; each run is taken by one."""
+
+    database: Database
+    clock: Clock
+    rng: Rng
+    connect: Callable[[Link], Adapters]
+    lease_s: float = 120
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def work(self) -> bool:
+        """Takes one run, if there is one, and finishes it."""
+        with self.database.write() as conn:
+            run = runs.take(conn, self.clock.now(), self.lease_s)
+        if run is None:
+            return False
+        self.counts = dict(run.counts)
+        problem = None
+        try:
+            self._sync(run)
+        except SyncError as error:
+            problem = error.plain
+        with self.database.write() as conn:
+            runs.finish(conn, run.id, counts=self.counts, at=self.clock.now(), problem=problem)
+        return True
+
+    def _sync(self, run: Run) -> None:
+        with self.database.read() as conn:
+            link = connections.link(conn, run.link_id)
+        adapters = self.connect(link)
+        fetcher = Fetcher(
+            self.database, self.clock, self.rng, adapters.processor, link, lambda *step: self._report(run, *step)
+        )
+        self._fetch(run, link, adapters, fetcher)
+        self._decide(run, link, fetcher)
+        self._post(run, link, adapters)
+
+    # ---- the steps
+
+    def _fetch(self, run: Run, link: Link, adapters: Adapters, fetcher: Fetcher) -> None:
+        """Both sides, after every doubt about earlier postings is settled."""
+        self._count("fetched", fetcher.refresh())
+        self._read_books(run, link, adapters, "Reading QuickBooks")
+
+    def _decide(self, run: Run, link: Link, fetcher: Fetcher) -> None:
+        balance = fetcher.read_balance()
+        if link.openings is None and balance is not None:
+            with self.database.write() as conn:
+                found = openings.compute(conn, link, balance)
+                connections.change_link(conn, link.id, openings=found)
+        self._report(run, "Matching", 0, None)
+        for name, number in decide(self.database, self.clock, link.id).items():
+            self._count(name, number)
+
+    def _post(self, run: Run, link: Link, adapters: Adapters) -> None:
+        posted = self._drive(run, link, adapters, "Posting into QuickBooks")
+        if posted:
+            self._count("posted", posted)
+            self._read_books(run, link, adapters, "Checking what was posted")
+
+    def _read_books(self, run: Run, link: Link, adapters: Adapters, step: str) -> None:
+        adapters.ledger.request_read(link.ledger_id)
+        self._drive(run, link, adapters, step)
+
+    def _drive(self, run: Run, link: Link, adapters: Adapters, step: str) -> int:
+        """Carries the ledger's requests until none is due; gives how many writes there were."""
+        writes, done = 0, 0
+        while True:
+            request = adapters.ledger.next_request(link.ledger_id)
+            if request is None:
+                pause = adapters.ledger.next_due_s(link.ledger_id)
+                if pause is None or not 0 < pause <= WAIT_FOR_RETRY_S:
+                    return writes
+                self.clock.sleep(pause)
+                continue
+            adapters.ledger.accept_response(link.ledger_id, request, adapters.carry(request))
+            writes, done = writes + (request.kind == "write"), done + 1
+            if done % 10 == 1:
+                self._report(run, step, done, adapters.ledger.backlog(link.ledger_id) + done)
+
+    # ---- bookkeeping
+
+    def _report(self, run: Run, step: str, done: int, total: int | None) -> None:
+        with self.database.write() as conn:
+            runs.report(
+                conn,
+                run.id,
+                step=step,
+                done=done,
+                total=total,
+                counts=self.counts,
+                at=self.clock.now(),
+                lease_s=self.lease_s,
+            )
+
+    def _count(self, name: str, number: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + number
