@@ -166,7 +166,7 @@ def _journal(connection: sqlite3.Connection, mode: str) -> None:
             connection.execute(f"PRAGMA journal_mode={mode}")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the other bits say why it is busy
                 raise
             time.sleep(0.05)
     raise DatabaseError(f"The database stays locked by another process, so its journal cannot become {mode}.")
