@@ -6,6 +6,7 @@ Every page is stored in one transaction with the cursor that follows it; fetchin
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from reconcile.records import Payout
@@ -126,7 +127,7 @@ class Fetcher:
             wanted[event.kind].add(event.object_id)
         found: list[Fetched] = []
         for kind, ids in sorted(wanted.items()):
-            found += self._patiently(lambda kind=kind, ids=ids: self._processor.fetch(kind, sorted(ids)))
+            found += self._patiently(partial(self._processor.fetch, kind, sorted(ids)))
         with self._database.write() as conn:
             changed = _store(conn, self._connection_id, found, self._clock.now())
             inbox.finish(conn, [event.id for event in events])
@@ -149,7 +150,7 @@ class Fetcher:
         todo = [p for p in payouts if p.automatic and p.reconciliation_status == "completed" and p.id not in known]
         changed = 0
         for number, payout in enumerate(todo, start=1):
-            found = self._patiently(lambda payout=payout: self._processor.payout_items(payout.id))
+            found = self._patiently(partial(self._processor.payout_items, payout.id))
             with self._database.write() as conn:
                 changed += len(_store(conn, self._connection_id, found, self._clock.now()))
             self._progress("Reading what each payout holds", number, len(todo))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from storage import connections, openings, runs
+from storage import connections, inbox, openings, runs
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
@@ -35,6 +35,7 @@ class Worker:
     connect: Callable[[Link], Adapters]
     lease_s: float = 120
     counts: dict[str, int] = field(default_factory=dict)
+    problem: str | None = None  # of the last run
 
     def work(self) -> bool:
         """Takes one run, if there is one, and finishes it."""
@@ -43,13 +44,13 @@ class Worker:
         if run is None:
             return False
         self.counts = dict(run.counts)
-        problem = None
+        self.problem = None
         try:
             self._sync(run)
         except SyncError as error:
-            problem = error.plain
+            self.problem = error.plain
         with self.database.write() as conn:
-            runs.finish(conn, run.id, counts=self.counts, at=self.clock.now(), problem=problem)
+            runs.finish(conn, run.id, counts=self.counts, at=self.clock.now(), problem=self.problem)
         return True
 
     def _sync(self, run: Run) -> None:
@@ -87,8 +88,13 @@ class Worker:
             self._read_books(run, link, adapters, "Checking what was posted")
 
     def _read_books(self, run: Run, link: Link, adapters: Adapters, step: str) -> None:
+        """Everything that changed; the webhooks that said so before are settled by it."""
+        with self.database.read() as conn:
+            hints = [event.id for event in inbox.due(conn, link.ledger_id, self.clock.now(), limit=1000)]
         adapters.ledger.request_read(link.ledger_id)
         self._drive(run, link, adapters, step)
+        with self.database.write() as conn:
+            inbox.finish(conn, hints)
 
     def _drive(self, run: Run, link: Link, adapters: Adapters, step: str) -> int:
         """Carries the ledger's requests until none is due; gives how many writes there were."""

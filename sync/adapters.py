@@ -1,0 +1,46 @@
+"""Joins a link to its adapters: credentials out of the vault, addresses out of the connection."""
+
+from storage import connections
+from storage.connections import Connection, Link
+from sync.environment import Environment
+from sync.errors import Unauthorized
+from sync.qbo.adapter import QuickBooksOnline
+from sync.qbo.client import Client
+from sync.qbo.tokens import VaultTokens
+from sync.stripe.adapter import StripeProcessor
+from sync.stripe.client import make_client
+from sync.worker import Adapters
+
+DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
+
+
+def connect(environment: Environment, link: Link, lease_s: float = 120) -> Adapters:
+    """Both sides of a link. Raises Unauthorized if a credential is missing."""
+    with environment.database.read() as conn:
+        processor = connections.connection(conn, link.processor_id)
+        ledger = connections.connection(conn, link.ledger_id)
+    client = quickbooks_client(environment, ledger)
+    return Adapters(
+        processor=StripeProcessor(make_client(_secret(environment, processor, "key"), processor.settings.get("api"))),
+        ledger=QuickBooksOnline(environment.database, environment.clock, environment.rng, lease_s=lease_s),
+        carry=client.send,
+    )
+
+
+def quickbooks_client(environment: Environment, ledger: Connection) -> Client:
+    tokens = VaultTokens(
+        environment.database,
+        environment.vault,
+        environment.clock,
+        ledger.id,
+        ledger.settings.get("discovery", DISCOVERY),
+    )
+    return Client(realm_id=ledger.external_id, tokens=tokens, address=ledger.settings.get("api"))
+
+
+def _secret(environment: Environment, connection: Connection, purpose: str) -> str:
+    with environment.database.read() as conn:
+        found = connections.secret(conn, environment.vault, connection.id, purpose)
+    if found is None:
+        raise Unauthorized(f"The connection to {connection.name} has no key. Connect it again.")
+    return found

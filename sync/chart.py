@@ -1,0 +1,77 @@
+"""The accounts, items and vendor a link needs in the company: found by name, made where they are missing."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from reconcile.postings import Mappings
+from sync.ports import Request, Response
+from sync.qbo import faults
+from sync.qbo.wire import encode
+
+Carry = Callable[[Request], Response]
+
+CLEARING = "Stripe clearing"
+FEES = "Stripe fees"
+VENDOR = "Stripe"
+SALE = "Stripe sale"
+REFUND = "Stripe refund"
+OPENING = "Opening Balance Equity"
+
+
+def prepare(carry: Carry, home_currency: str) -> Mappings:
+    """Default mappings for the home currency. Looks before it makes, so that it may be run again."""
+    income = _find(carry, "Account", "AccountType = 'Income'")
+    bank = _find(carry, "Account", "AccountType = 'Bank'", skip=CLEARING)
+    clearing = _ensure(carry, "Account", "Name", CLEARING, {"AccountType": "Bank", "CurrencyRef": _ref(home_currency)})
+    fees = _ensure(carry, "Account", "Name", FEES, {"AccountType": "Expense"})
+    opening = _find(carry, "Account", f"Name = '{OPENING}'") or _find(carry, "Account", "AccountType = 'Equity'")
+    vendor = _ensure(carry, "Vendor", "DisplayName", VENDOR, {"CurrencyRef": _ref(home_currency)})
+    service = {"Type": "Service", "IncomeAccountRef": _ref(income["Id"])} if income else {"Type": "Service"}
+    sale = _ensure(carry, "Item", "Name", SALE, service)
+    refund = _ensure(carry, "Item", "Name", REFUND, service)
+    return Mappings(
+        clearing={home_currency: clearing["Id"]},
+        bank={home_currency: bank["Id"]} if bank else {},
+        fees={"stripe_fee": fees["Id"], "payment_method_passthrough_fee": fees["Id"], "tax": fees["Id"]},
+        fee_vendor=vendor["Id"],
+        sales_item=sale["Id"],
+        refund_item=refund["Id"],
+        opening_account=opening["Id"] if opening else None,
+    )
+
+
+def home_currency(carry: Carry) -> str:
+    found = _query(carry, "SELECT * FROM Preferences").get("Preferences", [{}])[0]
+    return str(((found.get("CurrencyPrefs") or {}).get("HomeCurrency") or {}).get("value", "USD"))
+
+
+def company_name(carry: Carry) -> str:
+    found = _query(carry, "SELECT * FROM CompanyInfo").get("CompanyInfo", [{}])[0]
+    return str(found.get("CompanyName") or "QuickBooks company")
+
+
+def _ensure(carry: Carry, entity: str, name_field: str, name: str, rest: dict[str, Any]) -> dict[str, Any]:
+    found = _find(carry, entity, f"{name_field} = '{name}'")
+    if found is not None:
+        return found
+    body = encode({name_field: name} | rest)
+    request_id = "s" + hashlib.sha256(body.encode()).hexdigest()[:40]
+    request = Request(kind="write", path=entity.lower(), body=body, query={"requestid": request_id})
+    made: dict[str, Any] = faults.check(carry(request), write=True)[entity]
+    return made
+
+
+def _find(carry: Carry, entity: str, where: str, skip: str | None = None) -> dict[str, Any] | None:
+    found = _query(carry, f"SELECT * FROM {entity} WHERE {where}").get(entity, [])  # noqa: S608 - our own words
+    return next((body for body in found if body.get("Name") != skip), None)
+
+
+def _query(carry: Carry, text: str) -> dict[str, Any]:
+    body = faults.check(carry(Request(kind="read", path="query", body=text)), write=False)
+    answer: dict[str, Any] = body["QueryResponse"]
+    return answer
+
+
+def _ref(value: str) -> dict[str, str]:
+    return {"value": value}

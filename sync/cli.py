@@ -1,0 +1,130 @@
+"""The `tieout` command."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from storage.engine import DatabaseError
+from sync.environment import Environment, data_dir, open_environment
+
+UI_PORT = 8501
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tieout")
+def main() -> None:
+    """Ties out Stripe with QuickBooks."""
+
+
+@main.command()
+@click.option("--single", is_flag=True, help="One process instead of three.")
+@click.option("--port", default=UI_PORT, show_default=True, help="Where the pages are; the next free port if taken.")
+@click.option("--interval", default=900, show_default=True, help="Seconds between scheduled syncs.")
+def serve(single: bool, port: int, interval: int) -> None:
+    """Starts the workbench for real accounts."""
+    from sync.processes import start
+
+    sys.exit(_plainly(lambda: start(port=port, interval_s=interval, single=single)))
+
+
+@main.command()
+@click.option("--reset", is_flag=True, help="Forget the demo company and all that was stored, and stop.")
+@click.option("--seed", default=7, show_default=True, help="Another seed is another company.")
+@click.option("--months", default=3, show_default=True)
+@click.option("--port", default=UI_PORT, show_default=True)
+@click.option("--interval", default=60, show_default=True, help="Seconds between scheduled syncs.")
+@click.option("--single", is_flag=True, help="The workbench in one process.")
+def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: bool) -> None:
+    """Starts the workbench with an emulated company."""
+    from sync.processes import start
+
+    os.environ["TIEOUT_DEMO"] = "1"
+    if reset:
+        shutil.rmtree(data_dir(), ignore_errors=True)
+        click.echo("The demo company is forgotten; the next start makes it anew.")
+        return
+    sys.exit(_plainly(lambda: start(port=port, interval_s=interval, single=single, emulators=(seed, months))))
+
+
+@main.command()
+@click.option("--link", "link_id", type=int, help="Only this link.")
+def sync(link_id: int | None) -> None:
+    """Syncs now, here, and waits for the end."""
+    from sync.processes import sync_now
+
+    sys.exit(_plainly(lambda: sync_now(_environment(), link_id)))
+
+
+@main.command()
+def status() -> None:
+    """Says what is connected, how current it is, and what waits."""
+    from sync import printing
+
+    _plainly(lambda: printing.status(_environment()))
+
+
+@main.command()
+@click.option("--link", "link_id", type=int)
+@click.option("--all-days", is_flag=True, help="Every day, not just the last.")
+def proof(link_id: int | None, all_days: bool) -> None:
+    """Shows the Stripe balance against the clearing account, with the difference itemised."""
+    from sync import printing
+
+    sys.exit(_plainly(lambda: printing.proof(_environment(), link_id, all_days=all_days)))
+
+
+@main.command()
+@click.argument("object_id")
+def trace(object_id: str) -> None:
+    """Prints the way of one charge, refund, payout or document through all steps."""
+    from sync import printing
+
+    sys.exit(_plainly(lambda: printing.trace(_environment(), object_id)))
+
+
+# ---- children of `serve` and `demo`
+
+
+@main.command(hidden=True)
+@click.option("--interval", type=int, required=True)
+def worker(interval: int) -> None:
+    """The clock and the queue."""
+    from sync.processes import work
+
+    _plainly(lambda: work(_environment(), interval))
+
+
+@main.command(hidden=True)
+@click.option("--port", type=int, required=True)
+def hooks(port: int) -> None:
+    """Webhooks."""
+    from sync.processes import serve_hooks
+
+    _plainly(lambda: serve_hooks(_environment(), port))
+
+
+def _environment() -> Environment:
+    return open_environment()
+
+
+def _plainly(action: Callable[[], Any]) -> Any:
+    """Runs a command; what a user can mend is said in a sentence, without a traceback."""
+    from sync.errors import SyncError
+    from sync.instance import AlreadyRunningError
+
+    try:
+        return action()
+    except (DatabaseError, SyncError, AlreadyRunningError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""What `tieout serve` and `tieout demo` start: pages, hooks and worker as processes of their own, or as one."""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import click
+import uvicorn
+
+from storage import connections, runs, users
+from sync import scheduler, supervisor
+from sync.adapters import connect
+from sync.demo import ANNOUNCEMENT, connect_demo
+from sync.environment import Environment, data_dir, open_environment
+from sync.instance import single_instance
+from sync.supervisor import Child
+from sync.web import hooks_app
+from sync.worker import IDLE_S, Worker
+
+UI_PORT, STATE_FILE = 8501, "emulators.db"
+SIGN_IN_TTL = timedelta(hours=1)
+OWNER = ("owner@localhost", "Owner", "admin")
+
+
+def start(*, port: int, interval_s: int, single: bool, emulators: tuple[int, int] | None = None) -> int:
+    """Runs until stopped; gives the exit status. `emulators` are the seed and the months of the demo's world."""
+    directory = data_dir()
+    with single_instance(directory):
+        environment = open_environment()
+        ui_port = free_port(port)
+        hooks_port = ui_port if single else free_port(ui_port + 1)
+        _announce(environment, ui_port)
+        environment.database.close()
+        children = [] if emulators is None else [_emulators(emulators, free_port(hooks_port + 1), hooks_port)]
+        return supervisor.run([*children, *_workbench(ui_port, hooks_port, interval_s, single=single)])
+
+
+def _workbench(ui_port: int, hooks_port: int, interval_s: int, *, single: bool) -> list[Child]:
+    tieout = [sys.executable, "-m", "sync.cli"]
+    shared = {
+        "TIEOUT_PORT": str(ui_port),
+        "TIEOUT_HOOKS": f"http://{host()}:{hooks_port}",
+        "TIEOUT_INTERVAL_S": str(interval_s),
+    }
+    ui = [sys.executable, "-m", "app"]
+    if single:
+        return [Child("workbench", ui, shared | {"TIEOUT_SINGLE": "1"})]
+    return [
+        Child("ui", ui, shared),
+        Child("hooks", [*tieout, "hooks", "--port", str(hooks_port)], shared),
+        Child("worker", [*tieout, "worker", "--interval", str(interval_s)], shared),
+    ]
+
+
+def _emulators(world: tuple[int, int], port: int, hooks_port: int) -> Child:
+    seed, months = world
+    directory = data_dir()
+    (directory / ANNOUNCEMENT).unlink(missing_ok=True)
+    ports = ("--stripe-port", str(port), "--quickbooks-port", str(free_port(port + 1)))
+    command = [
+        *(sys.executable, "-m", "emulators", "--seed", str(seed), "--months", str(months)),
+        *("--state", str(directory / STATE_FILE), "--announce", str(directory / ANNOUNCEMENT)),
+        *ports,
+        *("--quickbooks-webhooks", f"http://{host()}:{hooks_port}/webhooks/quickbooks/1"),
+    ]
+    return Child("emulators", command)
+
+
+def _announce(environment: Environment, ui_port: int) -> None:
+    """A one-time link that signs the owner in; whoever can read this terminal is the owner."""
+    token = environment.rng.token(32)
+    email, name, role = OWNER
+    with environment.database.write() as conn:
+        user_id = users.ensure_user(conn, email=email, name=name, role=role)
+        users.create_sign_in_link(conn, user_id, token, environment.clock.now(), SIGN_IN_TTL)
+    where = "the demo company" if environment.demo else "your workbench"
+    click.echo(f"Open {where}: http://{host()}:{ui_port}/sign-in?token={token}")
+    click.echo("Stop with Ctrl-C.")
+
+
+# ---- the processes themselves
+
+
+def work(environment: Environment, interval_s: int) -> None:
+    """The worker process: syncs as they come due, until it is stopped."""
+    if environment.demo:
+        connect_demo(environment, os.environ.get("TIEOUT_HOOKS"))
+    clock = scheduler.start(environment.database, environment.clock, interval_s)
+    try:
+        worker = make_worker(environment)
+        while True:
+            if not worker.work():
+                environment.clock.sleep(IDLE_S)
+    finally:
+        clock.shutdown(wait=False)
+
+
+def serve_hooks(environment: Environment, port: int) -> None:
+    config = uvicorn.Config(hooks_app(environment), host=host(), port=port, log_level="warning", access_log=False)
+    uvicorn.Server(config).run()
+
+
+@contextmanager
+def in_background(environment: Environment, interval_s: int) -> Iterator[None]:
+    """`--single`: the worker in a thread beside the pages."""
+    threading.Thread(target=work, args=(environment, interval_s), daemon=True).start()
+    yield
+
+
+def make_worker(environment: Environment, lease_s: float = 120) -> Worker:
+    return Worker(
+        database=environment.database,
+        clock=environment.clock,
+        rng=environment.rng,
+        connect=lambda link: connect(environment, link, lease_s),
+        lease_s=lease_s,
+    )
+
+
+def sync_now(environment: Environment, link_id: int | None) -> int:
+    """One sync of each link (or one), in this process."""
+    with environment.database.write() as conn:
+        links = [link for link in connections.all_links(conn) if link_id in (None, link.id)]
+        for link in links:
+            runs.enqueue(
+                conn, link_id=link.id, kind="sync", cause="command line", scheduled_for=environment.clock.now()
+            )
+    worker = make_worker(environment)
+    while worker.work():
+        done = ", ".join(f"{number} {name}" for name, number in worker.counts.items() if number)
+        click.echo(f"Synced: {done or 'nothing new'}." if worker.problem is None else worker.problem)
+    if not links:
+        click.echo("Nothing is connected yet.", err=True)
+    return 0 if links and worker.problem is None else 1
+
+
+def host() -> str:
+    return os.environ.get("TIEOUT_HOST", "127.0.0.1")
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or the next port nobody listens on."""
+    for port in range(wanted, wanted + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host(), port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"No free port from {wanted} to {wanted + 99}.")

@@ -1,0 +1,117 @@
+"""The routes other computers call: webhooks and health. They verify, store one inbox row, and answer."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from storage import connections
+from sync.environment import Environment
+from sync.fetching import receive
+from sync.ports import Hint
+from sync.stripe.adapter import hint_of
+
+BODY_LIMIT = 2_000_000  # bytes; Intuit sends up to about 1 MB
+TOLERANCE_S = 300
+REFUSED = JSONResponse({"error": "refused"}, status_code=400)
+
+
+def routes(environment: Environment) -> list[Route]:
+    async def stripe_webhook(request: Request) -> Response:
+        return await _receive(environment, request, _stripe_hints)
+
+    async def quickbooks_webhook(request: Request) -> Response:
+        return await _receive(environment, request, _quickbooks_hints)
+
+    async def health(_request: Request) -> Response:
+        with environment.database.read():
+            return JSONResponse({"status": "ok"})
+
+    return [
+        Route("/webhooks/stripe/{connection_id:int}", stripe_webhook, methods=["POST"]),
+        Route("/webhooks/quickbooks/{connection_id:int}", quickbooks_webhook, methods=["POST"]),
+        Route("/healthz", health),
+    ]
+
+
+def hooks_app(environment: Environment) -> Starlette:
+    return Starlette(routes=routes(environment))
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of ours
+    """Forged, stale or malformed: nothing of it is stored or logged."""
+
+
+async def _receive(environment: Environment, request: Request, read: Any) -> Response:
+    """2xx only after the commit; whatever is wrong, the sender learns nothing but that it was refused."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_LIMIT:
+            return REFUSED
+    try:
+        await run_in_threadpool(_store, environment, request.path_params["connection_id"], request, body, read)
+    except Refusal:
+        return REFUSED
+    return JSONResponse({"received": True})
+
+
+def _store(environment: Environment, connection_id: int, request: Request, body: bytes, read: Any) -> None:
+    now = environment.clock.now()
+    with environment.database.read() as conn:
+        secret = connections.secret(conn, environment.vault, connection_id, "webhook_secret")
+    if secret is None:
+        raise Refusal
+    hints = read(request, body, secret, now)
+    with environment.database.write() as conn:
+        receive(conn, connection_id, hints, channel="webhook", at=now)
+
+
+def _stripe_hints(request: Request, body: bytes, secret: str, now: datetime) -> list[Hint]:
+    header = request.headers.get("stripe-signature", "")
+    try:
+        text = body.decode()
+        stripe.WebhookSignature.verify_header(text, header, secret, tolerance=TOLERANCE_S)
+        signed_at = datetime.fromtimestamp(int(dict(_pairs(header))["t"]), UTC)
+        if signed_at > now + timedelta(seconds=TOLERANCE_S):  # the library lets the future pass
+            raise Refusal
+        return [hint_of(json.loads(text))]
+    except (stripe.SignatureVerificationError, ValueError, KeyError, TypeError, AttributeError):
+        raise Refusal from None
+
+
+def _pairs(header: str) -> list[tuple[str, str]]:
+    return [(name.strip(), value) for name, _, value in (part.partition("=") for part in header.split(","))]
+
+
+def _quickbooks_hints(request: Request, body: bytes, secret: str, _now: datetime) -> list[Hint]:
+    """CloudEvents. Each only says that something changed; change data capture then reads what."""
+    expected = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    try:
+        given = base64.b64decode(request.headers.get("intuit-signature", ""), validate=True)
+        if not hmac.compare_digest(expected, given):
+            raise Refusal
+        return [_quickbooks_hint(event) for event in json.loads(body)]
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
+        raise Refusal from None
+
+
+def _quickbooks_hint(event: dict[str, Any]) -> Hint:
+    entity = str(event["type"]).split(".")[1]
+    return Hint(
+        event_id=str(event["id"]),
+        kind=f"books:{entity}",
+        object_id=str(event["intuitentityid"]),
+        occurred_at=datetime.fromisoformat(event["time"]),
+        type=str(event["type"]),
+    )
