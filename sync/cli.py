@@ -63,9 +63,9 @@ def sync(link_id: int | None) -> None:
 @main.command()
 def status() -> None:
     """Says what is connected, how current it is, and what waits."""
-    from sync import printing
+    from sync.printing import status as print_status
 
-    _plainly(lambda: printing.status(_environment()))
+    _plainly(lambda: print_status(_environment()))
 
 
 @main.command()
@@ -73,18 +73,18 @@ def status() -> None:
 @click.option("--all-days", is_flag=True, help="Every day, not just the last.")
 def proof(link_id: int | None, all_days: bool) -> None:
     """Shows the Stripe balance against the clearing account, with the difference itemised."""
-    from sync import printing
+    from sync.printing import proof as print_proof
 
-    sys.exit(_plainly(lambda: printing.proof(_environment(), link_id, all_days=all_days)))
+    sys.exit(_plainly(lambda: print_proof(_environment(), link_id, all_days=all_days)))
 
 
 @main.command()
 @click.argument("object_id")
 def trace(object_id: str) -> None:
     """Prints the way of one charge, refund, payout or document through all steps."""
-    from sync import printing
+    from sync.printing import trace as print_trace
 
-    sys.exit(_plainly(lambda: printing.trace(_environment(), object_id)))
+    sys.exit(_plainly(lambda: print_trace(_environment(), object_id)))
 
 
 # ---- children of `serve` and `demo`

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconcile.draft import book_day
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult, Verdict, match
-from reconcile.plan import book_day, plan
+from reconcile.plan import plan
 from reconcile.postings import LegDecision, Plan, Posting
 from reconcile.records import Movement
 from reconcile.rules import Rules

@@ -2,8 +2,8 @@
 
 import click
 
+from reconcile.draft import book_day
 from reconcile.money import Money
-from reconcile.plan import book_day
 from storage import connections
 from storage import trace as traces
 from storage.proof import tie_out

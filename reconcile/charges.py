@@ -1,0 +1,141 @@
+"""Charges: payments of invoices, receipts without one (rows 1 to 5 and 7)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from reconcile.draft import (
+    REFERENCE_LENGTH,
+    Draft,
+    before_cutover,
+    book_day,
+    common_problem,
+    cover_by_opening,
+    memo,
+    share,
+)
+from reconcile.fees import book_fees
+from reconcile.legs import fees_of, gross_of
+from reconcile.matching import Verdict
+from reconcile.money import Money
+from reconcile.postings import Leg, Posting
+from reconcile.receipts import receipt
+from reconcile.records import Applied, Charge, Movement
+from reconcile.snapshot import Place, Snapshot
+
+
+def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
+    snapshot, charge = draft.snapshot, draft.snapshot.charges[charge_id]
+    legs = draft.undecided(movements)
+    if before_cutover(snapshot, movements):
+        draft.places[charge_id] = Place(customer_id=None, in_books=False)
+        cover_by_opening(draft, legs, charge_id)
+        return
+    gross, fees = gross_of(legs), fees_of(legs)
+    problem = _charge_problem(snapshot, charge, movements)
+    if problem:
+        draft.wait(legs, charge_id, *problem)
+        return
+    if gross:
+        _book_charge(draft, charge, movements, gross)
+    if fees:
+        book_fees(draft, charge_id, movements, fees)
+
+
+def _charge_problem(snapshot: Snapshot, charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] | None:
+    if charge.captured_minor < charge.amount_minor and len(movements) == 1 and movements[0].id == charge.movement_id:
+        open_part = Money(charge.amount_minor - charge.captured_minor, charge.currency)
+        return "awaiting_reversal", f"{open_part} of this charge was not captured; Stripe's entry for that is awaited."
+    return common_problem(snapshot, charge.currency, movements)
+
+
+def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg]) -> None:
+    verdict = draft.matches.verdict(charge.id)
+    if verdict.decision == "auto" and verdict.role == "already_recorded":
+        documents = [allocation.ledger_id for allocation in verdict.allocations]
+        draft.decide(gross, charge.id, "matched", "already_recorded", verdict.text, documents=documents)
+        document = draft.snapshot.documents.get(documents[0])
+        draft.places[charge.id] = Place(customer_id=document.customer_id if document else None)
+    elif verdict.decision == "auto":
+        _pay_invoices(draft, charge, movements, gross, verdict)
+    elif verdict.decision == "proposed" or verdict.code not in ("", "UNMATCHED_STRIPE"):
+        draft.wait(gross, charge.id, verdict.code or "proposed", verdict.text)
+    else:
+        _book_without_invoice(draft, charge, movements, gross, verdict)
+
+
+def _pay_invoices(
+    draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg], verdict: Verdict
+) -> None:
+    """One payment a customer; what the invoices cannot take stays with the (only) customer as credit."""
+    snapshot, total = draft.snapshot, sum(leg.amount_minor for leg in gross)
+    by_customer: dict[str, list[Applied]] = defaultdict(list)
+    for allocation in verdict.allocations:
+        document = snapshot.documents[allocation.ledger_id]
+        free = document.open_minor - snapshot.pending.get(document.id, 0) - draft.taken[document.id]
+        amount = max(0, min(allocation.amount_minor, free))
+        by_customer[document.customer_id or ""].append(Applied(id=document.id, amount_minor=amount))
+    applied = sum(line.amount_minor for lines in by_customer.values() for line in lines)
+    if "" in by_customer or (len(by_customer) > 1 and applied != total):
+        detail = "It pays invoices of several customers, but they do not take the whole amount. Split it by hand."
+        draft.wait(gross, charge.id, "SPLIT_AMBIGUOUS", detail)
+        return
+    postings = []
+    for step, (customer_id, lines) in enumerate(sorted(by_customer.items()), start=1):
+        amount = total if len(by_customer) == 1 else sum(line.amount_minor for line in lines)
+        kept = tuple(line for line in lines if line.amount_minor)
+        for line in kept:
+            draft.taken[line.id] += line.amount_minor
+        postings.append(_payment(snapshot, charge, movements, customer_id, amount, kept, step))
+    draft.post(share(postings, gross), gross, charge.id)
+    taxed = any(snapshot.documents[line.ledger_id].tax_minor for line in verdict.allocations)
+    draft.places[charge.id] = Place(
+        customer_id=postings[0].party_id, marker=postings[0].marker, unapplied_minor=total - applied, taxed=taxed
+    )
+
+
+def _book_without_invoice(
+    draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg], verdict: Verdict
+) -> None:
+    """Row 5, by policy; a customer must be known."""
+    snapshot, policy = draft.snapshot, draft.snapshot.policies.charge_without_invoice
+    total = sum(leg.amount_minor for leg in gross)
+    if policy == "wait":
+        text = verdict.text or "No invoice in QuickBooks is named, and none fits. Choose one, or record it without."
+        draft.wait(gross, charge.id, "no_invoice", text)
+    elif verdict.customer_id is None:
+        who = charge.customer_name or charge.customer_email or "its customer"
+        detail = f"No invoice fits, and QuickBooks has no customer that is certainly {who}. Choose the customer."
+        draft.wait(gross, charge.id, "unknown_customer", detail)
+    elif policy == "unapplied_payment":
+        posting = _payment(snapshot, charge, movements, verdict.customer_id, total, (), 1)
+        draft.post(share([posting], gross), gross, charge.id)
+        draft.places[charge.id] = Place(customer_id=verdict.customer_id, marker=posting.marker, unapplied_minor=total)
+    elif snapshot.mappings.sales_item is None:
+        draft.wait(gross, charge.id, "unmapped_item", "No item is chosen for sales without an invoice. Choose one.")
+    else:
+        posting = receipt(snapshot, "sales_receipt", charge.id, movements, total, verdict.customer_id)
+        draft.post(share([posting], gross), gross, charge.id)
+        draft.places[charge.id] = Place(customer_id=verdict.customer_id, marker=posting.marker)
+
+
+def _payment(
+    snapshot: Snapshot,
+    charge: Charge,
+    movements: Sequence[Movement],
+    customer_id: str,
+    amount: int,
+    applied: tuple[Applied, ...],
+    step: int,
+) -> Posting:
+    return Posting(
+        marker=f"{movements[0].id}:charge:r1:s{step}",
+        kind="payment",
+        dated=book_day(movements[0].created_at, snapshot.time_zone),
+        currency=charge.currency,
+        amount_minor=amount,
+        account_id=snapshot.mappings.clearing[movements[0].currency],
+        memo=memo(charge.id, movements),
+        reference=charge.id[-REFERENCE_LENGTH:],
+        party_id=customer_id,
+        applied=applied,
+    )

@@ -1,0 +1,34 @@
+"""Receipts: money in or out with an item line and no invoice."""
+
+from collections.abc import Sequence
+
+from reconcile.draft import REFERENCE_LENGTH, book_day, memo
+from reconcile.postings import Posting, PostingLine
+from reconcile.records import Movement
+from reconcile.snapshot import Snapshot
+
+
+def receipt(
+    snapshot: Snapshot,
+    kind: str,
+    source_id: str,
+    movements: Sequence[Movement],
+    amount: int,
+    customer_id: str,
+    after: str | None = None,
+) -> Posting:
+    sale = kind == "sales_receipt"
+    item = snapshot.mappings.sales_item if sale else snapshot.mappings.refund_item
+    return Posting(
+        marker=f"{movements[0].id}:{'charge' if sale else 'refund'}:r1:s1",
+        kind="sales_receipt" if sale else "refund_receipt",
+        dated=book_day(movements[0].created_at, snapshot.time_zone),
+        currency=movements[0].currency,
+        amount_minor=amount,
+        account_id=snapshot.mappings.clearing[movements[0].currency],
+        memo=memo(source_id, movements),
+        reference=source_id[-REFERENCE_LENGTH:],
+        party_id=customer_id,
+        lines=(PostingLine(amount_minor=amount, item_id=item, description=f"Stripe {source_id}"),),
+        after=after,
+    )

@@ -1,0 +1,156 @@
+"""The gate in front of the pages: nothing is answered without a session but health, hooks and the sign-in link.
+
+A one-time link (`/sign-in?token=...`, printed where Tieout was started) opens a session; a cookie carries it.
+"""
+
+import hashlib
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from storage import users
+from storage.engine import Database
+from storage.users import SESSION_LIFE, User
+from sync.ports import Clock, Rng
+
+SIGN_IN = "/sign-in"
+OPEN_PATHS = frozenset(("/_stcore/health", "/healthz", SIGN_IN))
+OPEN_PREFIX = "/webhooks/"  # each verifies its sender by itself
+
+# Scripts and styles are Streamlit's own, which needs inline styles and eval; whatever they want comes from here alone.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",  # the address of a sign-in holds a secret
+}
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Tieout</title><style>
+:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
+body {{ max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem }}
+h1 {{ font-size: 1.25rem; margin: 0 0 .5rem }} p {{ margin: 0; opacity: .8 }}
+</style></head><body><h1>{title}</h1><p>{text}</p></body></html>
+"""
+
+
+def cookie_name(database: Database) -> str:
+    """Browsers share cookies between ports, so each installation has a name of its own."""
+    return f"tieout_{hashlib.sha256(database.url.encode()).hexdigest()[:8]}"
+
+
+def sign_in_path(token: str) -> str:
+    """What follows host and port in a sign-in link."""
+    return f"{SIGN_IN}?token={token}"
+
+
+class Gate:
+    """ASGI middleware that lets only signed-in browsers through."""
+
+    def __init__(self, app: ASGIApp, database: Database, clock: Clock) -> None:
+        self._app, self._database, self._clock = app, database, clock
+        self._cookie = cookie_name(database)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):  # the start and the end of the server
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            send = _with_headers(send)
+        if _is_open(scope) or await self._is_signed_in(scope):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _refusal(scope)(scope, receive, send)
+
+    async def _is_signed_in(self, scope: Scope) -> bool:
+        if scope["type"] == "websocket" and not _is_same_origin(scope):
+            return False
+        token = HTTPConnection(scope).cookies.get(self._cookie)
+        if not token:
+            return False
+        return await run_in_threadpool(find_user, self._database, self._clock, token) is not None
+
+
+def find_user(database: Database, clock: Clock, session_token: str | None) -> User | None:
+    """Who is behind a session cookie."""
+    if not session_token:
+        return None
+    with database.read() as conn:
+        return users.session_user(conn, session_token, clock.now())
+
+
+def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
+    """The routes that open a session and end it."""
+
+    async def sign_in(request: Request) -> Response:
+        if request.method == "HEAD":  # whoever only looks at the link does not use it
+            return Response()
+        session_token = rng.token(43)
+        token = request.query_params.get("token", "")
+        user = await run_in_threadpool(_open_session, database, clock, token, session_token)
+        if user is None:
+            text = "This sign-in link was used already or is too old. Start Tieout again to get a new one."
+            return _page("You are not signed in", text, 401)
+        response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
+        response.set_cookie(
+            cookie_name(database),
+            session_token,
+            max_age=int(SESSION_LIFE.total_seconds()),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    return [Route(SIGN_IN, sign_in)]
+
+
+def _open_session(database: Database, clock: Clock, token: str, session_token: str) -> User | None:
+    with database.write() as conn:
+        return users.open_session(conn, token, session_token, clock.now())
+
+
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return scope["type"] == "http" and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX))
+
+
+def _is_same_origin(scope: Scope) -> bool:
+    """A page of another site, or of another port here, may not use this browser's session."""
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    return origin is None or origin.partition("://")[2] == headers.get("host")
+
+
+def _refusal(scope: Scope) -> Response:
+    wants_page = scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
+    if not wants_page:
+        return PlainTextResponse("Not signed in.", 401)
+    return _page("You are not signed in", "Open the sign-in link printed where Tieout was started.", 401)
+
+
+def _page(title: str, text: str, status: int) -> Response:
+    return HTMLResponse(PAGE.format(title=title, text=text), status, headers={"cache-control": "no-store"})
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers: Any = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers
