@@ -153,6 +153,12 @@ def change_link(conn: Conn, link_id: int, **values: Any) -> None:
     conn.execute(update(links).where(links.c.id == link_id).values(revision=links.c.revision + 1, **values))
 
 
+def switch_posting(conn: Conn, link_id: int, on: bool) -> bool:
+    """Whether the outbox of a link is sent; False if it is that way already."""
+    done = conn.execute(update(links).where(links.c.id == link_id, links.c.posting_on.is_not(on)).values(posting_on=on))
+    return done.rowcount == 1
+
+
 def record_balances(conn: Conn, link_id: int, balances: dict[str, int], at: datetime) -> None:
     """What Stripe says its balance is now; changes nothing that matching depends on."""
     conn.execute(update(links).where(links.c.id == link_id).values(balances=balances, balances_at=at))

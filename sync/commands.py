@@ -8,7 +8,7 @@ from storage.users import User
 from sync.ports import Clock
 
 # What each action takes.
-NEEDS = {"run_now": "accountant", "retry_posting": "reviewer", "switch_posting": "accountant"}
+NEEDS = {"run_now": "accountant", "retry_posting": "accountant", "switch_posting": "accountant"}
 
 
 class NotAllowedError(Exception):
