@@ -52,12 +52,11 @@ def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: 
 
 
 @main.command()
-@click.option("--link", "link_id", type=int, help="Only this link.")
-def sync(link_id: int | None) -> None:
+def sync() -> None:
     """Syncs now, here, and waits for the end."""
     from sync.processes import sync_now
 
-    sys.exit(_plainly(lambda: sync_now(_environment(), link_id)))
+    sys.exit(_plainly(lambda: sync_now(_environment())))
 
 
 @main.command()

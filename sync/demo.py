@@ -19,17 +19,21 @@ MODE = "emulated"
 
 
 def connect_demo(environment: Environment, hooks_address: str | None) -> None:
-    """Makes connections and link if they are missing, takes over changed addresses, and asks for the first sync."""
-    announced = _await_announcement(environment)
+    """Waits for the stand-ins, connects them, and asks for the first sync."""
+    connect_announced(environment, _await_announcement(environment), hooks_address)
+    with environment.database.write() as conn:
+        link = connections.all_links(conn)[0]
+        runs.enqueue(conn, link_id=link.id, kind="sync", cause="start", scheduled_for=environment.clock.now())
+
+
+def connect_announced(environment: Environment, announced: dict[str, Any], hooks_address: str | None) -> None:
+    """Makes connections and link as announced, or takes over the changed addresses of those that are there."""
     with environment.database.read() as conn:
         links = connections.all_links(conn)
     if links:
         _update_addresses(environment, links[0], announced)
     else:
         _make_link(environment, announced, hooks_address)
-    with environment.database.write() as conn:
-        link = connections.all_links(conn)[0]
-        runs.enqueue(conn, link_id=link.id, kind="sync", cause="start", scheduled_for=environment.clock.now())
 
 
 def _await_announcement(environment: Environment) -> dict[str, Any]:

@@ -188,7 +188,10 @@ def receive(conn: Any, connection_id: int, hints: Sequence[Hint], *, channel: st
 
 
 def _store(conn: Any, connection_id: int, found: Sequence[Fetched], at: datetime) -> list[tuple[str, str]]:
-    objects = [(one.kind, one.id, one.record, one.raw) for one in found]
+    for one in found:
+        if one.problem is not None:
+            inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=at)
+    objects = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
     return mirror.store(conn, connection_id, objects, at=at, actor=ACTOR)
 
 

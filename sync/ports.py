@@ -44,14 +44,14 @@ class Rng(Protocol):
 class Fetched:
     """One object as the other system gave it: `raw` is its JSON text, `record` what we understand of it.
 
-    A record of None says that the object is gone (deleted there).
+    A record of None says that the object is gone (deleted there), or, with a `problem`, that we cannot read it.
     """
 
     kind: str
     id: str
     record: Record | None
     raw: str = ""
-    deleted: bool = False
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import timedelta
 import click
 import uvicorn
 
-from storage import connections, runs, users
+from storage import users
 from sync import scheduler, supervisor
 from sync.adapters import connect
 from sync.demo import ANNOUNCEMENT, connect_demo
@@ -121,21 +121,17 @@ def make_worker(environment: Environment, lease_s: float = 120) -> Worker:
     )
 
 
-def sync_now(environment: Environment, link_id: int | None) -> int:
-    """One sync of each link (or one), in this process."""
-    with environment.database.write() as conn:
-        links = [link for link in connections.all_links(conn) if link_id in (None, link.id)]
-        for link in links:
-            runs.enqueue(
-                conn, link_id=link.id, kind="sync", cause="command line", scheduled_for=environment.clock.now()
-            )
-    worker = make_worker(environment)
+def sync_now(environment: Environment) -> int:
+    """One sync of each link, in this process; 0 if all went through."""
+    worker, failed, synced = make_worker(environment), 0, 0
+    worker.enqueue_now("command line")
     while worker.work():
+        synced, failed = synced + 1, failed + (worker.problem is not None)
         done = ", ".join(f"{number} {name}" for name, number in worker.counts.items() if number)
-        click.echo(f"Synced: {done or 'nothing new'}." if worker.problem is None else worker.problem)
-    if not links:
+        click.echo(worker.problem or f"Synced: {done or 'nothing new'}.")
+    if not synced:
         click.echo("Nothing is connected yet.", err=True)
-    return 0 if links and worker.problem is None else 1
+    return 0 if synced and not failed else 1
 
 
 def host() -> str:

@@ -37,6 +37,13 @@ class Worker:
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None  # of the last run
 
+    def enqueue_now(self, cause: str) -> None:
+        """Asks for a sync of every link."""
+        now = self.clock.now()
+        with self.database.write() as conn:
+            for link in connections.all_links(conn):
+                runs.enqueue(conn, link_id=link.id, kind="sync", cause=cause, scheduled_for=now)
+
     def work(self) -> bool:
         """Takes one run, if there is one, and finishes it."""
         with self.database.write() as conn:

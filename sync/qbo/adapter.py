@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconcile.postings import Posting
-from reconcile.records import Company, Document, Record
-from storage import audit, connections, legs, mirror, outbox
+from reconcile.records import Company, Document
+from storage import audit, connections, inbox, legs, mirror, outbox
 from storage.engine import Database
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized
-from sync.ports import Clock, Request, Response, Rng
+from sync.ports import Clock, Fetched, Request, Response, Rng
 from sync.qbo import faults, records, wire
 
 ENTITIES = ("Preferences", "Account", "Customer", "Vendor", "Item", *records.LEGS, "Invoice", "CreditMemo")
@@ -26,7 +26,7 @@ BACKOFF_S = (1, 300)
 READING = "reading"  # the cursor's name
 ACTOR = "quickbooks"
 
-Objects = list[tuple[str, str, Record | None, str]]
+Objects = list[Fetched]
 
 
 class QuickBooksOnline:
@@ -233,17 +233,29 @@ class QuickBooksOnline:
                     for entity in set(part) & set(ENTITIES):
                         objects += _objects(entity, part[entity], home)
             if len(objects) >= PAGE:  # "as many as fit": unknown what is missing, so read by pages instead
-                position = position | {"mode": "pages", "queue": list(ENTITIES), "page_since": position["since"]}
+                since = position["changed_since"]
+                position |= {
+                    "mode": "pages",
+                    "queue": list(ENTITIES),
+                    "pages_from": since,
+                    "page_since": since,
+                    "then": "idle",
+                }
             else:
-                position = position | {"mode": "idle"}
+                position |= {"mode": "idle"}
             self._upsert(conn, connection_id, objects)
             mirror.move_cursor(conn, connection_id, READING, position, self._clock.now())
 
     def _upsert(self, conn: Any, connection_id: int, objects: Objects) -> None:
         """Stores what was read, and lets the outbox know which of its documents were seen in the books."""
         now = self._clock.now()
-        mirror.store(conn, connection_id, objects, at=now, actor=ACTOR)
-        ours = {record.marker: record for _, _, record, _ in objects if isinstance(record, Document) and record.marker}
+        for found in objects:
+            if found.problem is not None:
+                inbox.hold(conn, connection_id, found.kind, found.id, raw=found.raw, problem=found.problem, at=now)
+        read = [(found.kind, found.id, found.record, found.raw) for found in objects if found.problem is None]
+        mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
+        documents = [found.record for found in objects if isinstance(found.record, Document)]
+        ours = {document.marker: document for document in documents if document.marker}
         for marker, item in outbox.by_marker(conn, connection_id, list(ours)).items():
             document = ours[marker]
             if item.document_id == document.id:
@@ -273,31 +285,27 @@ def difference(posting: Posting, document: Document) -> str | None:
 
 
 def _start_reading(position: Any | None, now: datetime) -> dict[str, Any]:
-    """All pages the first time and after a long silence; only the changes otherwise."""
-    if position is None:
-        return {
-            "mode": "pages",
-            "queue": list(ENTITIES),
-            "page_since": EPOCH,
-            "start": 1,
-            "since": EPOCH,
-            "at": now.isoformat(),
-        }
-    since = datetime.fromisoformat(position["at"]) - OVERLAP
-    reachable = now - since < CHANGES_REACH
+    """All pages the first time and after a long silence, then (or only) what changed since.
+
+    The preferences are asked for each time: whether change data capture knows them is not documented.
+    """
+    since = now - OVERLAP if position is None else datetime.fromisoformat(position["at"]) - OVERLAP
+    complete = position is not None and now - since < CHANGES_REACH
     return {
-        "mode": "changes" if reachable else "pages",
-        "queue": [] if reachable else list(ENTITIES),
-        "page_since": since.isoformat(),
+        "mode": "pages",
+        "queue": ["Preferences"] if complete else list(ENTITIES),
+        "pages_from": EPOCH if position is None else since.isoformat(),
+        "page_since": EPOCH if position is None else since.isoformat(),
         "start": 1,
-        "since": since.isoformat(),
+        "changed_since": max(since, now - CHANGES_REACH).isoformat(),
+        "then": "changes",
         "at": now.isoformat(),
     }
 
 
 def _read(position: dict[str, Any]) -> Request:
     if position["mode"] == "changes":
-        query = {"entities": ",".join(ENTITIES), "changedSince": position["since"]}
+        query = {"entities": ",".join(ENTITIES[1:]), "changedSince": position["changed_since"]}
         return Request(kind="read", path="cdc", query=query, purpose="changes", deadline_s=120)
     body = _query(position["queue"][0], position["page_since"], position["start"])
     return Request(kind="read", path="query", body=body, purpose="page", deadline_s=120)
@@ -321,8 +329,8 @@ def _next_page(position: dict[str, Any], found: Sequence[Any]) -> dict[str, Any]
     """
     if len(found) < PAGE:
         queue = position["queue"][1:]
-        mode = "pages" if queue else "idle"
-        return position | {"queue": queue, "page_since": position["since"], "start": 1, "mode": mode}
+        mode = "pages" if queue else position["then"]
+        return position | {"queue": queue, "page_since": position["pages_from"], "start": 1, "mode": mode}
     last = records.updated(found[-1])
     if last == records.updated(found[0]):
         return position | {"page_since": last, "start": position["start"] + PAGE}
@@ -330,13 +338,19 @@ def _next_page(position: dict[str, Any], found: Sequence[Any]) -> dict[str, Any]
 
 
 def _objects(entity: str, found: Sequence[Any], home: str) -> Objects:
-    objects: Objects = []
-    for content in found:
+    return [_object(entity, content, home) for content in found]
+
+
+def _object(entity: str, content: Any, home: str) -> Fetched:
+    """One object as a record; one that cannot be read is kept as it came, and the others go on."""
+    kind = wire.KIND.get(entity) or records.OTHERS[entity][0]
+    raw = wire.encode(content)
+    try:
         if content.get("status") == "Deleted":
-            kind = wire.KIND.get(entity) or records.OTHERS[entity][0]
-            object_id = f"{kind}:{content['Id']}" if entity in wire.KIND else content["Id"]
-            objects.append((kind, object_id, None, ""))
-        else:
-            kind, object_id, record = records.read(entity, content, home)
-            objects.append((kind, object_id, record, wire.encode(content)))
-    return objects
+            object_id = f"{kind}:{content['Id']}" if entity in wire.KIND else str(content["Id"])
+            return Fetched(kind=kind, id=object_id, record=None)
+        kind, object_id, record = records.read(entity, content, home)
+        return Fetched(kind=kind, id=object_id, record=record, raw=raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Tieout cannot read this {entity} of QuickBooks ({error}). Nothing was done with it."
+        return Fetched(kind=kind, id=str(content.get("Id")), record=None, raw=raw, problem=problem)

@@ -136,7 +136,7 @@ class StripeProcessor:
             body = call(lambda: service.retrieve(object_id, {"expand": expand.get(kind, [])}))
         except Rejected as error:
             if error.code == "resource_missing":
-                return [Fetched(kind=kind, id=object_id, record=None, deleted=True)]
+                return [Fetched(kind=kind, id=object_id, record=None)]
             raise
         found = [_fetched(kind, body)]
         inner = [body.get("balance_transaction")] if kind in expand else body.get("balance_transactions", [])
@@ -173,7 +173,12 @@ def events_since(now: datetime) -> datetime:
 
 
 def _fetched(kind: str, body: Any) -> Fetched:
+    """One that cannot be read is kept as it came; the others go on."""
     _, read = READERS[kind]
     content = plain(body)
     raw = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return Fetched(kind=kind, id=content["id"], record=read(content), raw=raw)
+    try:
+        return Fetched(kind=kind, id=content["id"], record=read(content), raw=raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Tieout cannot read this {kind.replace('_', ' ')} of Stripe's ({error}). Nothing was done with it."
+        return Fetched(kind=kind, id=str(content.get("id")), record=None, raw=raw, problem=problem)

@@ -69,7 +69,7 @@ def frames(result: MatchResult) -> list[list[dict[str, Any]]]:
     return [part.to_dicts() for part in (result.matches, result.allocations, result.discrepancies, result.evidence)]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_answer_does_not_depend_on_the_order_of_rows(world: tuple[pl.DataFrame, pl.DataFrame], rng: Any) -> None:
     def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +83,7 @@ def test_the_answer_does_not_depend_on_the_order_of_rows(world: tuple[pl.DataFra
     assert first.block_digests == second.block_digests
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds())
 def test_what_is_taken_is_never_more_than_there_is(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     result = match(*world)
@@ -101,7 +101,7 @@ def test_what_is_taken_is_never_more_than_there_is(world: tuple[pl.DataFrame, pl
     assert all(amount <= documents[ledger_id]["open_minor"] for ledger_id, amount in taken.items())
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds())
 def test_nothing_that_may_be_in_the_books_already_is_posted(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     """Checked the slow way: an accepted payment of an invoice has no unclaimed twin typed in by hand."""
@@ -131,7 +131,7 @@ def test_nothing_that_may_be_in_the_books_already_is_posted(world: tuple[pl.Data
             assert "MAY_BE_RECORDED" in [each.code for each in verdict.discrepancies]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_every_item_is_answered_once_and_every_silence_has_a_reason(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     result = match(*world)

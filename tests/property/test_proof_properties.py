@@ -67,7 +67,7 @@ def expected(openings: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame,
     return stripe
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds())
 def test_items_sum_to_the_difference_on_every_day(world: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]) -> None:
     proof = prove(*world, THROUGH)
