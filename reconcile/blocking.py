@@ -7,6 +7,7 @@ frames (see `reconcile.frames`).
 import polars as pl
 
 from reconcile.rules import Rules
+from reconcile.score import email_key, person_key
 
 STRIPE_ID = r"\b(?:ch|py|pi|re|pyr|po|dp|du|txn|in|cus|tu|tr)_[A-Za-z0-9]+"
 
@@ -242,15 +243,38 @@ def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataF
     )
 
 
-def by_open_amount(charges: pl.DataFrame, invoices: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days."""
+def person_keys(frame: pl.DataFrame, id_column: str, known: pl.DataFrame) -> pl.DataFrame:
+    """`id, key`: what a customer can be found by: the customer in the books, the e-mail, either end of the name.
+
+    A name with a typo at one end is still found by the other.
+    """
+    name = person_key(pl.col("customer_name"))
+    keys = [
+        frame.select("id", key=pl.format("email {}", email_key(pl.col("customer_email")))),
+        frame.select("id", key=pl.format("name {}", name.str.slice(0, 4))),
+        frame.select("id", key=pl.format("name {}", name.str.slice(-4))),
+        known.select(pl.col(id_column).alias("id"), key=pl.format("customer {}", "customer_key")),
+    ]
+    return pl.concat(keys).drop_nulls().unique()
+
+
+def by_open_amount(charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days.
+
+    Only pairs that share a key of their customers; `known` (`processor_id, customer_key`) are the charges' customers.
+    """
     days = (pl.col("date") - pl.col("occurred_at").dt.date()).dt.total_days()
+    owners = invoices.select(ledger_id="id", customer_key="customer_id")
+    left = charges.select("id", "company", "currency", "occurred_at", total_minor="amount_minor")
+    right = invoices.select("id", "company", "currency", "date", total_minor="left_minor")
     return (
-        charges.select("company", "currency", "occurred_at", total_minor="amount_minor", processor_id="id")
+        left.join(person_keys(charges, "processor_id", known), on="id")
+        .rename({"id": "processor_id"})
         .join(
-            invoices.select("company", "currency", "date", total_minor="left_minor", ledger_id="id"),
-            on=["company", "currency", "total_minor"],
+            right.join(person_keys(invoices, "ledger_id", owners), on="id").rename({"id": "ledger_id"}),
+            on=["company", "currency", "total_minor", "key"],
         )
         .filter(days.is_between(-rules.invoice_days_before, rules.invoice_days_after))
         .select("processor_id", "ledger_id")
+        .unique()
     )

@@ -565,7 +565,7 @@ def _match_by_amount(sides: _Sides, found: _Found) -> None:
         .with_columns(left_minor=pl.col("open_minor").fill_null(0) - pl.col("used_minor").fill_null(0))
         .filter(pl.col("left_minor") > 0)
     )
-    compared = sides.compare(blocking.by_open_amount(charges, invoices, sides.rules)).filter(
+    compared = sides.compare(blocking.by_open_amount(charges, invoices, sides.known, sides.rules)).filter(
         pl.col("customer").is_in(score.AGREES)
     )
     found.evidence.append(compared)

@@ -3,6 +3,8 @@
 The points rank candidates of one item; they are no probabilities.
 """
 
+import re
+
 import polars as pl
 from rapidfuzz import fuzz
 
@@ -143,8 +145,15 @@ def evidence(pairs: pl.DataFrame) -> pl.DataFrame:
 def _name_scores(wide: pl.DataFrame) -> pl.DataFrame:
     keys = ["item_name_key", "doc_name_key"]
     names = wide.select(keys).drop_nulls().unique().sort(keys)
-    scores = [int(fuzz.token_sort_ratio(left, right)) for left, right in names.iter_rows()]
+    scores = [_name_score(left, right) for left, right in names.iter_rows()]
     return names.with_columns(name_score=pl.Series(scores, dtype=pl.Int64))
+
+
+def _name_score(left: str, right: str) -> int:
+    """0 to 100. Names that differ in a number ("Branch 12", "Branch 13") are different however alike they look."""
+    if sorted(re.findall(r"\d+", left)) != sorted(re.findall(r"\d+", right)):
+        return 0
+    return int(fuzz.token_sort_ratio(left, right))
 
 
 def _weigh(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
