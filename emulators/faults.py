@@ -1,4 +1,4 @@
-"""Faults a stand-in commits on purpose: each is a probability, drawn from a seed, before or after the request is served."""
+"""Faults a stand-in commits on purpose: each is a probability, drawn from a seed, before or after serving."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ FAULTS = {
 
 
 class Faults:
-    """The switches. `error_bodies` gives the vendor's own body for a status, so that even a fault speaks the wire format."""
+    """The switches, and the chance they are drawn from."""
 
     def __init__(self, rng: Rng, switches: Mapping[str, float] | None = None, slow_ms: int = 2_000) -> None:
         self.rng = rng
@@ -43,15 +43,26 @@ class Faults:
         return None
 
 
-class ConnectionLost(Exception):
-    """Ends a request without an answer; the server closes the connection."""
+# How an application closes its own connection: `emulators.server` puts a function of one argument (whether to reset
+# it) under this name among the extensions of the scope. ASGI has no word for it: an exception would be answered 500.
+HANG_UP = "tieout.hang_up"
 
 
 class FaultMiddleware:
-    """Applies `Faults` to every request but those to the stand-in's own controls under /_emulator."""
+    """Applies `Faults` to every request but those to the stand-in's own controls under /_emulator.
 
-    def __init__(self, app: ASGIApp, faults: Faults, error_bodies: Mapping[int, object]) -> None:
+    `error_bodies` gives the vendor's own body for a status, so that even a fault speaks the wire format.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        faults: Faults,
+        error_bodies: Mapping[int, object],
+        error_headers: Mapping[int, Mapping[str, str]] | None = None,
+    ) -> None:
         self.app, self.faults, self.error_bodies = app, faults, error_bodies
+        self.error_headers = error_headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
@@ -65,12 +76,13 @@ class FaultMiddleware:
         elif fault in ("error_before", "throttle"):
             await self._refuse(500 if fault == "error_before" else 429, scope, receive, send)
         elif fault == "reset":
-            raise ConnectionLost
+            _hang_up(scope, reset=True)
         else:
             await self._serve_badly(fault, scope, receive, send)
 
     async def _refuse(self, status: int, scope: Scope, receive: Receive, send: Send) -> None:
-        await JSONResponse(self.error_bodies.get(status, {}), status_code=status)(scope, receive, send)
+        body, headers = self.error_bodies.get(status, {}), self.error_headers.get(status)
+        await JSONResponse(body, status, headers)(scope, receive, send)
 
     async def _serve_badly(self, fault: str, scope: Scope, receive: Receive, send: Send) -> None:
         """The request takes effect; its answer does not arrive whole."""
@@ -81,14 +93,20 @@ class FaultMiddleware:
 
         await self.app(scope, receive, keep)
         if fault == "lost_answer":
-            raise ConnectionLost
+            _hang_up(scope)
+            return
         if fault == "error_after":
             await self._refuse(500, scope, receive, send)
             return
         body = b"".join(message.get("body", b"") for message in answer)
         await send(answer[0])  # announces the whole length, then only half of it comes
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        raise ConnectionLost
+        _hang_up(scope)
+
+
+def _hang_up(scope: Scope, *, reset: bool = False) -> None:
+    """What was sent still arrives, unless the connection is reset."""
+    scope["extensions"][HANG_UP](reset)
 
 
 async def set_faults(request: Request) -> JSONResponse:
