@@ -131,10 +131,10 @@ class Company:
     def minor(self, body: Body, amount: int | float) -> int:
         return minor(amount, body["CurrencyRef"]["value"])
 
-    def show_total(self, body: Body, total: int) -> None:
+    def show_total(self, body: Body, total: int, *, has_home_total: bool = True) -> None:
         currency = body["CurrencyRef"]["value"]
         body["TotalAmt"] = wire(total, currency)
-        if currency != self.home:
+        if currency != self.home and has_home_total:
             body["HomeTotalAmt"] = wire(converted(total, currency, decimal(body["ExchangeRate"]), self.home), self.home)
 
     # --- rules of the whole company -----------------------------------------------------------------------------------

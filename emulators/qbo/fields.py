@@ -8,25 +8,26 @@ r reference, x anything; another name is a type of its own; `*` is a list; `s50`
 TYPES = """
 Entity: Id:s SyncToken:s MetaData:Meta domain:s sparse:b status:s CustomField:Custom*
 Txn: Entity DocNumber:s21 TxnDate:d CurrencyRef:r ExchangeRate:n PrivateNote:s4000 TxnStatus:s LinkedTxn:Linked* \
-Line:Line* TxnTaxDetail:Tax DepartmentRef:r TxnSource:s TransactionLocationType:s GlobalTaxCalculation:Gtc \
-TotalAmt:n HomeTotalAmt:n Tag:x AttachableRef:x RecurDataRef:r ProjectRef:r
-Sale: Txn CustomerRef:r CustomerMemo:Memo BillAddr:Address ShipAddr:Address ShipFromAddr:Address FreeFormAddress:b \
-ClassRef:r SalesTermRef:r DueDate:d ShipMethodRef:r ShipDate:d TrackingNum:s ApplyTaxAfterDiscount:b TemplateRef:r \
-PrintStatus:Print EmailStatus:Sent BillEmail:Email BillEmailCc:Email BillEmailBcc:Email ARAccountRef:r Balance:n \
-HomeBalance:n PaymentMethodRef:r PaymentRefNum:s21 PaymentType:s CheckPayment:x CreditCardPayment:x \
-DepositToAccountRef:r DeliveryInfo:x TaxExemptionRef:r AutoDocNumber:b
+Line:Line* TxnTaxDetail:Tax DepartmentRef:r TxnSource:s TransactionLocationType:s Tag:x AttachableRef:x \
+RecurDataRef:r ProjectRef:r
+Sale: Txn TotalAmt:n HomeTotalAmt:n GlobalTaxCalculation:Gtc CustomerRef:r CustomerMemo:Memo BillAddr:Address \
+ShipAddr:Address ShipFromAddr:Address FreeFormAddress:b ClassRef:r SalesTermRef:r DueDate:d ShipMethodRef:r \
+ShipDate:d TrackingNum:s ApplyTaxAfterDiscount:b TemplateRef:r PrintStatus:Print EmailStatus:Sent BillEmail:Email \
+BillEmailCc:Email BillEmailBcc:Email ARAccountRef:r Balance:n HomeBalance:n PaymentMethodRef:r PaymentRefNum:s21 \
+PaymentType:s CheckPayment:x CreditCardPayment:x DepositToAccountRef:r DeliveryInfo:x TaxExemptionRef:r \
+AutoDocNumber:b
 Invoice: Sale Deposit:n AllowIPNPayment:b AllowOnlinePayment:b AllowOnlineCreditCardPayment:b \
 AllowOnlineACHPayment:b AllowOnlinePayPalPayment:b EInvoiceStatus:s ECloudStatusTimeStamp:t InvoiceLink:s
 SalesReceipt: Sale
 RefundReceipt: Sale RemainingCredit:n
 CreditMemo: Sale RemainingCredit:n InvoiceRef:r
-Payment: Txn CustomerRef:r ARAccountRef:r DepositToAccountRef:r PaymentMethodRef:r PaymentRefNum:s21 PaymentType:s \
-CheckPayment:x CreditCardPayment:x UnappliedAmt:n ProcessPayment:b
-Purchase: Txn AccountRef:r PaymentMethodRef:r PaymentRefNum:s21 PaymentType:Cash|Check|CreditCard EntityRef:r \
-Credit:b RemitToAddr:Address Memo:s PrintStatus:Print CheckPayment:x
-Deposit: Txn DepositToAccountRef:r CashBack:CashBack
+Payment: Txn TotalAmt:n CustomerRef:r ARAccountRef:r DepositToAccountRef:r PaymentMethodRef:r PaymentRefNum:s21 \
+PaymentType:s CheckPayment:x CreditCardPayment:x UnappliedAmt:n ProcessPayment:b
+Purchase: Txn TotalAmt:n GlobalTaxCalculation:Gtc AccountRef:r PaymentMethodRef:r PaymentRefNum:s21 \
+PaymentType:Cash|Check|CreditCard EntityRef:r Credit:b RemitToAddr:Address Memo:s PrintStatus:Print CheckPayment:x
+Deposit: Txn TotalAmt:n HomeTotalAmt:n GlobalTaxCalculation:Gtc DepositToAccountRef:r CashBack:CashBack
 Transfer: Txn FromAccountRef:r ToAccountRef:r Amount:n ClassRef:r
-JournalEntry: Txn Adjustment:b
+JournalEntry: Txn TotalAmt:n HomeTotalAmt:n GlobalTaxCalculation:Gtc Adjustment:b
 Person: Entity Title:s16 GivenName:s100 MiddleName:s100 FamilyName:s100 Suffix:s16 FullyQualifiedName:s \
 CompanyName:s100 DisplayName:s500 PrintOnCheckName:s110 Active:b PrimaryPhone:Phone AlternatePhone:Phone \
 Mobile:Phone Fax:Phone PrimaryEmailAddr:Email WebAddr:Web BillAddr:Address ShipAddr:Address OtherAddr:x Balance:n \

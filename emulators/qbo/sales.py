@@ -77,6 +77,9 @@ def _sales_line(company: Company, currency: str, line: Body) -> int:
     detail = line.setdefault("SalesItemLineDetail", {})
     detail.setdefault("ItemRef", {"value": "1"})
     company.refer("Item", detail["ItemRef"], "Line.SalesItemLineDetail.ItemRef")
+    for name in ("Qty", "UnitPrice"):  # clients send zero for "not given"
+        if not detail.get(name):
+            detail.pop(name, None)
     if "Qty" in detail and "UnitPrice" in detail:
         product = minor(decimal(detail["Qty"]) * decimal(detail["UnitPrice"]), currency)
         if product != amount:

@@ -52,7 +52,7 @@ def complete_purchase(company: Company, _entity: str, body: Body, _old: Body) ->
         total += amount_of(company, body, line)
         _expense_account(company, line)
     number_lines(body)
-    company.show_total(body, company.positive(total, "TotalAmt"))
+    company.show_total(body, company.positive(total, "TotalAmt"), has_home_total=False)
     body.setdefault("PrintStatus", "NotSet")
     body.setdefault("Credit", False)
     return body

@@ -21,12 +21,12 @@ def code_of(action: Any, *arguments: Any) -> str:
     return caught.value.code
 
 
-# Ids of a new company: account 1 Checking, 4 receivables, 5 payables, 7 Services, 14 bank charges; customer 1 Ann (USD),
-# 2 Eva (EUR); account "euros" is made in EUR.
+# Accounts of a new company: 1 Checking, 4 receivables, 7 Services, 14 bank charges; "euros" is made in EUR.
+# Customers: 1 Ann (USD), 2 Eva (EUR).
 INVOICE = {"CustomerRef": ref("1"), "Line": [sale_line(10)]}
 PAYMENT = {"CustomerRef": ref("1"), "TotalAmt": 10}
 ACCOUNT = {"Name": "New", "AccountType": "Bank"}
-JOURNAL = [journal_line("Debit", 5, ref("x") | {"Id": "1"}), journal_line("Credit", 5, {"Id": "14"})]
+JOURNAL = [journal_line("Debit", 5, {"Id": "1"}), journal_line("Credit", 5, {"Id": "14"})]
 EXPENSE_LINE = {
     "Amount": 5,
     "DetailType": "AccountBasedExpenseLineDetail",
@@ -59,7 +59,7 @@ PURCHASE = {"PaymentType": "Cash", "AccountRef": ref("1"), "Line": [EXPENSE_LINE
         ("2220", "Payment", {**PAYMENT, "DepositToAccountRef": ref("euros")}),
         ("2220", "Transfer", {"FromAccountRef": ref("euros"), "ToAccountRef": ref("1"), "Amount": 5}),
         ("2220", "JournalEntry", {"Line": [journal_line("Debit", 5, {"Id": "euros"}), JOURNAL[1]]}),
-        ("2220", "Purchase", {**PURCHASE, "EntityRef": {"value": "2", "type": "Customer"}}),
+        ("2220", "Purchase", {**PURCHASE, "CurrencyRef": ref("USD"), "EntityRef": {"value": "2", "type": "Customer"}}),
         ("2290", "Payment", {**PAYMENT, "TotalAmt": -1}),
         ("2290", "Purchase", {**PURCHASE, "Line": [{**EXPENSE_LINE, "Amount": -5}]}),
         ("2300", "JournalEntry", {"Line": [JOURNAL[0], journal_line("Credit", 6, {"Id": "14"})]}),
@@ -166,7 +166,7 @@ def test_queries(books: QboEmulator) -> None:
     assert ids("where Balance > '0'") == ["2", "3", "4", "5"]
     assert ids(f"WHERE CustomerRef = '{ann['Id']}' AND TxnDate >= '2026-10-03'") == ["3", "5"]
     assert ids("WHERE TxnDate IN ('2026-10-01', '2026-10-04') ORDERBY TxnDate DESC") == ["4", "1"]
-    assert ids("where totalamt = 30 order by id") == [] if False else ids("WHERE TotalAmt = 30 Order By Id") == ["3"]
+    assert ids("WHERE TotalAmt = 30 Order By Id") == ["3"]
     assert ids("ORDERBY TotalAmt DESC STARTPOSITION 2 MAXRESULTS 2") == ["4", "3"]
     assert ids("WHERE TxnDate = 2026-10-02") == ["2"]
     assert ids("WHERE DocNumber LIKE '%04'") == ["4"]
@@ -229,9 +229,7 @@ def test_a_payment_makes_its_invoice_customer_and_accounts_appear_as_changed(boo
     ]
     assert payments["Payment"] == [payment]
     assert customers["Customer"][0]["Balance"] == 0
-    assert {body["Name"] for body in accounts["Account"]} == {"Stripe Clearing", "Accounts Receivable (A/R)"} | {
-        "Services"
-    } - {"Services"}
+    assert {body["Name"] for body in accounts["Account"]} == {"Stripe Clearing", "Accounts Receivable (A/R)"}
     assert vendors == {}
     found = books.query(f"SELECT * FROM Invoice WHERE MetaData.LastUpdatedTime >= '{since}'")["Invoice"]
     assert [body["Id"] for body in found] == [invoice["Id"]]
