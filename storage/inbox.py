@@ -1,5 +1,6 @@
 """The inbox: every event once, whoever delivered it and how often, until what it points at has been fetched again."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,15 +85,25 @@ def set_aside(conn: Connection, ids: Sequence[int], *, problem: str) -> None:
     conn.execute(update(inbox).where(inbox.c.id.in_(list(ids))).values(state="waiting", problem=problem))
 
 
-def latest_event(conn: Connection, connection_id: int) -> tuple[str, datetime] | None:
-    """The newest event known, by the sender's time."""
-    row = conn.execute(
-        select(inbox.c.event_id, inbox.c.occurred_at)
-        .where(inbox.c.connection_id == connection_id)
-        .order_by(inbox.c.occurred_at.desc(), inbox.c.id.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else (row.event_id, row.occurred_at)
+def hold(
+    conn: Connection, connection_id: int, kind: str, object_id: str, *, raw: str, problem: str, at: datetime
+) -> None:
+    """An object that cannot be read waits here, once for each state it was in, until it can be or a person looks."""
+    digest = hashlib.sha256(raw.encode()).hexdigest()[:16]
+    row = {
+        "connection_id": connection_id,
+        "event_id": f"unreadable:{kind}:{object_id}:{digest}",
+        "type": "unreadable",
+        "kind": kind,
+        "object_id": object_id,
+        "occurred_at": at,
+        "received_at": at,
+        "channel": "poll",
+        "state": "waiting",
+        "attempts": 0,
+        "problem": problem,
+    }
+    insert_ignore(conn, inbox, [row])
 
 
 def count(conn: Connection, connection_id: int, state: str) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, select, update
 from reconcile.records import Record
 from storage import audit
 from storage.engine import upsert
+from storage.models import audit as audit_log
 from storage.models import cursors, links, mirror
 from storage.records import day_of, from_json, is_open, parent_of, record_type, to_json
 from storage.types import encode
@@ -186,6 +187,22 @@ def claim(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> 
             )
             .values(claimed=True)
         )
+
+
+def verify(conn: Connection) -> list[str]:
+    """Law 4: the last digest the audit log gives each object is that of its row. What is wrong, in plain words."""
+    logged: dict[str, str] = {}
+    for row in conn.execute(
+        select(audit_log.c.subject, audit_log.c.digest).where(audit_log.c.digest.is_not(None)).order_by(audit_log.c.id)
+    ):
+        logged[row.subject] = row.digest
+    wrong = []
+    for row in conn.execute(select(mirror)).yield_per(1000):
+        subject = f"{row.connection_id}/{row.kind}/{row.object_id}"
+        actual = digest_of(row.kind, row.object_id, row.record, deleted=row.deleted)
+        if logged.pop(subject, None) != actual:
+            wrong.append(f"What is stored of {row.kind} {row.object_id} is not what the audit log says was stored.")
+    return wrong + [f"The audit log knows {subject}, but it is not stored." for subject in sorted(logged)]
 
 
 # ---- cursors

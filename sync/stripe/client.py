@@ -22,7 +22,7 @@ def make_client(key: str, address: str | None = None) -> stripe.StripeClient:
         key,
         base_addresses={"api": address} if address else {},
         stripe_version=API_VERSION,
-        max_network_retries=2,  # on 409, 5xx and lost connections, with the same idempotency key; never on 429
+        max_network_retries=0,  # we own the waiting: it goes through the Clock and respects what Stripe says
         http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
     )
 

@@ -1,5 +1,8 @@
 """The whole way through: from Stripe into the books and back, over both wire formats."""
 
+import pytest
+
+from tests import laws
 from tests.integration.conftest import Company
 
 
@@ -20,3 +23,61 @@ def test_one_charge_end_to_end(company: Company) -> None:
     assert sum(company.qbo.trial_balance().values()) == 0
     assert counts["posted"] == 2
     assert company.sync().get("posted", 0) == 0
+
+
+def check_laws(company: Company) -> None:
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def test_refund_payout_and_dispute(company: Company) -> None:
+    stripe_customer, customer = company.customer()
+    company.invoice(customer, 10_000, "INV-1")
+    company.invoice(customer, 20_000, "INV-2")
+    intent = company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pay(stripe_customer, 20_000, "Invoice INV-2")
+    company.pass_time(hours=1)
+    company.stripe.request("POST", "/v1/refunds", {"charge": intent["latest_charge"], "amount": 3_000})
+    company.pass_time(days=7)  # payouts are made and arrive
+    company.sync()
+
+    (receipt,) = company.ours("RefundReceipt")
+    assert receipt["TotalAmt"] == 30
+    assert sum(transfer["Amount"] for transfer in company.ours("Transfer")) > 0
+    check_laws(company)
+
+
+def test_a_payment_typed_in_by_hand_is_not_recorded_again(company: Company) -> None:
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(minutes=1)
+    company.qbo.create(
+        "Payment",
+        {
+            "CustomerRef": {"value": customer},
+            "TotalAmt": 100,
+            "Line": [{"Amount": 100, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}],
+        },
+    )
+    company.sync()
+    assert company.ours("Payment") == []
+    check_laws(company)
+
+
+@pytest.mark.parametrize("side", ["stripe", "qbo"])
+@pytest.mark.parametrize("fault", ["error_before", "error_after", "throttle", "lost_answer", "reset", "truncate"])
+def test_faults_neither_lose_nor_double_a_payment(company: Company, fault: str, side: str) -> None:
+    stripe_customer, customer = company.customer()
+    for number in range(1, 5):
+        company.invoice(customer, 1_000 * number, f"INV-{number}")
+        company.pay(stripe_customer, 1_000 * number, f"Invoice INV-{number}")
+    company.pass_time(minutes=1)
+    getattr(company, side).faults.set({fault: 0.3})
+    for _ in range(3):
+        company.try_sync()
+    getattr(company, side).faults.set({fault: 0.0})
+    company.sync()
+    company.sync()
+    assert len(company.ours("Payment")) == 4
+    assert len(company.ours("Purchase")) == 4
+    check_laws(company)

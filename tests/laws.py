@@ -1,0 +1,95 @@
+"""The laws of the design, checked against the emulated books themselves rather than what Tieout remembers."""
+
+from collections import Counter
+from datetime import timedelta
+
+import polars as pl
+from sqlalchemy import select
+
+from emulators.qbo.emulator import QboEmulator
+from emulators.stripe.emulator import StripeEmulator
+from reconcile.draft import book_day
+from reconcile.legs import legs_of
+from storage import audit, connections, mirror
+from storage.connections import Link
+from storage.models import legs
+from storage.proof import tie_out
+from storage.records import DOCUMENT_KINDS
+from sync.environment import Environment
+from sync.qbo.wire import ENTITY, MARKER
+
+
+def check(environment: Environment, stripe: StripeEmulator, qbo: QboEmulator) -> None:
+    """Laws 1 to 4 for the only link there is."""
+    with environment.database.read() as conn:
+        (link,) = connections.all_links(conn)
+    check_balances(environment, link, stripe, qbo)
+    check_legs(environment, link)
+    check_markers(qbo)
+    with environment.database.read() as conn:
+        assert audit.verify(conn) == []
+        assert mirror.verify(conn) == []
+    assert sum(qbo.trial_balance().values()) == 0
+
+
+def check_balances(environment: Environment, link: Link, stripe: StripeEmulator, qbo: QboEmulator) -> None:
+    """Law 1: on every day the proof's figures are those of the other companies, and the items make the difference."""
+    today = book_day(environment.clock.now(), link.time_zone)
+    with environment.database.read() as conn:
+        proof = tie_out(conn, link, today)
+    assert proof.days["unexplained_minor"].to_list() == [0] * proof.days.height
+    for currency, account in link.mappings.clearing.items():
+        days = proof.days.filter(pl.col("currency") == currency)
+        day = link.cutover
+        while day <= today:
+            (row,) = days.filter(pl.col("day") == day).to_dicts()
+            assert row["clearing_minor"] == qbo.account_balance(account, day), f"{currency} clearing on {day}"
+            items = proof.items_on(currency, day)["amount_minor"].sum()
+            assert row["stripe_minor"] - row["clearing_minor"] == items, f"{currency} items on {day}"
+            day += timedelta(days=1)
+    for currency, minor in stripe_balance(stripe).items():
+        last = proof.days.filter(pl.col("currency") == currency, pl.col("day") == today)["stripe_minor"]
+        assert last.to_list() == [minor], f"Stripe's balance in {currency}"
+
+
+def stripe_balance(stripe: StripeEmulator) -> dict[str, int]:
+    body = stripe.request("GET", "/v1/balance")
+    totals: Counter[str] = Counter()
+    for part in [*body["available"], *body["pending"]]:
+        totals[part["currency"].upper()] += part["amount"]
+    return {currency: total for currency, total in totals.items() if total}
+
+
+def check_legs(environment: Environment, link: Link) -> None:
+    """Law 2: every leg of every movement in exactly one state; a waiting one has its reason."""
+    with environment.database.read() as conn:
+        movements = mirror.load_all(conn, link.processor_id, ["movement"])
+        rows = {row.id: row for row in conn.execute(select(legs).where(legs.c.link_id == link.id))}
+    expected = {leg.id: leg.amount_minor for movement in movements for leg in legs_of(movement)}
+    assert {leg_id: row.amount_minor for leg_id, row in rows.items()} == expected
+    for row in rows.values():
+        assert row.state in ("matched", "posted", "waiting", "ignored")
+        assert row.reason
+        assert row.detail
+
+
+def check_markers(qbo: QboEmulator) -> None:
+    """Law 3: one marker, at most one document."""
+    found = Counter(marker for _, marker in marked(qbo))
+    assert [marker for marker, number in found.items() if number > 1] == []
+
+
+def marked(qbo: QboEmulator) -> list[tuple[str, str]]:
+    """Every document of ours in the books, as (id, marker)."""
+    found = []
+    for kind in DOCUMENT_KINDS:
+        start = 1
+        while page := qbo.query(f"SELECT * FROM {ENTITY[kind]} STARTPOSITION {start} MAXRESULTS 1000").get(
+            ENTITY[kind], []
+        ):
+            for body in page:
+                marker = MARKER.search(body.get("PrivateNote") or "")
+                if marker:
+                    found.append((f"{kind}:{body['Id']}", marker.group(1)))
+            start += 1000
+    return found
