@@ -62,6 +62,32 @@ def test_our_own_marker_names_one_movement_and_is_never_a_candidate_for_another(
 def test_a_recorded_charge_of_another_amount_waits() -> None:
     decision, _, code = only([charge(1, 100)], [document("payment", 3, 90, external_ids=["ch_1"])])
     assert (decision, code) == ("proposed", "AMOUNT_DIFF")
+    foreign = document("payment", 3, 100, currency="EUR", external_ids=["ch_1"])
+    assert only([charge(1, 100)], [foreign])[::2] == ("proposed", "CURRENCY_DIFF")
+
+
+def test_our_own_document_still_records_its_charge_after_somebody_changed_it() -> None:
+    """Else it would be posted again; the difference is shown."""
+    changed = document("payment", 3, 90, marker="ch_1:charge:r1:s1")
+    assert only([charge(1, 100)], [changed]) == ("auto", "recorded", "AMOUNT_DIFF")
+
+
+def test_a_later_step_of_ours_does_not_record_the_charge() -> None:
+    cent = document("journal_entry", 3, 1, marker="ch_1:charge:r1:s2")
+    assert only([charge(1, 100, to={"invoice:7": 100})], [invoice(7, 100), cent])[:2] == ("auto", "linked")
+    foreign = document("payment", 3, 100, currency="EUR", external_ids=["ch_1"])
+    assert only([charge(1, 100)], [foreign])[::2] == ("proposed", "CURRENCY_DIFF")
+
+
+def test_our_own_document_still_records_its_charge_after_somebody_changed_it() -> None:
+    """Else it would be posted again; the difference is shown."""
+    changed = document("payment", 3, 90, marker="ch_1:charge:r1:s1")
+    assert only([charge(1, 100)], [changed]) == ("auto", "recorded", "AMOUNT_DIFF")
+
+
+def test_a_later_step_of_ours_does_not_record_the_charge() -> None:
+    cent = document("journal_entry", 3, 1, marker="ch_1:charge:r1:s2")
+    assert only([charge(1, 100, to={"invoice:7": 100})], [invoice(7, 100), cent])[:2] == ("auto", "linked")
 
 
 def test_a_charge_recorded_twice_waits_and_one_recorded_in_two_parts_does_not() -> None:
@@ -102,6 +128,16 @@ def test_several_charges_share_an_invoice_only_while_it_is_open() -> None:
 
     assert decisions(120) == {("auto", "")}
     assert decisions(119) == {("proposed", "DUPLICATE_CHARGE")}
+
+
+def test_a_reference_to_an_invoice_that_links_quarrel_about_waits() -> None:
+    quarrel = [charge(1, 60, to={"invoice:7": 60}), charge(2, 60, to={"invoice:7": 60})]
+    assert only([*quarrel, charge(3, 100, reference="7")], [invoice(7, 100)], "ch_3")[0] == "proposed"
+
+
+def test_a_reference_to_an_invoice_that_links_quarrel_about_waits() -> None:
+    quarrel = [charge(1, 60, to={"invoice:7": 60}), charge(2, 60, to={"invoice:7": 60})]
+    assert only([*quarrel, charge(3, 100, reference="7")], [invoice(7, 100)], "ch_3")[0] == "proposed"
 
 
 def test_links_to_what_cannot_be_paid_wait_with_a_reason() -> None:
@@ -248,6 +284,8 @@ def test_a_converted_charge_typed_in_at_its_settled_value_waits() -> None:
 
 def test_companies_never_mix() -> None:
     assert only([charge(1, 100, reference="7")], [invoice(7, 100, company="d")])[0] == "none"
+    assert only([charge(1, 100)], [document("payment", 3, 100, company="d", external_ids=["ch_1"])])[0] == "none"
+    assert only([charge(1, 100)], [document("payment", 3, 100, company="d", external_ids=["ch_1"])])[0] == "none"
 
 
 def test_our_document_without_its_movement_is_listed() -> None:

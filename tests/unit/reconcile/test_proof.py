@@ -53,6 +53,8 @@ def test_a_payout_in_transit_at_the_cutover_is_in_the_opening_until_it_arrives()
     """Rows 21 and 22: Stripe held 50, a payout of 98 was on its way; the opening entry is 148."""
     legs = [
         leg("txn_0", "ch_0", day(5), 9800, "posted", "opening"),
+        leg("txn_9", "po_9", day(2), -4000, "posted", "opening"),  # arrived before the cut-over
+        leg("txn_9", "po_9", day(2), -4000, "posted", "opening"),  # arrived before the cut-over
         leg(
             "txn_1", "po_1", day(8), -9800, "posted", "posted", document_id="t:1", booked_on=day(12), booked_minor=-9800
         ),
