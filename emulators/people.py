@@ -6,7 +6,8 @@ from emulators.clock import Rng
 
 FIRST = (
     "Amelia", "Bruno", "Chloe", "Darius", "Elena", "Farid", "Greta", "Hugo", "Imani", "Jonas", "Keiko", "Liam", "Maya",
-    "Nadia", "Oscar", "Priya", "Quentin", "Rosa", "Samir", "Tessa", "Ulrich", "Vera", "Wesley", "Ximena", "Yusuf", "Zoe",
+    "Nadia", "Oscar", "Priya", "Quentin", "Rosa", "Samir", "Tessa", "Ulrich", "Vera", "Wesley", "Ximena", "Yusuf",
+    "Zoe",
 )  # fmt: skip
 LAST = (
     "Abbott", "Bauer", "Castillo", "Dvorak", "Eastman", "Ferrari", "Grant", "Hoffmann", "Ibarra", "Jansen", "Kowalski",
