@@ -11,6 +11,7 @@ from emulators.qbo.fields import SHAPES
 from emulators.qbo.money import number
 
 Body = dict[str, Any]
+NUMBER_MAX = 10**13
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -68,7 +69,10 @@ def _number(_kind: str, value: Any, path: str) -> int | float:
     if isinstance(value, bool):
         raise invalid(path, "a number is expected")
     try:
-        return number(round(Decimal(str(value)), 10))
+        exact = round(Decimal(str(value)), 10)
+        if abs(exact) >= NUMBER_MAX:
+            raise ValueError
+        return number(exact)
     except (InvalidOperation, ValueError, TypeError):
         raise invalid(path, f"{value} is not a number") from None
 
@@ -101,6 +105,15 @@ def _reference(_kind: str, value: Any, path: str) -> Body | None:
     return {key: str(text) for key, text in value.items() if text not in (None, "")}
 
 
+def _anything(_kind: str, value: Any, _path: str) -> Any:
+    """What is only kept and shown again; numbers as on the wire."""
+    if isinstance(value, dict):
+        return {name: _anything("x", item, "") for name, item in value.items()}
+    if isinstance(value, list):
+        return [_anything("x", item, "") for item in value]
+    return number(value) if isinstance(value, Decimal) else value
+
+
 _SIMPLE: dict[str, Callable[[str, Any, str], Any]] = {
     "s": _text,
     "b": _flag,
@@ -109,5 +122,5 @@ _SIMPLE: dict[str, Callable[[str, Any, str], Any]] = {
     "d": _date,
     "t": _time,
     "r": _reference,
-    "x": lambda _kind, value, _path: value,
+    "x": _anything,
 }

@@ -5,8 +5,6 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from starlette.types import ASGIApp
-
 from emulators.clock import Clock, Rng
 from emulators.faults import Faults
 from emulators.qbo import chart
@@ -55,7 +53,7 @@ class QboEmulator:
         self.api = Api(self.company, realm_id)
         self.faults = Faults(rng)
         chart.found(self.company, company_name, time_zone, currencies)
-        self.app: ASGIApp = application(self)
+        self.app = application(self)
         self.switch(throttle=throttle or self.switches.throttle)
         self.webhooks.configure(webhook_url)
 

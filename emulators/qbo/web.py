@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -32,6 +33,12 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Connect to QuickBooks</tit
 <h1>{company}</h1><p>{client} asks for access to this company's books.</p>
 <form method="get"><input type="hidden" name="auto" value="1">{fields}
 <button>Connect</button> <button name="deny" value="1">No thanks</button></form>"""
+
+BROKEN = "An application error has occurred while processing your request"
+FAULT_BODIES = {
+    500: refused(10000, BROKEN, "System Failure Error", status=500).body,
+    429: stopped_at_gateway(429, 3001, "ThrottleExceeded", "Too many requests; wait 60 seconds.").body,
+}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -83,7 +90,7 @@ class Pages:
 
     def query(self, request: Request, raw: bytes) -> Body:
         return self.emulator.api.query(
-            raw.decode() if request.method == "POST" else request.query_params.get("query", "")
+            raw.decode(errors="replace") if request.method == "POST" else request.query_params.get("query", "")
         )
 
     def changes(self, request: Request, _raw: bytes) -> Body:
@@ -232,8 +239,7 @@ class TransactionIds:
         await self.app(scope, receive, with_id)
 
 
-def application(emulator: "QboEmulator") -> ASGIApp:
-    """The routes behind faults and transaction ids."""
+def application(emulator: "QboEmulator") -> Starlette:
     pages, company = Pages(emulator), "/v3/company/{realm}"
     routes = [
         Route(f"{company}/query", pages.guarded(pages.query), methods=["GET", "POST"]),
@@ -256,12 +262,7 @@ def application(emulator: "QboEmulator") -> ASGIApp:
         Route("/_emulator/tick", pages.tick, methods=["POST"]),
         Route("/_emulator/trial-balance", pages.trial_balance, methods=["GET"]),
     ]
-    starlette = Starlette(routes=routes)
-    starlette.state.faults = emulator.faults
-    bodies = {
-        500: refused(
-            10000, "An application error has occurred while processing your request", "System Failure Error", status=500
-        ).body,
-        429: stopped_at_gateway(429, 3001, "ThrottleExceeded", "Too many requests; wait 60 seconds.").body,
-    }
-    return TransactionIds(FaultMiddleware(starlette, emulator.faults, bodies))
+    middleware = [Middleware(TransactionIds), Middleware(FaultMiddleware, emulator.faults, FAULT_BODIES)]
+    app = Starlette(routes=routes, middleware=middleware)
+    app.state.faults = emulator.faults
+    return app

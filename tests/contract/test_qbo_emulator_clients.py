@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,10 +35,21 @@ from quickbooks.objects import (
     Transfer,
 )
 
-from emulators.clock import Clock
+from emulators.clock import Clock, Rng
 from emulators.qbo import QboEmulator
 from emulators.server import serve
-from tests.contract.qbo_company import assert_contract, bank, held_to_contract, new_company, ref, sale_line
+from emulators.store import Store
+from tests.contract.qbo_company import (
+    NOON,
+    assert_contract,
+    bank,
+    customer,
+    held_to_contract,
+    new_company,
+    ref,
+    sale,
+    sale_line,
+)
 
 
 @pytest.fixture
@@ -273,7 +285,10 @@ def test_faults_throttling_and_the_answers_headers(books: QboEmulator, client: A
     requests.post(f"{address}/_emulator/faults", json={"error_after": 1}, timeout=5)
     answer = requests.post(f"{company}/customer", json={"DisplayName": "Ann"}, headers=headers, timeout=5)
     assert (answer.status_code, answer.headers["intuit_tid"] != "") == (500, True)
-    assert books.query("SELECT COUNT(*) FROM Customer") == {"totalCount": 1}
+    requests.post(f"{address}/_emulator/faults", json={"error_after": 0, "lost_answer": 1}, timeout=5)
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"{company}/customer", json={"DisplayName": "Bob"}, headers=headers, timeout=5)
+    assert books.query("SELECT COUNT(*) FROM Customer") == {"totalCount": 2}
 
 
 def test_amounts_survive_the_wire_as_numbers_without_noise(books: QboEmulator, client: Any) -> None:
@@ -285,6 +300,20 @@ def test_amounts_survive_the_wire_as_numbers_without_noise(books: QboEmulator, c
         books.create("Payment", {"CustomerRef": ref(ann.Id), "TotalAmt": Decimal("1234567.89")})["TotalAmt"]
         == 1234567.89
     )
+
+
+def test_a_company_in_a_file_is_found_again(tmp_path: Path) -> None:
+    file = str(tmp_path / "company.db")
+    first = QboEmulator(Store(file), Clock(NOON), Rng(7))
+    tokens, ann = first.issue_tokens(), customer(first)
+    sale(first, "Invoice", ann, 10)
+    before = first.trial_balance()
+    first.store.close()
+    second = QboEmulator(Store(file), Clock(NOON), Rng(7))
+    assert second.trial_balance() == before
+    assert second.oauth.valid(tokens["access_token"])
+    assert second.issue_tokens()["access_token"] != tokens["access_token"]
+    assert sale(second, "Invoice", ann, 10)["DocNumber"] == "1002"
 
 
 # --- change notices ---------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ PURCHASE = {"PaymentType": "Cash", "AccountRef": ref("1"), "Line": [EXPENSE_LINE
         ("2020", "Purchase", {**PURCHASE, "PaymentType": None}),
         ("2030", "Purchase", {**PURCHASE, "PaymentType": "Barter"}),
         ("2030", "Payment", {**PAYMENT, "TotalAmt": "ten"}),
+        ("2030", "Payment", {**PAYMENT, "TotalAmt": float("nan")}),
+        ("2030", "Payment", {**PAYMENT, "TotalAmt": 1e30}),
         ("2030", "Payment", {**PAYMENT, "TxnDate": "20.11.2026"}),
         ("2050", "Invoice", {**INVOICE, "DocNumber": "x" * 22}),
         ("2050", "Payment", {**PAYMENT, "PaymentRefNum": "x" * 22}),
