@@ -713,7 +713,6 @@ def _verdict(
                 reasons=(answer.reason,),
             )
             for answer, rank in answers
-            if not taken
         ),
         discrepancies=tuple(urgent),
         code=urgent[0].code.value if urgent else "",

@@ -188,7 +188,8 @@ def _leg_events(legs: pl.DataFrame) -> pl.DataFrame:
         ]
     )
     described = legs.rename({"day": "leg_day"}).drop("currency", "amount_minor", "cutover", "claim")
-    return changes.join(described, on="group", validate="m:1")
+    order = ["group", "leg_day", "booked_on", "booked_minor", "state", "reason"]
+    return changes.join(described.sort(order).unique("group", keep="first"), on="group")
 
 
 def _document_events(legs: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:

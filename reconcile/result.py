@@ -50,7 +50,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One answer a person may choose. Equal ranks are equally good; 1 is the best."""
+    """One possible answer. Equal ranks are equally good; 1 is the best."""
 
     match_id: str
     tier: str
@@ -64,7 +64,8 @@ class Proposal:
 class Verdict:
     """What was decided of one item.
 
-    `allocations` are those of the accepted match, none unless `decision` is "auto". `code` is the discrepancy that
+    `allocations` are those of the accepted match, none unless `decision` is "auto"; `match_id` is its id, else that of
+    the best proposal. `proposals` are all answers, the best first, the accepted one among them. `code` is the discrepancy that
     matters most ("" if there is none), `text` the sentences for a person. `customer_id` is the customer in the books
     the item certainly belongs to, None if that is not certain.
     """

@@ -140,6 +140,7 @@ def test_every_item_is_answered_once_and_every_silence_has_a_reason(world: tuple
     for item_id, kind in world[0].select("id", "kind").iter_rows():
         verdict = result.verdict(item_id)
         assert (verdict.decision == "auto") == bool(verdict.allocations)
-        assert (verdict.decision == "proposed") == bool(verdict.proposals)
+        assert (verdict.decision == "none") == (not verdict.proposals)
+        assert not verdict.proposals or verdict.match_id in {each.match_id for each in verdict.proposals}
         assert verdict.text or kind != "charge"
     assert result.matches["match_id"].n_unique() == result.matches.height
