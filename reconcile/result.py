@@ -65,9 +65,9 @@ class Verdict:
     """What was decided of one item.
 
     `allocations` are those of the accepted match, none unless `decision` is "auto"; `match_id` is its id, else that of
-    the best proposal. `proposals` are all answers, the best first, the accepted one among them. `code` is the discrepancy that
-    matters most ("" if there is none), `text` the sentences for a person. `customer_id` is the customer in the books
-    the item certainly belongs to, None if that is not certain.
+    the best proposal. `proposals` are all answers, the best first, the accepted one among them. `code` is the
+    discrepancy that matters most ("" if there is none), `text` the sentences for a person. `customer_id` is the
+    customer in the books the item certainly belongs to, None if that is not certain.
     """
 
     processor_id: str
