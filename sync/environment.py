@@ -8,6 +8,7 @@ TIEOUT_HOST         the address servers bind to (default 127.0.0.1)
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -60,6 +61,12 @@ def open_environment() -> Environment:
         clock=SystemClock(),
         rng=SystemRng(),
     )
+
+
+@cache
+def shared_environment() -> Environment:
+    """This process's one environment, for code that nobody can hand it to: Streamlit runs its script by itself."""
+    return open_environment()
 
 
 def _check_kind(database: Database) -> None:

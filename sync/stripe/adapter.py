@@ -60,6 +60,9 @@ STREAMS = {
     "movement": "balance_transactions",
 }
 LIST_ALL = frozenset({"customer", "processor_invoice"})  # older ones are pointed at by newer payments
+# An invoice payment is created with its invoice, long before it is paid. One older than this is found by the events
+# of its payment, or else not: its charge then has no link and is matched by reference, or waits.
+LOOK_BACK_S = 400 * 86_400
 
 
 class StripeProcessor:
@@ -72,10 +75,12 @@ class StripeProcessor:
         return tuple(STREAMS)
 
     def page(self, stream: str, since: datetime, cursor: Any | None) -> Page:
-        """One page, newest first, as Stripe lists. Everything is listed by `created`, payouts by arrival."""
+        """One page, newest first, as Stripe lists: by `created`, payouts by arrival."""
         params: dict[str, Any] = {"limit": PAGE}
         if stream == "payout":  # one that was on its way at the cut-over was created before it
             params["arrival_date"] = {"gte": int(since.timestamp()) - 86_400}
+        elif stream == "invoice_payment":
+            params |= {"status": "paid", "created": {"gte": int(since.timestamp()) - LOOK_BACK_S}}
         elif stream not in LIST_ALL:
             params["created"] = {"gte": int(since.timestamp())}
         if cursor is not None:
