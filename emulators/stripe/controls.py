@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emulators.stripe import disputes, invoice_payments, ledger, payment_intents, payouts, refunds
-from emulators.stripe.errors import Body, invalid, no_such_route, throttled
+from emulators.stripe.errors import Body, broken, conflict, invalid, no_such_route, throttled
 from emulators.stripe.money import fee_detail
 from emulators.stripe.office import Office
 
@@ -79,6 +79,14 @@ def emit(office: Office, type: str, object: Body) -> Body:  # noqa: A002
     return office.render(office.emit(type, object))
 
 
+def next_errors(office: Office, code: str, times: int = 1) -> Body:
+    """The next requests are refused: `rate_limit`, `lock_timeout`, `conflict` or `api_error`."""
+    errors = {"rate_limit": throttled, "lock_timeout": lambda: throttled("lock_timeout"), "conflict": conflict,
+              "api_error": broken}  # fmt: skip
+    office.next_errors += [errors[code]() for _ in range(times)]
+    return {"waiting": len(office.next_errors)}
+
+
 def hooks(office: Office, **switches: float) -> Body:
     """Sets `duplicates`, `disorder` (probabilities), `retry_s` and the like."""
     for name, value in switches.items():
@@ -112,14 +120,13 @@ CONTROLS: dict[str, Callable[..., Body]] = {
     "balance_transactions": post,
     "events": emit,
     "hooks": hooks,
+    "next_errors": next_errors,
     "payout_failures": fail_payout,
     "refund_failures": fail_refund,
 }
 
 
 def use(emulator: "StripeEmulator", name: str, arguments: dict[str, Any]) -> Body:
-    if name == "lock_timeout":
-        raise throttled("lock_timeout")
     if name not in CONTROLS:
         raise no_such_route("POST", f"/_emulator/{name}")
     with emulator.office.store.transaction():

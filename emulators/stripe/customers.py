@@ -1,13 +1,15 @@
 """Customers."""
 
+from emulators.stripe import payment_methods
 from emulators.stripe.errors import Body
 from emulators.stripe.lists import page
 from emulators.stripe.office import Office
 from emulators.stripe.params import Params
 
 TEXTS = ("description", "email", "name", "phone", "tax_exempt")
-WRITE_PARAMS = (*TEXTS, "address", "balance", "invoice_prefix", "invoice_settings", "metadata", "payment_method",
+WRITE_PARAMS = (*TEXTS, "address", "balance", "invoice_prefix", "invoice_settings", "metadata",
                 "preferred_locales", "shipping")  # fmt: skip
+CREATE_PARAMS = (*WRITE_PARAMS, "payment_method")
 LIST_PARAMS = ("created", "email")
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
@@ -26,6 +28,8 @@ def create(office: Office, params: Params) -> Body:
     body |= _changes(params, body)
     office.save(body)
     office.emit("customer.created", body)
+    if method := params.text("payment_method"):
+        payment_methods.attach(office, Params({"customer": body["id"]}), method)
     return office.render(body)
 
 

@@ -70,8 +70,7 @@ class StripeEmulator:
         self.key = key
         self.office = Office(store, clock, rng, account or Account(), async_capture_s)
         self.office.tasks, self.office.renderers = dict(TASKS), dict(RENDERERS)
-        # Faults have a chance of their own: they must not change what the world does.
-        self.faults = Faults(Rng(f"faults {rng.token(8)}"))
+        self.faults = Faults(self.office.mishaps)
         self.app: Starlette = application(self)
 
     def request(
@@ -83,8 +82,10 @@ class StripeEmulator:
     def answer(self, method: str, path: str, values: Body, key: str | None = None) -> Answer:
         """What HTTP and `request` have in common. One request at a time, each of them whole or not at all."""
         office = self.office
+        office.run_due()
         with office.store.transaction():
-            office.run_due()
+            if office.next_errors:
+                raise office.next_errors.pop(0)
             office.request = {"id": f"req_{office.rng.token(14)}", "idempotency_key": key}
             request_id = office.request["id"]
             try:

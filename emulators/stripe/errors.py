@@ -94,5 +94,10 @@ def throttled(code: str = "rate_limit") -> StripeError:
     return StripeError(429, error, headers={"Stripe-Rate-Limited-Reason": reason})
 
 
+def conflict() -> StripeError:
+    message = "There is currently another in-progress request using this Idempotent Key."
+    return StripeError(409, {"code": "idempotency_key_in_use", "message": message, "type": "idempotency_error"})
+
+
 def broken() -> StripeError:
     return StripeError(500, {"message": "An unknown error occurred.", "type": "api_error"})

@@ -1,6 +1,6 @@
 """Events: kept 30 days, found by type and by whether they were delivered."""
 
-from emulators.stripe.errors import Body, invalid
+from emulators.stripe.errors import Body, invalid, no_such
 from emulators.stripe.lists import created_range, envelope, in_order, page, page_limit
 from emulators.stripe.office import Office
 from emulators.stripe.params import Params
@@ -15,7 +15,10 @@ def oldest(office: Office) -> int:
 
 
 def retrieve(office: Office, _: Params, id: str) -> Body:  # noqa: A002
-    return office.render(office.get("event", id))
+    event = office.get("event", id)
+    if event["created"] < oldest(office):
+        raise no_such("event", id)
+    return office.render(event)
 
 
 def list_(office: Office, params: Params) -> Body:

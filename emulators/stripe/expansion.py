@@ -32,6 +32,9 @@ def _expand(office: Office, body: Body, steps: list[str], path: str) -> None:
         return
     if step not in body and (body.get("object"), step) in SUBLISTS:
         body[step] = sublist(office, body, step)
+    if body.get("object") == "invoice" and step == "amount_paid_off_stripe":
+        body[step] = office.get("invoice", body["id"])["_off_stripe"]
+        return
     if step not in body or step == "id":
         if "object" in body or step == "id":
             raise _not_expandable(path)

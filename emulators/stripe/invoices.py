@@ -14,8 +14,8 @@ UPDATE_PARAMS = ("auto_advance", "collection_method", "custom_fields", "days_unt
                  "statement_descriptor")  # fmt: skip
 CREATE_PARAMS = (*UPDATE_PARAMS, "currency", "customer", "pending_invoice_items_behavior")
 PAY_PARAMS = ("off_session", "paid_out_of_band", "payment_method")
-LIST_PARAMS = ("collection_method", "created", "customer", "due_date", "status")
-ATTACH_PARAMS = ("payment_intent", "payment_record")
+LIST_PARAMS = ("collection_method", "created", "customer", "status")
+ATTACH_PARAMS = ("payment_intent",)
 
 TEXTS = ("default_payment_method", "description", "footer", "number", "statement_descriptor")
 FIRST_ATTEMPT_AFTER_S = 3_600

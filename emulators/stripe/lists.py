@@ -11,12 +11,12 @@ PAGING = ("limit", "starting_after", "ending_before")
 
 def page(
     office: Office, kind: str, params: Params, url: str, where: Mapping[str, str | None] | None = None,
-    created: str = "created", oldest_created: int | None = None,
+    oldest_created: int | None = None,
 ) -> Body:  # fmt: skip
     """A page of what is stored, newest first."""
     limit = page_limit(params)
     after, before = _cursor(office, kind, params, "starting_after"), _cursor(office, kind, params, "ending_before")
-    low, high = created_range(params, created)
+    low, high = created_range(params)
     if oldest_created is not None:
         low = max(low or 0, oldest_created)
     found = office.store.find(

@@ -5,7 +5,7 @@ from typing import Any
 
 from emulators.clock import ALPHABET, Clock, Rng
 from emulators.store import Store
-from emulators.stripe.errors import Body, no_such
+from emulators.stripe.errors import Body, StripeError, no_such
 from emulators.stripe.settings import API_VERSION, Account, Hooks, Rates
 
 # The fields by which each kind can be looked up. Fields with an underscore are the stand-in's own and never leave it.
@@ -44,6 +44,8 @@ class Office:
         self.store, self.clock, self.rng = store, clock, rng
         self.account, self.async_capture_s = account, async_capture_s
         self.rates, self.hooks = Rates(), Hooks()
+        self.mishaps = Rng(f"mishaps {rng.token(8)}")  # chance of its own: what goes wrong must not change the world
+        self.next_errors: list[StripeError] = []  # what the next requests are refused with
         self.renderers: dict[str, Renderer] = {}
         self.tasks: dict[str, Task] = {}
         self.request: Body = {"id": None, "idempotency_key": None}  # what events say they were caused by
@@ -64,12 +66,12 @@ class Office:
     def run_due(self) -> int:
         """Does what is due, in order, each at its own time, however late we are. Tells how much that was."""
         done = 0
-        while jobs := self.store.find("job", created_lte=self.clock.timestamp(), oldest_first=True, limit=1):
-            job = jobs[0]
-            with self.store.transaction():
+        with self.store.transaction():
+            while jobs := self.store.find("job", created_lte=self.clock.timestamp(), oldest_first=True, limit=1):
+                job = jobs[0]
                 self.store.delete("job", f"{job['task']}:{job['id']}:{job['at']}")
                 self._run(job)
-            done += 1
+                done += 1
         return done
 
     def _run(self, job: Body) -> None:
@@ -134,7 +136,7 @@ class Office:
         return [endpoint for endpoint in found if endpoint["status"] == "enabled"]
 
     def plan_delivery(self, event: str, endpoint: str, attempt: int = 1, wait_s: int = 0) -> None:
-        """Deliveries happen in real time also where the clock is held: they are due by their number, then by time."""
+        """Kept in the store, so that a restart forgets none."""
         number = self.store.number("deliveries")
         due = self.now() + wait_s
         body = {"id": f"{number}", "_event": event, "endpoint": endpoint, "attempt": attempt, "due": due}

@@ -119,7 +119,9 @@ def attempt(office: Office, body: Body, method: Body, *, authenticated: bool = F
         office.save(body)
         office.emit("payment_intent.requires_action", body)
         return body
-    details = {name: body[name] for name in ("customer", "description", "metadata", "receipt_email", "shipping",
+    details = {
+        "billing_details": billing_details(office, method, body["customer"]),
+    } | {name: body[name] for name in ("customer", "description", "metadata", "receipt_email", "shipping",
                "statement_descriptor", "statement_descriptor_suffix", "transfer_group")}  # fmt: skip
     office.save(body)
     charge = charges.attempt(
@@ -135,6 +137,17 @@ def attempt(office: Office, body: Body, method: Body, *, authenticated: bool = F
         return succeeded(office, body, charge)
     body["amount_capturable"] = charge["amount"]
     return _moved(office, body, "requires_capture", "payment_intent.amount_capturable_updated")
+
+
+def billing_details(office: Office, method: Body, customer: str | None) -> Body:
+    """What the payment method does not say, the customer has typed."""
+    known = office.store.get("customer", customer) if customer else None
+    own = {name: value for name, value in method["billing_details"].items() if value is not None}
+    return (
+        {"name": None, "email": None, "phone": None, "tax_id": None}
+        | {name: known[name] for name in ("name", "email") if known}
+        | own
+    )
 
 
 def _authentication(body: Body) -> Body:

@@ -2,7 +2,7 @@
 
 from emulators.stripe import days, ledger
 from emulators.stripe.errors import Body, invalid
-from emulators.stripe.lists import page
+from emulators.stripe.lists import created_range, page, slice_of
 from emulators.stripe.office import Office
 from emulators.stripe.params import Params
 from emulators.stripe.settings import DAY_S
@@ -165,4 +165,12 @@ def retrieve(office: Office, _: Params, id: str) -> Body:  # noqa: A002
 
 def list_(office: Office, params: Params) -> Body:
     where = {"status": params.text("status"), "destination": params.text("destination")}
-    return page(office, "payout", params, "/v1/payouts", where)
+    if "arrival_date" not in params:
+        return page(office, "payout", params, "/v1/payouts", where)
+    low, high = created_range(params, "arrival_date")
+    known = {name: value for name, value in where.items() if value is not None}
+    found = office.store.find("payout", where=known)
+    due = [
+        office.render(body) for body in found if (low or 0) <= body["arrival_date"] <= (high or body["arrival_date"])
+    ]
+    return slice_of(due, params, "/v1/payouts")

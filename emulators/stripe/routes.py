@@ -67,7 +67,7 @@ add("GET", "balance", ledger.balance)
 add("GET", "balance_transactions", ledger.list_, ledger.LIST_PARAMS)
 add("GET", "balance_transactions/*", ledger.retrieve)
 
-add("POST", "customers", customers.create, customers.WRITE_PARAMS)
+add("POST", "customers", customers.create, customers.CREATE_PARAMS)
 add("GET", "customers", customers.list_, customers.LIST_PARAMS)
 add("GET", "customers/*", customers.retrieve)
 add("POST", "customers/*", customers.update, customers.WRITE_PARAMS)

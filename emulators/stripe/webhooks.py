@@ -97,12 +97,12 @@ def _deliver(office: Office, delivery: Body) -> None:
         office.store.delete("delivery", delivery["id"])
         return
     first = delivery["attempt"] == 1 and not delivery.get("held_back")
-    if first and office.rng.chance(office.hooks.disorder):
+    if first and office.mishaps.chance(office.hooks.disorder):
         _hold_back(office, delivery)
         return
     payload = orjson.dumps(office.render(event), option=orjson.OPT_INDENT_2)
     accepted = _send(office, endpoint, payload)
-    if accepted and office.rng.chance(office.hooks.duplicates):
+    if accepted and office.mishaps.chance(office.hooks.duplicates):
         _send(office, endpoint, payload)
     _record(office, delivery, accepted)
 

@@ -73,8 +73,14 @@ def _value_complaints(value: Any, annotation: Any, path: str, open_enums: bool) 
     if isinstance(value, str) and literals and value not in literals and not (open_enums and str in branches):
         yield f"{path}: {value!r} is none of {', '.join(map(repr, literals))}"
         return
-    found = [list(_branch_complaints(value, branch, path, open_enums)) for branch in branches if branch is not NoneType]
-    yield from min(found, key=len, default=[])
+    suited = [branch for branch in branches if _is_composite(branch) == isinstance(value, dict | list)]
+    found = [list(_branch_complaints(value, branch, path, open_enums)) for branch in suited or branches]
+    yield from min(found, key=len)
+
+
+def _is_composite(branch: Any) -> bool:
+    kind = get_origin(branch) or branch
+    return kind in (list, dict) or (inspect.isclass(kind) and issubclass(kind, stripe.StripeObject))
 
 
 def _branch_complaints(value: Any, branch: Any, path: str, open_enums: bool) -> Iterator[str]:
