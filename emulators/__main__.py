@@ -13,8 +13,10 @@ from typing import Any
 from emulators.clock import Rng
 from emulators.faults import FAULTS
 from emulators.life import Life
+from emulators.qbo import QboFault
 from emulators.server import serve
 from emulators.state import State, open_state
+from emulators.stripe.errors import StripeError
 from emulators.stripe.settings import API_VERSION
 from emulators.world import announce
 
@@ -98,7 +100,11 @@ def _live(state: State, pace_s: float, stop: threading.Event) -> None:
     chance = Rng(f"{state.seed} life {state.clock.timestamp()}")
     life = Life(state.stripe, state.qbo, state.clock, chance)
     while not stop.wait(pace_s * chance.between(50, 150) / 100 if pace_s else None):
-        print(f"{state.clock.now():%H:%M:%S} {life.step()}", flush=True)
+        try:
+            happened = life.step()
+        except (StripeError, QboFault) as refusal:  # somebody else works here too: a customer may be gone
+            happened = f"nothing: {refusal}"
+        print(f"{state.clock.now():%H:%M:%S} {happened}", flush=True)
 
 
 if __name__ == "__main__":

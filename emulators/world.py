@@ -152,6 +152,7 @@ class _Builder:
         self.agenda.at(self.cutover + span * 0.3, lambda: self.cashier.reserve(50_000))
         self.agenda.at(self.cutover + span * 0.6, lambda: self.cashier.reserve(-50_000))
         self.agenda.at(self.cutover + span * 0.66, self._tax_fees)
+        self.agenda.at(self.cutover + span * 0.2, self._refund_old)
 
     # --- it happens ---
 
@@ -220,6 +221,11 @@ class _Builder:
                 note = f"Stripe payout {payout['id']}" if names_it else "Stripe payout"
                 made = self.books.transfer(CLEARING, "Checking", payout["amount"], arrived, note)
                 self.truth.hand_recorded.append(HandRecorded("Transfer", made["Id"], payout["id"], names_it))
+
+    def _refund_old(self) -> None:
+        """A refund since the cut-over, of a charge from before it."""
+        for charge in self.truth.of("before_cutover")[-1:]:
+            self.stories.refund(charge, charge.amount_minor // 3)
 
     def _creations(self) -> list[datetime]:
         bodies = [self.stripe.office.get("payout", payout_id) for payout_id in self.payouts_seen]

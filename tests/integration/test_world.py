@@ -117,6 +117,7 @@ def test_money_is_under_way_over_the_cutover(world: World) -> None:
     assert world.truth.payouts_over_cutover
     assert world.truth.mixed_payouts
     assert len(world.truth.of("before_cutover")) >= 4
+    assert any(charge.refunds for charge in world.truth.of("before_cutover"))
 
 
 def test_several_currencies_and_taxed_fees(world: World) -> None:
