@@ -79,11 +79,15 @@ def emit(office: Office, type: str, object: Body) -> Body:  # noqa: A002
     return office.render(office.emit(type, object))
 
 
-def next_errors(office: Office, code: str, times: int = 1) -> Body:
+def next_errors(office: Office, code: str, times: int = 1, should_retry: bool | None = None) -> Body:
     """The next requests are refused: `rate_limit`, `lock_timeout`, `conflict` or `api_error`."""
     errors = {"rate_limit": throttled, "lock_timeout": lambda: throttled("lock_timeout"), "conflict": conflict,
               "api_error": broken}  # fmt: skip
-    office.next_errors += [errors[code]() for _ in range(times)]
+    for _ in range(times):
+        error = errors[code]()
+        if should_retry is not None:
+            error.headers["Stripe-Should-Retry"] = "true" if should_retry else "false"
+        office.next_errors.append(error)
     return {"waiting": len(office.next_errors)}
 
 
@@ -94,6 +98,12 @@ def hooks(office: Office, **switches: float) -> Body:
             raise invalid(f"Unknown switch {name}.")
         setattr(office.hooks, name, value)
     return dict(vars(office.hooks))
+
+
+def limits(office: Office, requests_per_s: int | None = None) -> Body:
+    """How many requests a second are served over HTTP (Stripe: 25 in a sandbox, 100 live); None: any number."""
+    office.requests_per_s = requests_per_s
+    return {"requests_per_s": requests_per_s}
 
 
 def clock(office: Office, set: str | None = None, advance_s: int = 0, release: bool = False) -> Body:  # noqa: A002
@@ -120,6 +130,7 @@ CONTROLS: dict[str, Callable[..., Body]] = {
     "balance_transactions": post,
     "events": emit,
     "hooks": hooks,
+    "limits": limits,
     "next_errors": next_errors,
     "payout_failures": fail_payout,
     "refund_failures": fail_refund,

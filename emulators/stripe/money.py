@@ -22,7 +22,7 @@ def exponent(currency: str) -> int:
 
 def check_amount(amount: int, currency: str) -> None:
     if amount < SMALLEST.get(currency, 1):
-        message = "The Checkout amount is below the smallest that can be charged in this currency."
+        message = f"Amount must be at least {SMALLEST[currency]} in the smallest unit of {currency}."
         raise invalid(message, param="amount", code="amount_too_small")
     if amount > 99_999_999:
         message = "Amount must be no more than 99999999 in the smallest unit of the currency."

@@ -45,6 +45,8 @@ class Office:
         self.account, self.async_capture_s = account, async_capture_s
         self.rates, self.hooks = Rates(), Hooks()
         self.mishaps = Rng(f"mishaps {rng.token(8)}")  # chance of its own: what goes wrong must not change the world
+        self.requests_per_s: int | None = None
+        self.served = (0, 0)  # the current second, and the requests in it
         self.next_errors: list[StripeError] = []  # what the next requests are refused with
         self.renderers: dict[str, Renderer] = {}
         self.tasks: dict[str, Task] = {}
@@ -57,6 +59,13 @@ class Office:
 
     def now(self) -> int:
         return self.clock.timestamp() if self._as_of is None else self._as_of
+
+    def over_limit(self) -> bool:
+        """Counts a request over HTTP."""
+        second, count = self.served
+        now = self.clock.timestamp()
+        self.served = (now, count + 1) if second == now else (now, 1)
+        return self.requests_per_s is not None and self.served[1] > self.requests_per_s
 
     def later(self, at: int, task: str, id: str) -> None:  # noqa: A002
         """Once at `at`, however often it is asked for."""

@@ -22,7 +22,7 @@ def create(office: Office, params: Params) -> Body:
     if amount > left:
         message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})."
         raise invalid(message, param="amount")
-    if charge["disputed"]:
+    if _contested(office, charge):
         raise invalid(f"Charge {charge['id']} has been charged back.", code="charge_disputed")
     charge = charges.settled(office, charge)  # money that has not come cannot go
     details = {
@@ -30,6 +30,12 @@ def create(office: Office, params: Params) -> Body:
         "reason": params.choice("reason", REASONS),
     }  # fmt: skip
     return office.render(_refund(office, charge, amount, details))
+
+
+def _contested(office: Office, charge: Body) -> bool:
+    """A dispute holds the money, or has cost it."""
+    found = office.store.find("dispute", where={"charge": charge["id"]}) if charge["disputed"] else []
+    return any(dispute["status"] != "won" and not dispute["status"].startswith("warning") for dispute in found)
 
 
 def _charge(office: Office, params: Params) -> Body:

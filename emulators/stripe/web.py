@@ -54,6 +54,8 @@ def _serve(emulator: "StripeEmulator", request: Request, form: str) -> Response:
         key = _key(headers.get("authorization", ""))
         if not hmac.compare_digest(key.encode(), emulator.key.encode()):
             raise unauthorized(key)
+        if emulator.office.over_limit():
+            raise throttled()
         answer = emulator.answer(request.method, request.url.path, decode_form(form), headers.get("idempotency-key"))
     except StripeError as error:
         return _refusal(error)

@@ -143,6 +143,9 @@ def test_disputes_won_and_lost_and_inquiries(bench: Bench) -> None:
     bench.control("dispute_wins", dispute=won)
     assert bench.api.disputes.close(lost).status == "lost"
     bench.control("dispute_losses", dispute=inquiry)
+    with pytest.raises(stripe.InvalidRequestError, match="charged back"):
+        bench.api.refunds.create({"charge": two})
+    assert bench.api.refunds.create({"charge": one, "amount": 1}).status == "succeeded"
     moved = {
         dispute.id: [(each.amount, each.fee, each.reporting_category) for each in dispute.balance_transactions]
         for dispute in bench.api.disputes.list({"expand": ["data.charge"]}).data

@@ -67,6 +67,15 @@ def test_limits_and_conflicts_as_the_client_sees_them(bench: Bench) -> None:
             bench.api.balance.retrieve()
         assert (limited.value.code, limited.value.error.code) == (None, code)
         assert "Stripe-Rate-Limited-Reason" in limited.value.headers
+    bench.control("limits", requests_per_s=2)
+    bench.wait(seconds=1)
+    with pytest.raises(stripe.RateLimitError):
+        [bench.api.balance.retrieve() for _ in range(3)]
+    bench.wait(seconds=1)
+    bench.api.balance.retrieve()
+    bench.control("limits")
+    bench.control("next_errors", code="rate_limit", should_retry=True)
+    assert bench.new_client(retries=1).v1.balance.retrieve().object == "balance"
     bench.control("next_errors", code="conflict", times=2)
     sent = bench.recorder.sent
     assert bench.new_client(retries=2).v1.balance.retrieve().object == "balance"
