@@ -116,11 +116,19 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TieOut:
-    """The proof of a link through `day`, and what is wrong with the sums themselves, in sentences."""
+    """The proof of a link through `day`, and what is wrong with the sums themselves, in sentences.
+
+    `items` (ITEM_SCHEMA) are the parts of that day's differences. Their reason "waiting" is for a person; what waits
+    but settles by itself has the reason "pending".
+    """
 
     day: date
     proof: Proof
+    items: pl.DataFrame
     violations: tuple[str, ...]
+
+    def items_of(self, currency: str) -> pl.DataFrame:
+        return self.items.filter(pl.col("currency") == currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +269,7 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
 
 
 def totals(database: Database, link_id: int) -> list[Total]:
-    """Where all legs stand."""
+    """Where all legs stand, but for those that are inside the opening balance."""
     group = (leg_table.c.currency, leg_table.c.state, leg_table.c.reason)
     query = (
         select(
@@ -270,7 +278,7 @@ def totals(database: Database, link_id: int) -> list[Total]:
             func.sum(leg_table.c.amount_minor).label("amount_minor"),
             func.min(leg_table.c.created_at).label("oldest"),
         )
-        .where(leg_table.c.link_id == link_id)
+        .where(leg_table.c.link_id == link_id, leg_table.c.reason != "opening")
         .group_by(*group)
         .order_by(*group)
     )
@@ -317,10 +325,18 @@ def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
         is_moving = _first_run(conn, link.id, runs.c.state == "running", by=runs.c.id) is not None
     day = now.astimezone(ZoneInfo(link.time_zone)).date()
     found = prove(openings, leg_frame, clearing, day)
-    if is_moving:  # both sides' own balances are of another moment than what is read so far
-        return TieOut(day=day, proof=found, violations=())
-    sums = check_balances(openings, leg_frame, clearing, stripe_now=link.balances, ledger_now=ledger_now)
-    return TieOut(day=day, proof=found, violations=sums)
+    violations: tuple[str, ...] = ()
+    if not is_moving:  # otherwise both sides' own balances are of another moment than what is read so far
+        violations = check_balances(openings, leg_frame, clearing, stripe_now=link.balances, ledger_now=ledger_now)
+    return TieOut(day=day, proof=found, items=_items(found, leg_frame, day), violations=violations)
+
+
+def _items(found: Proof, leg_frame: pl.DataFrame, day: date) -> pl.DataFrame:
+    pending = leg_frame.filter(pl.col("state") == "waiting", pl.col("reason").is_in(PENDING))["leg_id"].unique()
+    stands = pl.col("until_day").is_null() | (pl.col("until_day") > day)
+    is_pending = (pl.col("reason") == "waiting") & pl.col("leg_id").is_in(pending.to_list())
+    reason = pl.when(is_pending).then(pl.lit("pending")).otherwise("reason")
+    return found.items.filter(pl.col("from_day") <= day, stands).with_columns(reason=reason)
 
 
 def _ledger_balances(conn: Connection, link: Link) -> dict[str, int]:

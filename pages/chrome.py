@@ -1,0 +1,111 @@
+"""What surrounds every page: title, where we are, how current it is, who is signed in."""
+
+from collections.abc import Callable
+from html import escape
+
+import streamlit as st
+
+from pages import style, words
+from pages.context import Context
+from storage import queries
+from storage.queries import LinkView, Pulse, RunView
+from sync.commands import NotAllowedError
+
+WATCH_S, WATCH_RUN_S = 10, 2
+MODES = {
+    "emulated": ("EMULATED", "info", "Stand-ins on this machine: no real account is touched."),
+    "test": ("TEST", "wait", "Stripe's test mode: no real money."),
+    "live": ("LIVE", "bad", "Real accounts."),
+}
+FLASH = "flash"
+
+
+def top(context: Context, title: str) -> None:
+    """The first line of a page. Also shows what came of the last action."""
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    st.html(style.SHEET.replace(".dark", ":root") if theme == "dark" else style.SHEET)
+    if message := st.session_state.pop(FLASH, None):
+        st.toast(message)
+    left, right = st.columns(2, vertical_alignment="center")
+    left.html(_title(context.link, title))
+    if context.link is not None and context.pulse is not None:
+        with right:
+            _watch(context, context.link, context.pulse)
+
+
+def act(action: Callable[[], bool], *, done: str, idle: str) -> None:
+    """Does what a button promises, and remembers the sentence that says what came of it."""
+    try:
+        st.session_state[FLASH] = done if action() else idle
+    except NotAllowedError as error:
+        st.session_state[FLASH] = str(error)
+
+
+def connect_first(context: Context) -> bool:
+    """Says how to begin if nothing is connected; gives whether that was said."""
+    if context.link is None:
+        text = "Nothing is connected yet. Connect a Stripe account and a QuickBooks company to begin."
+        st.html(style.note(f"{text} To look around with a demo company, start Tieout with “make run”."))
+    return context.link is None
+
+
+def progress(run: RunView) -> None:
+    """How far a run is."""
+    if run.state == "queued":
+        st.progress(0.0, text="Waiting for the worker to take it up.")
+        return
+    reached = f"{run.done:,} of {run.total:,}" if run.total else f"{run.done:,}" if run.done else ""
+    share = min(1.0, run.done / run.total) if run.total else 0.0
+    st.progress(share, text=" · ".join(filter(None, (run.step or "Starting", reached))))
+
+
+def counts(run: RunView) -> str:
+    """What a run did: "1,204 fetched, 87 posted"."""
+    return ", ".join(f"{number:,} {name}" for name, number in run.counts.items() if number) or "nothing new"
+
+
+def _title(link: LinkView | None, title: str) -> str:
+    parts = [f"<h1>{escape(title)}</h1>"]
+    if link is not None:
+        word, state, hint = MODES[link.mode]
+        parts.append(f"<span>{escape(link.name)}</span>")
+        parts.append(f'<span class="t-badge t-{state}" title="{escape(hint)}">{word}</span>')
+    return f'<div class="t-bar">{"".join(parts)}</div>'
+
+
+def _watch(context: Context, link: LinkView, pulse: Pulse) -> None:
+    """Looks every few seconds whether a sync began or ended, and then draws the whole page anew."""
+
+    @st.fragment(run_every=WATCH_RUN_S if pulse.current else WATCH_S)
+    def beat() -> None:
+        seen = queries.pulse(context.database, link.id)
+        if _stage(seen) != _stage(pulse):
+            st.rerun()
+        st.html(_currency_of_data(context, seen))
+
+    beat()
+
+
+def _stage(pulse: Pulse) -> tuple[int | None, int | None]:
+    return (pulse.current.id if pulse.current else None, pulse.last.id if pulse.last else None)
+
+
+def _currency_of_data(context: Context, pulse: Pulse) -> str:
+    now = context.clock.now()
+    parts = []
+    if pulse.current is not None:
+        step = pulse.current.step.lower() if pulse.current.state == "running" and pulse.current.step else "starting"
+        parts.append(f'<span class="t-info">↻ syncing: {escape(_uncapitalised(step))}</span>')
+    elif pulse.last is not None and pulse.last.state == "failed":
+        parts.append(style.mark("bad", "last sync failed"))
+    if pulse.last_good is not None and pulse.last_good.finished_at is not None:
+        parts.append(f"<span>last sync {words.ago(pulse.last_good.finished_at, now)}</span>")
+        started = pulse.last_good.started_at or pulse.last_good.finished_at
+        parts.append(f"<span>lag {words.span(now - started)}</span>")
+    parts.append(f'<span title="role: {escape(context.user.role)}">{escape(context.user.email)}</span>')
+    return f'<div class="t-bar t-right t-quiet">{" · ".join(parts)}</div>'
+
+
+def _uncapitalised(text: str) -> str:
+    """Steps name Stripe and QuickBooks, which keep their capitals."""
+    return text.replace("stripe", "Stripe").replace("quickbooks", "QuickBooks")

@@ -1,0 +1,166 @@
+"""The two sides of an item, field by field, as HTML. Pure."""
+
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+
+from pages import style, words
+from reconcile.records import Charge, Document
+from storage.queries import Candidate, ReviewDetail, ReviewItem
+
+QUIET = '<span class="t-quiet">none</span>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One field: what each side says, and whether they agree (`state` of pages.style, or None)."""
+
+    field: str
+    left: str
+    right: str = ""
+    state: str | None = None
+    cue: str = ""
+
+
+def stripe_side(detail: ReviewDetail) -> str:
+    """What Stripe knows of the object."""
+    return style.table(["", "Stripe"], [[line.field, line.left] for line in _left(detail.item)])
+
+
+def both_sides(detail: ReviewDetail, candidate: Candidate) -> str:
+    """Stripe's record beside the documents of a candidate, with a cue for each field."""
+    lines = compare(detail.item, candidate)
+    rows = [
+        [line.field, line.left, line.right, style.mark(line.state, line.cue) if line.state else ""] for line in lines
+    ]
+    return style.table(["", "Stripe", "QuickBooks", ""], rows)
+
+
+def compare(item: ReviewItem, candidate: Candidate) -> list[Line]:
+    """The fields of `item` with what the candidate's documents say."""
+    documents = [document for document, _, _ in candidate.parts if document is not None]
+    right = {
+        "Amount": "<br>".join(_allocation(*part, item) for part in candidate.parts),
+        "Date": "<br>".join(_dates(document) for document in documents),
+        "Customer": _unique([document.customer_name or "" for document in documents]),
+        "E-mail": _unique([document.customer_email or "" for document in documents]),
+        "Text": _unique([document.memo for document in documents]),
+    }
+    cues = {
+        "Amount": _amount_cue(item, candidate),
+        "Date": _date_cue(item.dated, documents),
+        "Customer": _same_cue(item.customer, [document.customer_name or "" for document in documents]),
+        "E-mail": _same_cue(_email(item), [document.customer_email or "" for document in documents]),
+        "Text": _reference_cue(item.description, documents),
+    }
+    return [
+        Line(field=line.field, left=line.left, right=right.get(line.field, ""), state=cue[0], cue=cue[1])
+        for line in _left(item)
+        for cue in (cues.get(line.field, (None, "")),)
+    ]
+
+
+def title(candidate: Candidate) -> str:
+    """The names of a candidate's documents."""
+    return words.listed(
+        [words.document(key, document.doc_number if document else None) for document, key, _ in candidate.parts]
+    )
+
+
+# ---- left
+
+
+def _left(item: ReviewItem) -> list[Line]:
+    source = item.source
+    lines = [
+        Line(field="Amount", left=f"<b>{words.money(item.amount_minor, item.currency)}</b>{_charged(item)}"),
+        Line(field="Date", left=item.dated.isoformat()),
+    ]
+    if isinstance(source, Charge) or item.charge:
+        lines += [
+            Line(field="Customer", left=escape(item.customer) or QUIET),
+            Line(field="E-mail", left=escape(_email(item)) or QUIET),
+        ]
+    if item.description:
+        lines.append(Line(field="Text", left=f"“{escape(item.description)}”"))
+    return [*lines, Line(field="Ids", left="<br>".join(_ids(item)))]
+
+
+def _charged(item: ReviewItem) -> str:
+    """What the customer paid, where that is another figure."""
+    source = item.source
+    if not isinstance(source, Charge) or (source.amount_minor, source.currency) == (item.amount_minor, item.currency):
+        return ""
+    return f' <span class="s">of {words.money(source.amount_minor, source.currency)} paid</span>'
+
+
+def _email(item: ReviewItem) -> str:
+    payer = item.source if isinstance(item.source, Charge) else item.charge
+    return (payer.customer_email or "") if payer else ""
+
+
+def _ids(item: ReviewItem) -> list[str]:
+    names = ("payment_intent_id", "charge_id", "movement_id", "customer_id")
+    found = [item.source_id, *(getattr(item.source, name, None) for name in names)]
+    return [style.identifier(object_id, words.short(object_id)) for object_id in found if object_id]
+
+
+# ---- right
+
+
+def _allocation(document: Document | None, document_id: str, amount_minor: int, item: ReviewItem) -> str:
+    if document is None:
+        return f"{escape(words.document(document_id))} is gone"
+    figure = words.money(document.amount_minor, document.currency)
+    rest = ""
+    if document.kind == "invoice":
+        rest = f' <span class="s">{words.amount(document.open_minor, document.currency)} open</span>'
+    part = ""
+    if amount_minor not in (document.amount_minor, document.open_minor):
+        part = f' <span class="s">{words.amount(amount_minor, item.currency)} of it</span>'
+    name = words.document(document_id, document.doc_number)
+    return f"{style.titled(document_id, name)} <b>{figure}</b>{rest}{part}"
+
+
+def _dates(document: Document) -> str:
+    due = f' <span class="s">due {document.due_date.isoformat()}</span>' if document.due_date else ""
+    return f"{document.dated.isoformat()}{due}"
+
+
+def _unique(values: list[str]) -> str:
+    return "<br>".join(escape(value) for value in dict.fromkeys(values) if value) or QUIET
+
+
+# ---- cues
+
+Cue = tuple[str | None, str]
+
+
+def _amount_cue(item: ReviewItem, candidate: Candidate) -> Cue:
+    documents = [document for document, _, _ in candidate.parts if document is not None]
+    if not documents or any(document.currency != item.currency for document in documents):
+        return ("bad", "other currency") if documents else (None, "")
+    theirs = sum(document.open_minor if document.kind == "invoice" else document.amount_minor for document in documents)
+    gap = abs(item.amount_minor) - abs(theirs)
+    return ("good", "equal") if not gap else ("wait", f"{words.amount(gap, item.currency)} apart")
+
+
+def _date_cue(day: date, documents: list[Document]) -> Cue:
+    if not documents:
+        return None, ""
+    nearest = min(((document.dated - day).days for document in documents), key=abs)
+    if not nearest:
+        return "good", "same day"
+    return ("good" if abs(nearest) <= 3 else "wait"), f"{nearest:+d} {'day' if abs(nearest) == 1 else 'days'}"
+
+
+def _same_cue(mine: str, theirs: list[str]) -> Cue:
+    known = {value.casefold() for value in theirs if value}
+    if not mine or not known:
+        return None, ""
+    return ("good", "same") if known == {mine.casefold()} else ("wait", "differs")
+
+
+def _reference_cue(text: str, documents: list[Document]) -> Cue:
+    named = [document.doc_number for document in documents if document.doc_number and document.doc_number in text]
+    return ("good", f"names {', '.join(named)}") if named else (None, "")

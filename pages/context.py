@@ -1,0 +1,23 @@
+"""What a page is given when it renders."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.queries import Database, LinkView, Pulse
+from storage.users import User
+from sync.ports import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One run of a page: who looks, at which link, when. `link` and `pulse` are None while nothing is connected."""
+
+    database: Database
+    clock: Clock
+    user: User
+    now: datetime
+    links: tuple[LinkView, ...] = ()
+    link: LinkView | None = None
+    pulse: Pulse | None = None
+    waiting: int = 0
+    interval_s: int | None = None  # between scheduled syncs, if known

@@ -1,0 +1,239 @@
+"""Review: what waits for a person, why, and both sides of it. What is looked at is named by its id in the URL."""
+
+import hashlib
+from datetime import timedelta
+from functools import partial
+from html import escape
+
+import polars as pl
+import streamlit as st
+
+from pages import chrome, compare, style, words
+from pages.context import Context
+from storage import queries
+from storage.queries import LinkView, PostingView, ReviewDetail, ReviewItem, ReviewPage
+from sync import commands
+
+PAGE_SIZE = 50
+OTHERS_MAX = 9
+LEG_STATES = {"matched": "good", "posted": "good", "ignored": "info", "waiting": "wait"}
+
+
+def render(context: Context) -> None:
+    chrome.top(context, "Review")
+    if chrome.connect_first(context):
+        return
+    assert context.link is not None
+    if not context.waiting:
+        st.html(style.note(nothing_waits(context), "good"))
+        return
+    link = context.link
+    shown, number = _filtered(context, link)
+    if not shown.total:
+        st.html(style.note("Nothing that waits fits these filters."))
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        selected = _list(shown)
+        _pages(shown, number)
+    with right:
+        _detail(context, link, selected)
+
+
+def nothing_waits(context: Context) -> str:
+    """ "Nothing waits. Last checked 2 minutes ago; next check in 3 minutes." """
+    pulse = context.pulse
+    if pulse is None or pulse.last_good is None or pulse.last_good.finished_at is None:
+        return "Nothing waits yet: nothing was synced so far."
+    checked = f"Nothing waits. Last checked {words.ago(pulse.last_good.finished_at, context.now)}"
+    if not context.interval_s:
+        return f"{checked}."
+    seconds = context.interval_s - int(context.now.timestamp()) % context.interval_s
+    return f"{checked}; next check in {words.span(timedelta(seconds=seconds))}."
+
+
+# ---- the list
+
+
+def _filtered(context: Context, link: LinkView) -> tuple[ReviewPage, int]:
+    """The page of items that the filters in the URL ask for, and its number."""
+    reasons = queries.review_reasons(context.database, link.id)
+    codes = sorted(reasons, key=lambda code: -reasons[code])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        reason = st.selectbox(
+            "Reason",
+            ["all", *codes],
+            format_func=lambda code: _reason_label(code, reasons),
+            key="reason",
+            bind="query-params",
+            label_visibility="collapsed",
+            width=260,
+        )
+        text = st.text_input(
+            "Search",
+            key="q",
+            bind="query-params",
+            placeholder="Customer, amount, id, text",
+            label_visibility="collapsed",
+            width=320,
+        )
+    number = _page_number()
+    shown = queries.review(
+        context.database,
+        link.id,
+        reason=None if reason in (None, "all") else reason,
+        text=text or "",
+        page=number,
+        size=PAGE_SIZE,
+    )
+    return shown, number
+
+
+def _reason_label(code: str, reasons: dict[str, int]) -> str:
+    if code == "all":
+        return f"All reasons ({sum(reasons.values()):,})"
+    return f"{words.reason(code).capitalize()} ({reasons.get(code, 0):,})"
+
+
+def _page_number() -> int:
+    value = st.query_params.get("page", "1")
+    return max(1, int(value)) if value.isdecimal() else 1
+
+
+def _list(shown: ReviewPage) -> str:
+    """The grid of items; gives the id of the one to show: that of the URL, or the first."""
+    ids = [item.source_id for item in shown.items]
+    wanted = st.query_params.get("item", "")
+    selected = wanted or (ids[0] if ids else "")
+    # A grid's selection is a row number. So its key changes with its rows, and the URL says which row is selected.
+    key = f"items-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
+    st.session_state[key] = {"selection": {"rows": [ids.index(selected)] if selected in ids else [], "columns": []}}
+    st.dataframe(
+        _frame(shown.items),
+        key=key,
+        hide_index=True,
+        height=min(36 + 30 * len(ids), 640),
+        row_height=30,
+        on_select=partial(_select, key, ids),
+        selection_mode="single-row",
+        column_config={
+            "Date": st.column_config.DateColumn(format="D MMM", width=62),
+            "Customer": st.column_config.TextColumn(width=135),
+            "Amount": st.column_config.TextColumn(alignment="right", width=112),
+            "Reason": st.column_config.TextColumn(width=150),
+        },
+        alt="What waits for review",
+    )
+    return selected
+
+
+def _select(key: str, ids: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        st.query_params["item"] = ids[rows[0]]
+
+
+def _frame(items: tuple[ReviewItem, ...]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "Date": [item.dated for item in items],
+            "Customer": [
+                item.customer or f"{words.kind(item.source_id)} {words.short(item.source_id)}" for item in items
+            ],
+            "Amount": [words.money(item.amount_minor, item.currency) for item in items],
+            "Reason": [words.reason(item.reason) for item in items],
+        }
+    )
+
+
+def _pages(shown: ReviewPage, number: int) -> None:
+    pages = -(-shown.total // PAGE_SIZE)
+    first = (number - 1) * PAGE_SIZE + 1
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(
+            f"{first:,} to {first + len(shown.items) - 1:,} of {shown.total:,}" if shown.items else "No such page."
+        )
+        if pages > 1:
+            st.pagination(pages, default=min(number, pages), key="page", bind="query-params")
+
+
+# ---- both sides
+
+
+def _detail(context: Context, link: LinkView, source_id: str) -> None:
+    detail = queries.review_detail(context.database, link.id, source_id)
+    if detail is None:
+        st.html(style.note(f"{source_id} does not wait any more. Choose another one.", "good"))
+        return
+    st.html(_head(detail.item))
+    st.html(style.note(detail.item.detail))
+    for posting in detail.postings:
+        if posting.state == "waiting":
+            _refused(context, posting)
+    if not detail.candidates:
+        st.html(compare.stripe_side(detail))
+        if detail.item.reason != "refused":
+            st.caption("QuickBooks has no document that could belong to it.")
+    for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):
+        why = " ".join(candidate.reasons)
+        if number == 0:
+            st.html(compare.both_sides(detail, candidate))
+            st.caption(f"{compare.title(candidate)}: {words.ROLES.get(candidate.role, candidate.role)}. {_plain(why)}")
+            continue
+        with st.expander(f"Or {compare.title(candidate)}", key=f"candidate-{source_id}-{number}"):
+            st.html(compare.both_sides(detail, candidate))
+            st.caption(_plain(why))
+    with st.expander("All entries of this object", key=f"legs-{source_id}"):
+        st.html(_legs(detail))
+
+
+def _head(item: ReviewItem) -> str:
+    parts = [
+        f'<span class="t-amount">{words.money(item.amount_minor, item.currency)}</span>',
+        f"<span>{escape(item.customer)}</span>" if item.customer else "",
+        f'<span class="t-quiet">{words.kind(item.source_id)} {style.identifier(item.source_id, item.source_id)}</span>',
+    ]
+    return f'<div class="t-bar">{"".join(parts)}</div>'
+
+
+def _refused(context: Context, posting: PostingView) -> None:
+    what = f"{posting.kind.replace('_', ' ')} of {words.money(posting.amount_minor, posting.currency)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Retry",
+            key=f"retry-{posting.id}",
+            type="primary",
+            disabled=not commands.may(context.user, "retry_posting"),
+            on_click=chrome.act,
+            args=(partial(commands.retry_posting, context.database, context.clock, context.user, posting.id),),
+            kwargs={
+                "done": "It goes into QuickBooks with the next sync.",
+                "idle": "It does not wait any more: somebody was quicker.",
+            },
+        )
+        tries = words.count(posting.attempt, "try", "tries")
+        st.caption(f"QuickBooks refused the {what}, dated {posting.dated}, after {tries}.")
+    if posting.technical:
+        with st.expander("For support", key=f"technical-{posting.id}"):
+            st.code(posting.technical, language=None, wrap_lines=True)
+
+
+def _legs(detail: ReviewDetail) -> str:
+    rows: list[list[str]] = [
+        [
+            escape(leg.kind.replace("_", " ")),
+            words.money(leg.amount_minor, leg.currency),
+            style.mark(LEG_STATES[leg.state], leg.state),
+            escape(leg.detail),
+            style.identifier(leg.movement_id, words.short(leg.movement_id)),
+        ]
+        for leg in detail.legs
+    ]
+    return style.table(["Entry", "Amount", "State", "Why", "Movement"], rows, frozenset((1,)))
+
+
+def _plain(text: str) -> str:
+    """Text of others in a caption: none of it is markup."""
+    for sign in "\\`*_[]$~<>#|":
+        text = text.replace(sign, f"\\{sign}")
+    return text

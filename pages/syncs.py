@@ -1,0 +1,138 @@
+"""Syncs: run one, watch it, see what each did; the connections, and whether anything is posted."""
+
+from functools import partial
+from html import escape
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import streamlit as st
+
+from pages import chrome, style, words
+from pages.context import Context
+from storage import queries
+from storage.queries import LinkView, Pulse, RunView, Side
+from sync import commands
+
+COUNTS = {"fetched": "Fetched", "matched": "Matched", "planned": "Planned", "posted": "Posted", "waiting": "To review"}
+RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
+SIDE_STATES = {"ready": ("good", "ready"), "reconnect": ("bad", "connect again"), "halted": ("bad", "halted")}
+SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks Desktop"}
+
+
+def render(context: Context) -> None:
+    chrome.top(context, "Syncs")
+    if chrome.connect_first(context):
+        return
+    assert context.link is not None
+    assert context.pulse is not None
+    _actions(context, context.link, context.pulse)
+    if context.pulse.current is not None:
+        _progress(context, context.link)
+    elif context.pulse.last is not None and context.pulse.last.problem:
+        st.html(style.note(context.pulse.last.problem, "bad"))
+    st.html(_sides(context, context.link))
+    st.html('<p class="t-head">History</p>')
+    _history(queries.history(context.database, context.link.id), context.link)
+
+
+def _actions(context: Context, link: LinkView, pulse: Pulse) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Run now",
+            type="primary",
+            key="run-now",
+            disabled=pulse.current is not None or not commands.may(context.user, "run_now"),
+            help=None if commands.may(context.user, "run_now") else "This takes the role accountant.",
+            on_click=chrome.act,
+            args=(partial(commands.run_now, context.database, context.clock, context.user, link.id),),
+            kwargs={"done": "The sync starts in a moment.", "idle": "A sync is under way already."},
+        )
+        _posting(context, link)
+
+
+def _posting(context: Context, link: LinkView) -> None:
+    """The switch asks once more: it decides whether anything is written into the books."""
+    allowed = commands.may(context.user, "switch_posting")
+    label = "Posting is on" if link.posting_on else "Posting is off"
+    with st.popover(label, disabled=not allowed, key="posting"):
+        if link.posting_on:
+            st.markdown("Stop writing into QuickBooks? What is planned keeps until you switch posting on again.")
+        else:
+            st.markdown("Write into QuickBooks from the next sync on? Everything planned so far is posted then.")
+        st.button(
+            "Switch posting off" if link.posting_on else "Switch posting on",
+            key="switch-posting",
+            type="primary",
+            on_click=chrome.act,
+            args=(
+                partial(
+                    commands.switch_posting, context.database, context.clock, context.user, link.id, not link.posting_on
+                ),
+            ),
+            kwargs={
+                "done": f"Posting is {'off' if link.posting_on else 'on'} now.",
+                "idle": "It was switched already.",
+            },
+        )
+
+
+def _progress(context: Context, link: LinkView) -> None:
+    @st.fragment(run_every=chrome.WATCH_RUN_S)
+    def watch() -> None:
+        run = queries.pulse(context.database, link.id).current
+        if run is not None:
+            chrome.progress(run)
+            st.caption(f"So far: {chrome.counts(run)}.")
+
+    watch()
+
+
+# ---- the connections
+
+
+def _sides(context: Context, link: LinkView) -> str:
+    rows = [_side(context, side) for side in (link.stripe, link.books)]
+    return style.table(["Connection", "Account", "State", ""], rows)
+
+
+def _side(context: Context, side: Side) -> list[str]:
+    state, word = SIDE_STATES.get(side.state, ("wait", side.state))
+    checked = f"checked {words.ago(side.checked_at, context.now)}" if side.checked_at else ""
+    said = escape(side.problem) if side.problem else f'<span class="s">{checked}</span>'
+    name = f"{escape(side.name)} {style.identifier(side.external_id, side.external_id)}"
+    return [escape(SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
+
+
+# ---- history
+
+
+def _history(runs: list[RunView], link: LinkView) -> None:
+    if not runs:
+        st.caption("No sync was run yet.")
+        return
+    config = {
+        "Started": st.column_config.TextColumn(width=125),
+        "Asked by": st.column_config.TextColumn(width=110),
+        "State": st.column_config.TextColumn(width=85),
+        "Took": st.column_config.TextColumn(alignment="right", width=60),
+        **{label: st.column_config.NumberColumn(format="localized", width=72) for label in COUNTS.values()},
+        "What happened": st.column_config.TextColumn(width="large"),
+    }
+    st.dataframe(
+        frame(runs, link), hide_index=True, column_config=config, row_height=30, height="content", alt="Past syncs"
+    )
+
+
+def frame(runs: list[RunView], link: LinkView) -> pl.DataFrame:
+    """A row a run; times on the link's clock."""
+    zone = ZoneInfo(link.time_zone)
+    columns: dict[str, list[str] | list[int | None]] = {
+        "Started": [f"{(run.started_at or run.scheduled_for).astimezone(zone):%Y-%m-%d %H:%M}" for run in runs],
+        "Asked by": [run.cause for run in runs],
+        "State": [RUN_STATES.get(run.state, run.state) for run in runs],
+        "Took": [words.clock_time(run.duration) for run in runs],
+    }
+    for name, label in COUNTS.items():
+        columns[label] = [run.counts.get(name) or None for run in runs]
+    columns["What happened"] = [run.problem or run.step for run in runs]
+    return pl.DataFrame(columns)

@@ -1,0 +1,131 @@
+"""How the pages write amounts, times, ids and reasons. Pure."""
+
+from datetime import date, datetime, timedelta
+
+from reconcile.money import to_decimal
+
+# What waits, in two or three words. The sentence that says what to do is stored with each leg.
+REASONS = {
+    "no_invoice": "no invoice fits",
+    "unknown_customer": "customer unknown",
+    "proposed": "match proposed",
+    "refused": "QuickBooks refused",
+    "foreign_currency": "other currency",
+    "unmapped_account": "account not chosen",
+    "unmapped_item": "item not chosen",
+    "unmapped_category": "kind not posted yet",
+    "closed_period": "books closed",
+    "charge_before_cutover": "before cut-over",
+    "refund_of_credit": "refund of a credit",
+    "refund_with_tax": "refund with tax",
+    "fee_credit": "fees given back",
+    "payout_failed": "payout failed",
+    "MAY_BE_RECORDED": "may be recorded already",
+    "RECORDED_TWICE": "recorded twice",
+    "DUPLICATE_CHARGE": "charged twice",
+    "DUPLICATE_INVOICE": "equal invoices",
+    "WRONG_REFERENCE": "wrong reference",
+    "PARTIAL": "part payment",
+    "OVERPAID": "overpaid",
+    "SPLIT_AMBIGUOUS": "several invoices fit",
+    "AMOUNT_DIFF": "amount differs",
+    "FEE_DIFF": "fee differs",
+    "FX_RATE_MISSING": "rate missing",
+    "CURRENCY_DIFF": "currency differs",
+    "DATE_WINDOW": "too far apart",
+    "PAYOUT_RESIDUAL": "payout does not add up",
+    "STALE_DECISION": "decided on old data",
+}
+# The parts of a difference between the two balances.
+ITEMS = {
+    "in_transit": "in transit to the bank",
+    "pending": "on the way into QuickBooks",
+    "date_moved": "dated another day",
+    "recorded_elsewhere": "recorded elsewhere",
+    "ignored": "set aside",
+    "rounding": "rounding",
+    "waiting": "waiting for review",
+    "drift": "changed in QuickBooks",
+    "books_only": "only in QuickBooks",
+    "opening": "opening balance",
+}
+PREFIXES = {
+    "ch": "charge",
+    "py": "charge",
+    "re": "refund",
+    "pyr": "refund",
+    "po": "payout",
+    "dp": "dispute",
+    "du": "dispute",
+    "txn": "movement",
+}
+ROLES = {"already_recorded": "may be the record of it", "pays_invoice": "open, could be paid by it"}
+
+
+def reason(code: str) -> str:
+    return REASONS.get(code, code.replace("_", " ").lower())
+
+
+def item_reason(code: str) -> str:
+    return ITEMS.get(code, code.replace("_", " "))
+
+
+def amount(minor: int, currency: str) -> str:
+    """Accountants' style: 3,210.00 and (3,210.00)."""
+    figure = f"{to_decimal(abs(minor), currency):,}"
+    return f"({figure})" if minor < 0 else figure
+
+
+def money(minor: int, currency: str) -> str:
+    return f"{amount(minor, currency)} {currency}"
+
+
+def kind(source_id: str) -> str:
+    return PREFIXES.get(source_id.partition("_")[0], "entry")
+
+
+def short(object_id: str) -> str:
+    """An id by its head and tail; the whole one belongs beside it or on hover."""
+    return object_id if len(object_id) <= 16 else f"{object_id[:7]}…{object_id[-6:]}"
+
+
+def document(document_id: str, number: str | None = None) -> str:
+    """ "Invoice 1042", or by the ledger's id where it has no number."""
+    name, _, ledger_id = document_id.partition(":")
+    return f"{name.replace('_', ' ').capitalize()} {number or ledger_id}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def ago(then: datetime, now: datetime) -> str:
+    seconds = max(0, int((now - then).total_seconds()))
+    if seconds < 60:
+        return "just now"
+    return f"{span(timedelta(seconds=seconds))} ago"
+
+
+def span(time: timedelta) -> str:
+    """A time in its largest unit."""
+    seconds = int(time.total_seconds())
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return count(seconds // size, noun)
+    return count(seconds, "second")
+
+
+def clock_time(time: timedelta | None) -> str:
+    """A duration for a table: 0:42, 12:05."""
+    if time is None:
+        return ""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def day(value: date) -> str:
+    return f"{value.day} {value:%b %Y}"
+
+
+def listed(parts: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""

@@ -1,0 +1,314 @@
+"""A small company in a database, made with our own storage functions: enough to look at on every page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from reconcile.draft import book_day
+from reconcile.postings import Mappings, Policies
+from reconcile.records import (
+    Account,
+    AccountLeg,
+    Applied,
+    Charge,
+    Company,
+    Customer,
+    Document,
+    Fee,
+    Movement,
+    Payout,
+    Record,
+)
+from storage import connections, legs, mirror, openings, outbox, runs, users
+from storage.engine import Database
+from storage.outbox import Item
+from sync.clock import FixedClock
+from sync.deciding import decide
+
+ZONE = "America/New_York"
+CLEARING, BANK, FEES, EQUITY = "41", "35", "60", "39"
+NAMES = ("Northern Logistics", "Blue Foods Ltd", "M. Garcia", "Atelier Brun", "Harbour & Sons", "Kestrel Optics")
+DAYS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeded:
+    """What was made."""
+
+    link_id: int
+    processor_id: int
+    ledger_id: int
+    user_id: int
+
+
+def seed_user(database: Database, now: datetime, token: str = "let-me-in", role: str = "admin") -> int:
+    """A user with a sign-in link."""
+    with database.write() as conn:
+        user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role.capitalize(), role=role)
+        users.create_sign_in_link(conn, user_id, token, now)
+    return user_id
+
+
+def seed_link(database: Database, now: datetime, *, mode: str = "emulated", posting_on: bool = True) -> Seeded:
+    """Two connections joined, nothing synced yet; and an admin."""
+    user_id = seed_user(database, now)
+    with database.write() as conn:
+        stripe = connections.add_connection(
+            conn, system="stripe", external_id="acct_1Tieout", name="Tideway GmbH", mode=mode, settings={}, at=now
+        )
+        books = connections.add_connection(
+            conn, system="qbo", external_id="9341453000", name="Tideway Trading", mode=mode, settings={}, at=now
+        )
+        link_id = connections.add_link(
+            conn,
+            processor_id=stripe,
+            ledger_id=books,
+            name="Tideway Trading",
+            cutover=book_day(now, ZONE) - timedelta(days=DAYS),
+            time_zone=ZONE,
+            mappings=Mappings(
+                clearing={"USD": CLEARING},
+                bank={"USD": BANK},
+                fees={"stripe_fee": FEES},
+                fee_vendor="9",
+                sales_item="1",
+                refund_item="1",
+                opening_account=EQUITY,
+            ),
+            policies=Policies(),
+            posting_on=posting_on,
+        )
+    return Seeded(link_id=link_id, processor_id=stripe, ledger_id=books, user_id=user_id)
+
+
+def seed_company(database: Database, now: datetime) -> Seeded:
+    """Forty days of charges, fees and payouts: most posted, some waiting, one refused, one sync after the other."""
+    seeded = seed_link(database, now)
+    world = _World(now)
+    with database.write() as conn:
+        _store(conn, seeded.processor_id, world.stripe, now)
+        _store(conn, seeded.ledger_id, world.books, now)
+        connections.change_link(conn, seeded.link_id, openings=())
+    with database.write() as conn:
+        link = connections.link(conn, seeded.link_id)
+        found = openings.compute(conn, link, {"USD": world.balance})
+        connections.change_link(conn, seeded.link_id, openings=[_builtin(opening) for opening in found])
+        connections.record_balances(conn, seeded.link_id, {"USD": world.balance}, now)
+    clock = FixedClock(now)
+    counts = decide(database, clock, seeded.link_id)
+    _post(database, seeded, now)
+    decide(database, clock, seeded.link_id)
+    _runs(database, seeded.link_id, now, counts)
+    return seeded
+
+
+def add_run(database: Database, link_id: int, at: datetime, **values: Any) -> None:
+    """A run that is at work: `step`, `done`, `total` and `counts` say how far."""
+    with database.write() as conn:
+        runs.enqueue(conn, link_id=link_id, kind="sync", cause="schedule", scheduled_for=at)
+        run = runs.take(conn, at, lease_s=3600)
+        assert run is not None
+        runs.report(conn, run.id, at=at, lease_s=3600, **({"step": "Starting", "counts": {}} | values))
+
+
+def _builtin(value: Any) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
+class _World:
+    """What Stripe and the books hold."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now, self.today = now, book_day(now, ZONE)
+        self.stripe: list[tuple[str, str, Record]] = []
+        self.books: list[tuple[str, str, Record]] = [
+            ("company", "company", Company(id="company", name="Tideway Trading", home_currency="USD")),
+            ("account", CLEARING, Account(id=CLEARING, name="Stripe clearing", type="Bank", currency="USD")),
+        ]
+        for number, name in enumerate(NAMES, start=1):
+            email = f"ap@{name.split()[0].lower().strip('.')}.example"
+            customer = Customer(id=str(number), name=name, email=email, currency="USD")
+            self.books.append(("customer", str(number), customer))
+        self.balance = 812_40
+        self._unpaid: list[str] = []
+        for number in range(DAYS * 3):
+            self._charge(number)
+            if number % 9 == 8:
+                self._payout(number)
+
+    def _charge(self, number: int) -> None:
+        when = self.now - timedelta(days=DAYS - 1 - number // 3, hours=2 + number % 3)
+        name = NAMES[number % len(NAMES)]
+        amount = 4_900 + (number * 7_919) % 180_000
+        fee = 30 + amount * 29 // 1000
+        charge_id, movement_id = f"ch_3Qtide{number:012}", f"txn_3Qtide{number:012}"
+        case = number % 12
+        text = {3: "", 7: "Order from the shop"}.get(case, f"Invoice {1000 + number}")
+        charge = Charge(
+            id=charge_id,
+            created_at=when,
+            currency="USD",
+            amount_minor=amount,
+            captured_minor=amount,
+            refunded_minor=0,
+            status="succeeded",
+            movement_id=movement_id,
+            payment_intent_id=f"pi_3Qtide{number:012}",
+            customer_id=f"cus_{number % len(NAMES)}",
+            customer_name=name,
+            customer_email=f"ap@{name.split()[0].lower().strip('.')}.example",
+            description=text,
+        )
+        self.stripe.append(("charge", charge_id, charge))
+        self._move(movement_id, charge_id, "charge", when, amount, fee)
+        if case == 7:
+            return
+        total = amount + (1_000 if case == 5 else 0)
+        self._invoice(number, name, when.date() - timedelta(days=9), total)
+        if case == 3:
+            self._invoice(number + 5_000, name, when.date() - timedelta(days=8), total)
+        if case == 10:
+            self._typed_in(number, name, when.date(), amount)
+
+    def _move(self, movement_id: str, source_id: str, category: str, when: datetime, gross: int, fee: int = 0) -> None:
+        fees = (Fee(kind="stripe_fee", amount_minor=fee, description="Stripe processing fees"),) if fee else ()
+        movement = Movement(
+            id=movement_id,
+            created_at=when,
+            currency="USD",
+            gross_minor=gross,
+            fee_minor=fee,
+            net_minor=gross - fee,
+            fees=fees,
+            category=category,
+            type=category,
+            source_id=source_id,
+            status="available",
+        )
+        self.stripe.append(("movement", movement_id, movement))
+        self.balance += gross - fee
+
+    def _payout(self, number: int) -> None:
+        when = self.now - timedelta(days=DAYS - 1 - number // 3)
+        amount, payout_id = self.balance - 50_000, f"po_1Qtide{number:012}"
+        arrives = when.date() + timedelta(days=2)
+        payout = Payout(
+            id=payout_id,
+            created_at=when,
+            currency="USD",
+            amount_minor=amount,
+            status="paid" if arrives <= self.today else "in_transit",
+            arrives_on=arrives,
+            automatic=True,
+            movement_id=f"txn_po{number:012}",
+        )
+        self.stripe.append(("payout", payout_id, payout))
+        self._move(f"txn_po{number:012}", payout_id, "payout", when, -amount)
+
+    def _invoice(self, number: int, name: str, dated: date, amount: int) -> None:
+        document = Document(
+            id=f"invoice:{number}",
+            kind="invoice",
+            ledger_id=str(number),
+            version="0",
+            currency="USD",
+            amount_minor=amount,
+            open_minor=amount,
+            dated=dated,
+            due_date=dated + timedelta(days=30),
+            customer_id=str(NAMES.index(name) + 1),
+            customer_name=name,
+            doc_number=str(1000 + number),
+        )
+        self.books.append(("invoice", document.id, document))
+
+    def _typed_in(self, number: int, name: str, dated: date, amount: int) -> None:
+        """A payment that somebody recorded by hand, without a word about Stripe."""
+        document = Document(
+            id=f"payment:{7000 + number}",
+            kind="payment",
+            ledger_id=str(7000 + number),
+            version="0",
+            currency="USD",
+            amount_minor=amount,
+            dated=dated,
+            customer_id=str(NAMES.index(name) + 1),
+            customer_name=name,
+            memo="card payment",
+            account_id=BANK,
+            legs=(AccountLeg(account_id=BANK, amount_minor=amount),),
+        )
+        self.books.append(("payment", document.id, document))
+
+
+def _store(conn: Any, connection_id: int, records: Sequence[tuple[str, str, Record]], now: datetime) -> None:
+    mirror.store(conn, connection_id, [(*record, "{}") for record in records], at=now, actor="factory")
+
+
+def _post(database: Database, seeded: Seeded, now: datetime) -> None:
+    """Everything planned goes into the books but the newest few; one is refused."""
+    with database.read() as conn:
+        planned = outbox.unsettled(conn, seeded.link_id)
+    with database.write() as conn:
+        for number, item in enumerate(planned[:-4]):
+            taken = outbox.claim(conn, item, request_id=f"r{number}", body="{}", at=now, lease_s=60)
+            assert taken
+            shares = [share.leg_id for share in item.posting.shares]
+            if number == len(planned) - 6:
+                problem = "QuickBooks refused this: the account Stripe fees was deleted. Choose another account."
+                outbox.record_refused(
+                    conn, item.id, item.attempt + 1, problem=problem, technical='{"code": "6540"}', nothing_written=True
+                )
+                legs.record_refused(conn, seeded.link_id, shares, problem)
+                continue
+            document = _document(item, number)
+            outbox.record_posted(conn, item.id, item.attempt + 1, document_id=document.id, version="0", at=now)
+            _store(conn, seeded.ledger_id, [(document.kind, document.id, document)], now)
+            legs.record_posted(conn, seeded.link_id, shares)
+
+
+def _document(item: Item, number: int) -> Document:
+    """What the books make of a posting, as far as the clearing account goes."""
+    posting = item.posting
+    effect = sum(share.amount_minor for share in posting.shares) or posting.lines[0].amount_minor
+    return Document(
+        id=f"{posting.kind}:{20_000 + number}",
+        kind=posting.kind,
+        ledger_id=str(20_000 + number),
+        version="0",
+        currency=posting.currency,
+        amount_minor=posting.amount_minor,
+        dated=posting.dated,
+        customer_id=posting.party_id,
+        memo=posting.memo,
+        marker=posting.marker,
+        applied=tuple(Applied(id=part.id, amount_minor=part.amount_minor) for part in posting.applied),
+        account_id=CLEARING,
+        legs=(AccountLeg(account_id=CLEARING, amount_minor=effect),),
+    )
+
+
+def _runs(database: Database, link_id: int, now: datetime, counts: dict[str, int]) -> None:
+    first = {"fetched": 312, **counts, "posted": counts["planned"] - 5}
+    history: list[tuple[int, int, dict[str, int], str | None]] = [
+        (180, 74, first, None),
+        (
+            65,
+            3,
+            {"fetched": 0},
+            "Stripe could not be reached for a minute. The next sync goes on where this one stopped.",
+        ),
+        (50, 6, {"fetched": 14, "planned": 4, "posted": 4}, None),
+        (20, 5, {}, None),
+        (2, 4, {"fetched": 3, "waiting": 1}, None),
+    ]
+    with database.write() as conn:
+        for minutes, seconds, done, problem in history:
+            at = now.astimezone(UTC) - timedelta(minutes=minutes)
+            runs.enqueue(conn, link_id=link_id, kind="sync", cause="schedule", scheduled_for=at)
+            run = runs.take(conn, at, lease_s=60)
+            assert run is not None
+            runs.finish(conn, run.id, counts=done, at=at + timedelta(seconds=seconds), problem=problem)
