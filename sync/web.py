@@ -101,7 +101,10 @@ def _quickbooks_hints(request: Request, body: bytes, secret: str, _now: datetime
         given = base64.b64decode(request.headers.get("intuit-signature", ""), validate=True)
         if not hmac.compare_digest(expected, given):
             raise Refusal
-        return [_quickbooks_hint(event) for event in json.loads(body)]
+        events = json.loads(body)
+        if not isinstance(events, list):
+            raise Refusal
+        return [_quickbooks_hint(event) for event in events]
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
         raise Refusal from None
 
