@@ -42,6 +42,21 @@ def attach(office: Office, invoice_id: str, intent_id: str, amount: int | None =
     return office.get("invoice", invoice_id)
 
 
+def attach_record(office: Office, invoice_id: str, record_id: str) -> Body:
+    """Money from outside pays (a part of) an invoice at once; nothing goes through the balance."""
+    invoice = office.get("invoice", invoice_id)
+    record = office.named("payment_record", record_id, "payment_record")
+    if invoice["status"] != "open" or record["amount"]["currency"] != invoice["currency"]:
+        raise invalid("A payment record can only be attached to an open invoice of its currency.")
+    if office.store.find("invoice_payment", where={"_payment_record": record_id}, limit=1):
+        raise invalid("This payment record is already attached to an invoice.", param="payment_record")
+    amount = record["amount"]["value"]
+    invoice["_off_stripe"] += min(amount, invoice["amount_remaining"])
+    office.save(invoice)
+    paid(office, link(office, invoice, "payment_record", record_id, amount, is_default=False), amount)
+    return office.get("invoice", invoice_id)
+
+
 def of_intent(office: Office, intent_id: str) -> list[Body]:
     """Canceled ones left out, oldest first."""
     found = office.store.find("invoice_payment", where={"_payment_intent": intent_id}, oldest_first=True)

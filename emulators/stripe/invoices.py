@@ -15,7 +15,7 @@ UPDATE_PARAMS = ("auto_advance", "collection_method", "custom_fields", "days_unt
 CREATE_PARAMS = (*UPDATE_PARAMS, "currency", "customer", "pending_invoice_items_behavior")
 PAY_PARAMS = ("off_session", "paid_out_of_band", "payment_method")
 LIST_PARAMS = ("collection_method", "created", "customer", "status")
-ATTACH_PARAMS = ("payment_intent",)
+ATTACH_PARAMS = ("payment_intent", "payment_record")
 
 TEXTS = ("default_payment_method", "description", "footer", "number", "statement_descriptor")
 FIRST_ATTEMPT_AFTER_S = 3_600
@@ -347,6 +347,8 @@ def _end(office: Office, id: str, status: str, moment: str, event: str, reason: 
 
 
 def attach_payment(office: Office, params: Params, id: str) -> Body:  # noqa: A002
+    if record := params.text("payment_record"):
+        return office.render(invoice_payments.attach_record(office, id, record))
     return office.render(invoice_payments.attach(office, id, params.required("payment_intent")))
 
 

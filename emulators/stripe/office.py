@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "invoiceitem": ("customer", "invoice", "_pending"),
     "payment_intent": ("customer",),
     "payment_method": ("customer", "type", "_token"),
+    "payment_record": (),
     "payout": ("status", "destination", "_automatic"),
     "refund": ("charge", "payment_intent"),
     "webhook_endpoint": (),

@@ -15,6 +15,7 @@ from emulators.stripe import (
     ledger,
     payment_intents,
     payment_methods,
+    payment_records,
     payouts,
     refunds,
     webhooks,
@@ -132,6 +133,9 @@ add("DELETE", "invoiceitems/*", invoices.delete_item)
 
 add("GET", "invoice_payments", invoice_payments.list_, invoice_payments.LIST_PARAMS)
 add("GET", "invoice_payments/*", invoice_payments.retrieve)
+
+add("POST", "payment_records/report_payment", payment_records.report, payment_records.REPORT_PARAMS)
+add("GET", "payment_records/*", payment_records.retrieve)
 
 add("GET", "events", events.list_, events.LIST_PARAMS)
 add("GET", "events/*", events.retrieve)

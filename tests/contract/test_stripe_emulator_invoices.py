@@ -102,6 +102,25 @@ def test_the_ways_an_invoice_ends_without_a_charge(bench: Bench) -> None:
         bench.api.invoices.create({"customer": customer, "collection_method": "send_invoice"})
 
 
+def test_money_from_outside_pays_a_part(bench: Bench) -> None:
+    invoice = opened_invoice(bench, bench.customer().id, 6_000)
+    record = bench.api.payment_records.report_payment(
+        {
+            "amount_requested": {"value": 2_500, "currency": "usd"},
+            "initiated_at": invoice.created,
+            "outcome": "guaranteed",
+            "guaranteed": {"guaranteed_at": invoice.created},
+            "payment_method_details": {"type": "custom", "custom": {"display_name": "Cheque"}},
+        }
+    )
+    expand = ["amount_paid_off_stripe", "payments.data.payment.payment_record"]
+    invoice = bench.api.invoices.attach_payment(invoice.id, {"payment_record": record.id, "expand": expand})
+    assert (invoice.status, invoice.amount_remaining, invoice.amount_paid_off_stripe) == ("open", 3_500, 2_500)
+    filters = {"payment": {"type": "payment_record", "payment_record": record.id}}
+    assert paid_parts(bench, **filters) == [(invoice.id, 2_500)]
+    assert bench.movements() == []
+
+
 def test_a_bounced_debit_opens_its_invoice_again(bench: Bench) -> None:
     invoice = opened_invoice(bench, bench.customer().id, 20_000)
     bench.api.invoices.pay(invoice.id, {"payment_method": "pm_usBankAccount_success"})

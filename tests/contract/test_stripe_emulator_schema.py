@@ -104,6 +104,7 @@ SERVICES = {
     ("POST", "payment_intents", "*", "cancel"): (stripe.PaymentIntentService, "cancel"),
     ("POST", "payment_intents", "*", "capture"): (stripe.PaymentIntentService, "capture"),
     ("POST", "payment_intents", "*", "confirm"): (stripe.PaymentIntentService, "confirm"),
+    ("POST", "payment_records", "report_payment"): (stripe.PaymentRecordService, "report_payment"),
     ("POST", "payouts"): (stripe.PayoutService, "create"),
     ("POST", "refunds"): (stripe.RefundService, "create"),
     ("POST", "webhook_endpoints"): (stripe.WebhookEndpointService, "create"),
