@@ -200,7 +200,7 @@ outbox = Table(
     Column("body", Text),
     Column("body_hash", String(64)),
     Column("attempt", Integer, nullable=False),
-    Column("first_sent_at", Utc),
+    Column("search_from", Utc),  # by the ledger's clock: the document was certainly not there before
     Column("lease_until", Utc),
     Column("next_at", Utc),
     Column("document_id", String(255)),

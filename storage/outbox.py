@@ -37,7 +37,7 @@ class Item:
     posting: Posting
     request_id: str | None
     body: str | None
-    first_sent_at: datetime | None
+    search_from: datetime | None
     look_up: Any | None
     document_id: str | None
 
@@ -110,8 +110,20 @@ def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | N
     return None if row is None else _item(row)
 
 
-def claim(conn: Connection, item: Item, *, request_id: str, body: str, at: datetime, lease_s: float) -> bool:
-    """Takes a row for one attempt and, the first time, freezes its bytes. False if somebody else was quicker."""
+def claim(
+    conn: Connection,
+    item: Item,
+    *,
+    request_id: str,
+    body: str,
+    search_from: datetime,
+    at: datetime,
+    lease_s: float,
+) -> bool:
+    """Takes a row for one attempt and, the first time, freezes its bytes. False if somebody else was quicker.
+
+    `search_from` is a moment by the ledger's clock that is certainly before the first attempt.
+    """
     frozen = item.body if item.body is not None else body
     taken = conn.execute(
         update(outbox)
@@ -122,7 +134,7 @@ def claim(conn: Connection, item: Item, *, request_id: str, body: str, at: datet
             request_id=item.request_id or request_id,
             body=frozen,
             body_hash=hashlib.sha256(frozen.encode()).hexdigest(),
-            first_sent_at=item.first_sent_at or at,
+            search_from=item.search_from or search_from,
             lease_until=at + timedelta(seconds=lease_s),
             look_up=None,
             next_at=None,
@@ -273,7 +285,7 @@ def _item(row: Row[Any]) -> Item:
         posting=from_json(row.posting, Posting),
         request_id=row.request_id,
         body=row.body,
-        first_sent_at=row.first_sent_at,
+        search_from=row.search_from,
         look_up=row.look_up,
         document_id=row.document_id,
     )

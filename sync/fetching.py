@@ -96,11 +96,11 @@ class Fetcher:
         """Every event since the last one seen becomes an inbox row, unless a webhook brought it already."""
         with self._database.read() as conn:
             position = mirror.cursor(conn, self._connection_id, "events")
-        now = self._clock.now()
+        now, hints = self._clock.now(), []
         if position is None:  # what came before is in the listings
-            position = {"after": None, "since": (now - LATE).isoformat()}
-        since = max(datetime.fromisoformat(position["since"]), now - EVENTS_REACH)
-        hints = self._patiently(lambda: list(self._processor.events(position["after"], since)))
+            position = {"after": self._patiently(self._processor.latest_event), "since": now.isoformat()}
+        else:
+            hints = self._patiently(lambda: list(self._processor.events(position["after"], now - EVENTS_REACH)))
         if hints:
             position = {"after": hints[-1].event_id, "since": hints[-1].occurred_at.isoformat()}
         with self._database.write() as conn:

@@ -96,6 +96,10 @@ class Processor(Protocol):
         """Hints since an event, oldest first (up to 30 days back)."""
         ...
 
+    def latest_event(self) -> str | None:
+        """The id of the newest event, whatever it is about; None if there is none."""
+        ...
+
     def balance(self) -> dict[str, int]:
         """The balance now, pending and available together, minor units by currency."""
         ...

@@ -81,7 +81,16 @@ class QuickBooksOnline:
     def _send(self, conn: Any, item: outbox.Item) -> Request:
         body = item.body or wire.write_body(item.posting)
         request_id = item.request_id or wire.request_id(item.posting, item.attempt)
-        taken = outbox.claim(conn, item, request_id=request_id, body=body, at=self._clock.now(), lease_s=self._lease_s)
+        position, now = mirror.cursor(conn, item.connection_id, READING), self._clock.now()
+        taken = outbox.claim(
+            conn,
+            item,
+            request_id=request_id,
+            body=body,
+            search_from=now if position is None else datetime.fromisoformat(position["at"]),
+            at=now,
+            lease_s=self._lease_s,
+        )
         assert taken, "the row was read in this very transaction"
         return Request(
             kind="write",
@@ -99,8 +108,8 @@ class QuickBooksOnline:
         if item.look_up == "absent":
             return self._send(conn, item)
         start = int(item.look_up or 1)
-        assert item.first_sent_at is not None
-        since = (item.first_sent_at - OVERLAP).isoformat()
+        assert item.search_from is not None
+        since = (item.search_from - OVERLAP).isoformat()
         return Request(
             kind="read",
             path="query",
@@ -218,7 +227,7 @@ class QuickBooksOnline:
 
     def _accept_page(self, connection_id: int, body: Any) -> None:
         with self._database.write() as conn:
-            position = mirror.cursor(conn, connection_id, READING)
+            position = _by_their_clock(mirror.cursor(conn, connection_id, READING), body)
             entity = position["queue"][0]
             found = body["QueryResponse"].get(entity, [])
             self._upsert(conn, connection_id, _objects(entity, found, self._home(conn, connection_id)))
@@ -300,7 +309,15 @@ def _start_reading(position: Any | None, now: datetime) -> dict[str, Any]:
         "changed_since": max(since, now - CHANGES_REACH).isoformat(),
         "then": "changes",
         "at": now.isoformat(),
+        "timed": False,
     }
+
+
+def _by_their_clock(position: dict[str, Any], body: Any) -> dict[str, Any]:
+    """The time of the first answer of a reading is where the next one begins: theirs, for ours may be another."""
+    if position["timed"] or "time" not in body:
+        return position
+    return position | {"at": body["time"], "timed": True}
 
 
 def _read(position: dict[str, Any]) -> Request:

@@ -114,6 +114,10 @@ class StripeProcessor:
             found = list(reversed(list(self._all("events", params))))
         yield from (hint_of(plain(event)) for event in found if event["type"] in MATTERS)
 
+    def latest_event(self) -> str | None:
+        listing = call(lambda: self._client.v1.events.list({"limit": 1}))
+        return listing.data[0].id if listing.data else None
+
     def balance(self) -> dict[str, int]:
         body = plain(call(self._client.v1.balance.retrieve))
         totals: dict[str, int] = defaultdict(int)
@@ -143,11 +147,11 @@ class StripeProcessor:
             if error.code == "resource_missing":
                 return [Fetched(kind=kind, id=object_id, record=None)]
             raise
-        found = [_fetched(kind, body)]
-        inner = [body.get("balance_transaction")] if kind in expand else body.get("balance_transactions", [])
-        found += [_fetched("movement", part) for part in inner if part is not None and not isinstance(part, str)]
-        if kind == "charge" and body.payment_intent:
-            found += self._invoice_payments(str(body.payment_intent))
+        content = plain(body)
+        inner = [content.get("balance_transaction"), *content.get("balance_transactions", [])]
+        found = [_read(kind, content), *(_read("movement", part) for part in inner if isinstance(part, dict))]
+        if kind == "charge" and content.get("payment_intent"):
+            found += self._invoice_payments(content["payment_intent"])
         return found
 
     def _invoice_payments(self, payment_intent_id: str) -> list[Fetched]:
@@ -178,12 +182,15 @@ def events_since(now: datetime) -> datetime:
 
 
 def _fetched(kind: str, body: Any) -> Fetched:
-    """One that cannot be read is kept as it came; the others go on."""
-    _, read = READERS[kind]
-    content = plain(body)
+    return _read(kind, plain(body))
+
+
+def _read(kind: str, content: dict[str, Any]) -> Fetched:
+    """An object as a record; one that cannot be read is kept as it came, and the others go on."""
+    _, reader = READERS[kind]
     raw = json.dumps(content, sort_keys=True, separators=(",", ":"))
     try:
-        return Fetched(kind=kind, id=content["id"], record=read(content), raw=raw)
+        return Fetched(kind=kind, id=content["id"], record=reader(content), raw=raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"Tieout cannot read this {kind.replace('_', ' ')} of Stripe's ({error}). Nothing was done with it."
         return Fetched(kind=kind, id=str(content.get("id")), record=None, raw=raw, problem=problem)

@@ -60,7 +60,7 @@ def plan(database: Database, link: connections.Link, *postings: Posting) -> int:
 def claim(database: Database, link: connections.Link, at: datetime = NOW) -> outbox.Item | None:
     with database.write() as conn:
         item = outbox.next_planned(conn, link.ledger_id, at)
-        if item is None or not outbox.claim(conn, item, request_id="r", body="{}", at=at, lease_s=60):
+        if item is None or not outbox.claim(conn, item, request_id="r", body="{}", search_from=at, at=at, lease_s=60):
             return None
         return outbox.get(conn, item.id)
 
@@ -87,7 +87,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_overwrite_its_successor(
         assert outbox.doubt_expired(conn, link.ledger_id, LATER) == 1
         doubtful = outbox.next_doubtful(conn, link.ledger_id, LATER)
         assert doubtful is not None
-        assert outbox.claim(conn, doubtful, request_id="other", body="other", at=LATER, lease_s=60)
+        assert outbox.claim(conn, doubtful, request_id="other", body="other", search_from=LATER, at=LATER, lease_s=60)
         assert not outbox.record_refused(
             conn, slept.id, slept.attempt, problem="late", technical="", nothing_written=True
         )

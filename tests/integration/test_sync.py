@@ -2,6 +2,7 @@
 
 import pytest
 
+from emulators.stripe import controls
 from tests import laws
 from tests.integration.conftest import Company
 
@@ -43,6 +44,27 @@ def test_refund_payout_and_dispute(company: Company) -> None:
     (receipt,) = company.ours("RefundReceipt")
     assert receipt["TotalAmt"] == 30
     assert sum(transfer["Amount"] for transfer in company.ours("Transfer")) > 0
+    check_laws(company)
+
+
+def test_what_happens_later_arrives_by_events(company: Company) -> None:
+    """After the first sync nothing is listed again but movements and payouts; the rest is fetched by its events."""
+    stripe_customer, customer = company.customer()
+    company.invoice(customer, 10_000, "INV-1")
+    company.invoice(customer, 20_000, "INV-2")
+    company.sync()
+    company.invoice(customer, 30_000, "INV-3")
+    intents = [company.pay(stripe_customer, 10_000 * n, f"Invoice INV-{n}") for n in (1, 2, 3)]
+    company.pass_time(minutes=1)
+    company.sync()
+    assert len(company.ours("Payment")) == 3
+    company.stripe.request("POST", "/v1/refunds", {"charge": intents[0]["latest_charge"], "amount": 3_000})
+    controls.use(company.stripe, "disputes", {"charge": intents[1]["latest_charge"]})
+    company.stripe.request("POST", f"/v1/customers/{stripe_customer}", {"name": "Blue Foods Ltd"})
+    company.pass_time(days=7)
+    company.sync()
+    assert [receipt["TotalAmt"] for receipt in company.ours("RefundReceipt")] == [30]
+    assert company.ours("Transfer")
     check_laws(company)
 
 

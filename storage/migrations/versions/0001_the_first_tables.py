@@ -214,7 +214,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("body_hash", sa.String(length=64), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("first_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("search_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("document_id", sa.String(length=255), nullable=True),
