@@ -54,8 +54,11 @@ class Company:
         assert worker.problem is None, worker.problem
         return worker.counts
 
+    def worker(self) -> Worker:
+        return make_worker(self.environment)
+
     def try_sync(self) -> Worker:
-        worker = make_worker(self.environment)
+        worker = self.worker()
         worker.enqueue_now("test")
         while worker.work():
             pass

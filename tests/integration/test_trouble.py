@@ -1,0 +1,120 @@
+"""What goes wrong waits with its reason, stops nothing else, and can be mended."""
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from storage import connections, legs, outbox
+from storage.models import inbox, runs
+from storage.models import legs as legs_table
+from storage.models import outbox as outbox_table
+from sync import scheduler
+from tests import laws
+from tests.integration.conftest import Company, link
+
+
+def two_payments(company: Company) -> tuple[str, str]:
+    """Two customers, each with a charge that pays an invoice; their ids in the books."""
+    ids = []
+    for number, name in ((1, "Blue Foods"), (2, "Red Foods")):
+        stripe_customer, customer = company.customer(name, f"{number}@foods.example")
+        company.invoice(customer, 10_000 * number, f"INV-{number}")
+        company.pay(stripe_customer, 10_000 * number, f"Invoice INV-{number}")
+        ids.append(customer)
+    company.pass_time(minutes=1)
+    return ids[0], ids[1]
+
+
+def waiting_postings(company: Company) -> list[Row[Any]]:
+    with company.environment.database.read() as conn:
+        return list(conn.execute(select(outbox_table).where(outbox_table.c.state == "waiting")))
+
+
+def test_a_customer_made_inactive_holds_up_only_its_own_payment(company: Company) -> None:
+    blue, _ = two_payments(company)
+    body = company.qbo.read("Customer", blue)
+    company.qbo.update("Customer", {"Id": blue, "SyncToken": body["SyncToken"], "sparse": True, "Active": False})
+    company.sync()
+    assert [payment["TotalAmt"] for payment in company.ours("Payment")] == [200]
+    (row,) = waiting_postings(company)
+    assert "QuickBooks refused this document" in row.problem
+    assert "inactive" in row.problem
+    with company.environment.database.read() as conn:
+        (leg,) = conn.execute(select(legs_table).where(legs_table.c.reason == "refused"))
+    assert leg.state == "waiting"
+
+    body = company.qbo.read("Customer", blue)
+    company.qbo.update("Customer", {"Id": blue, "SyncToken": body["SyncToken"], "sparse": True, "Active": True})
+    with company.environment.database.write() as conn:
+        assert outbox.retry(conn, row.id)
+        legs.record_retried(conn, row.link_id, [leg.id])
+    company.sync()
+    assert sorted(payment["TotalAmt"] for payment in company.ours("Payment")) == [100, 200]
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def test_an_account_made_inactive_is_named(company: Company) -> None:
+    two_payments(company)
+    fees = link(company).mappings.fees["stripe_fee"]
+    body = company.qbo.read("Account", fees)
+    company.qbo.update("Account", {"Id": fees, "SyncToken": body["SyncToken"], "sparse": True, "Active": False})
+    company.sync()
+    assert len(company.ours("Payment")) == 2
+    assert len(waiting_postings(company)) == 2
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def test_a_refused_connection_waits_for_a_person_and_loses_nothing(company: Company) -> None:
+    two_payments(company)
+    company.qbo.oauth.expire_access_tokens()
+    environment, ledger_id = company.environment, link(company).ledger_id
+    with environment.database.write() as conn:
+        good = connections.secret(conn, environment.vault, ledger_id, "refresh_token")
+        connections.store_secret(
+            conn, environment.vault, ledger_id, "refresh_token", "revoked", environment.clock.now()
+        )
+    worker = company.try_sync()
+    assert worker.problem is not None
+    assert "Connect to QuickBooks again" in worker.problem
+    with environment.database.read() as conn:
+        assert connections.connection(conn, ledger_id).state == "reconnect"
+    assert company.ours("Payment") == []
+
+    with environment.database.write() as conn:
+        connections.store_secret(
+            conn, environment.vault, ledger_id, "refresh_token", str(good), environment.clock.now()
+        )
+        connections.set_state(conn, ledger_id, "ready", None, environment.clock.now())
+    company.sync()
+    assert len(company.ours("Payment")) == 2
+
+
+def test_an_object_that_cannot_be_read_waits_and_the_others_go_on(company: Company) -> None:
+    two_payments(company)
+    broken = company.qbo.create(
+        "Customer", {"DisplayName": "Odd", "PrimaryEmailAddr": {"Address": "odd@foods.example"}}
+    )
+    invoice = company.invoice(broken["Id"], 5_000, "INV-9")
+    stored = company.qbo.store.get("Invoice", invoice["Id"])
+    assert stored is not None
+    del stored["TxnDate"]
+    company.qbo.store.put("Invoice", invoice["Id"], stored, created=0)
+    company.sync()
+    assert len(company.ours("Payment")) == 2
+    with company.environment.database.read() as conn:
+        (row,) = conn.execute(select(inbox).where(inbox.c.state == "waiting"))
+    assert row.object_id == invoice["Id"]
+    assert "cannot read this Invoice" in row.problem
+
+
+def test_one_run_a_due_time_however_many_clocks_tick(company: Company) -> None:
+    environment = company.environment
+    queued = [scheduler.enqueue_due(environment.database, environment.clock, 60) for _ in range(5)]
+    assert sum(queued) == 1
+    while company.worker().work():
+        pass
+    assert scheduler.enqueue_due(environment.database, environment.clock, 60) == 0  # the same minute again
+    environment.clock.sleep(60)
+    assert scheduler.enqueue_due(environment.database, environment.clock, 60) == 1
+    with environment.database.read() as conn:
+        assert {row.cause for row in conn.execute(select(runs))} == {"schedule"}
