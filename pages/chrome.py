@@ -50,13 +50,14 @@ def connect_first(context: Context) -> bool:
 
 
 def progress(run: RunView) -> None:
-    """How far a run is."""
-    if run.state == "queued":
-        st.progress(0.0, text="Waiting for the worker to take it up.")
-        return
+    """How far a run is; a bar that only moves while nobody knows how much there is."""
     reached = f"{run.done:,} of {run.total:,}" if run.total else f"{run.done:,}" if run.done else ""
-    share = min(1.0, run.done / run.total) if run.total else 0.0
-    st.progress(share, text=" · ".join(filter(None, (run.step or "Starting", reached))))
+    step = "Waiting for the worker to take it up" if run.state == "queued" else run.step or "Starting"
+    text = " · ".join(filter(None, (step, reached)))
+    if run.total:
+        st.progress(min(1.0, run.done / run.total), text=text)
+    else:
+        st.html(f'<div style="padding-bottom:.4rem">{escape(text)}</div><div class="t-run"></div>')
 
 
 def counts(run: RunView) -> str:
@@ -94,18 +95,15 @@ def _currency_of_data(context: Context, pulse: Pulse) -> str:
     now = context.clock.now()
     parts = []
     if pulse.current is not None:
-        step = pulse.current.step.lower() if pulse.current.state == "running" and pulse.current.step else "starting"
-        parts.append(f'<span class="t-info">↻ syncing: {escape(_uncapitalised(step))}</span>')
+        step = pulse.current.step or "starting"
+        parts.append(f'<span class="t-info">↻ syncing: {escape(step[0].lower() + step[1:])}</span>')
     elif pulse.last is not None and pulse.last.state == "failed":
         parts.append(style.mark("bad", "last sync failed"))
     if pulse.last_good is not None and pulse.last_good.finished_at is not None:
-        parts.append(f"<span>last sync {words.ago(pulse.last_good.finished_at, now)}</span>")
+        parts.append(f"<span>last sync {words.brief(now - pulse.last_good.finished_at)} ago</span>")
         started = pulse.last_good.started_at or pulse.last_good.finished_at
-        parts.append(f"<span>lag {words.span(now - started)}</span>")
+        parts.append(
+            f'<span title="how old the oldest of these figures may be">lag {words.brief(now - started)}</span>'
+        )
     parts.append(f'<span title="role: {escape(context.user.role)}">{escape(context.user.email)}</span>')
     return f'<div class="t-bar t-right t-quiet">{" · ".join(parts)}</div>'
-
-
-def _uncapitalised(text: str) -> str:
-    """Steps name Stripe and QuickBooks, which keep their capitals."""
-    return text.replace("stripe", "Stripe").replace("quickbooks", "QuickBooks")

@@ -83,7 +83,7 @@ def _left(item: ReviewItem) -> list[Line]:
         ]
     if item.description:
         lines.append(Line(field="Text", left=f"“{escape(item.description)}”"))
-    return [*lines, Line(field="Ids", left="<br>".join(_ids(item)))]
+    return [*lines, Line(field="Ids", left=" · ".join(_ids(item)))]
 
 
 def _charged(item: ReviewItem) -> str:
@@ -151,7 +151,8 @@ def _date_cue(day: date, documents: list[Document]) -> Cue:
     nearest = min(((document.dated - day).days for document in documents), key=abs)
     if not nearest:
         return "good", "same day"
-    return ("good" if abs(nearest) <= 3 else "wait"), f"{nearest:+d} {'day' if abs(nearest) == 1 else 'days'}"
+    apart = f"{words.count(abs(nearest), 'day')} {'later' if nearest > 0 else 'earlier'}"
+    return ("good" if abs(nearest) <= 3 else "wait"), apart
 
 
 def _same_cue(mine: str, theirs: list[str]) -> Cue:

@@ -198,8 +198,7 @@ def _difference(found: TieOut, currency: str) -> None:
     for reason in reasons:
         mine = items.filter(pl.col("reason") == reason).sort("from_day", descending=True)
         total = words.money(int(mine["amount_minor"].sum()), currency)
-        head = words.item_reason(reason)
-        label = f"{head[0].upper()}{head[1:]} · {counts[reason]:,} · {total}"
+        label = f"{words.capitalised(words.item_reason(reason))} · {counts[reason]:,} · {total}"
         with st.expander(label, key=f"items-{currency}-{reason}"):
             _items(mine, currency)
 

@@ -15,6 +15,7 @@ from storage.queries import LinkView, PostingView, ReviewDetail, ReviewItem, Rev
 from sync import commands
 
 PAGE_SIZE = 50
+ALL = "all"
 OTHERS_MAX = 9
 LEG_STATES = {"matched": "good", "posted": "good", "ignored": "info", "waiting": "wait"}
 
@@ -59,20 +60,24 @@ def _filtered(context: Context, link: LinkView) -> tuple[ReviewPage, int]:
     """The page of items that the filters in the URL ask for, and its number."""
     reasons = queries.review_reasons(context.database, link.id)
     codes = sorted(reasons, key=lambda code: -reasons[code])
+    st.session_state["reason"] = reason = wanted if (wanted := st.query_params.get("reason")) in codes else ALL
+    st.session_state["q"] = text = st.query_params.get("q", "")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        reason = st.selectbox(
+        st.selectbox(
             "Reason",
-            ["all", *codes],
+            [ALL, *codes],
             format_func=lambda code: _reason_label(code, reasons),
             key="reason",
-            bind="query-params",
+            on_change=_narrow,
+            args=("reason",),
             label_visibility="collapsed",
             width=260,
         )
-        text = st.text_input(
+        st.text_input(
             "Search",
             key="q",
-            bind="query-params",
+            on_change=_narrow,
+            args=("q",),
             placeholder="Customer, amount, id, text",
             label_visibility="collapsed",
             width=320,
@@ -81,18 +86,27 @@ def _filtered(context: Context, link: LinkView) -> tuple[ReviewPage, int]:
     shown = queries.review(
         context.database,
         link.id,
-        reason=None if reason in (None, "all") else reason,
-        text=text or "",
+        reason=None if reason == ALL else reason,
+        text=text,
         page=number,
         size=PAGE_SIZE,
     )
     return shown, number
 
 
+def _narrow(name: str) -> None:
+    """A filter was changed: the URL says so, and the list begins at its start."""
+    value = st.session_state[name]
+    for stale in ("page", "item", name):
+        st.query_params.pop(stale, None)
+    if value and value != ALL:
+        st.query_params[name] = value
+
+
 def _reason_label(code: str, reasons: dict[str, int]) -> str:
-    if code == "all":
+    if code == ALL:
         return f"All reasons ({sum(reasons.values()):,})"
-    return f"{words.reason(code).capitalize()} ({reasons.get(code, 0):,})"
+    return f"{words.capitalised(words.reason(code))} ({reasons.get(code, 0):,})"
 
 
 def _page_number() -> int:
@@ -154,7 +168,13 @@ def _pages(shown: ReviewPage, number: int) -> None:
             f"{first:,} to {first + len(shown.items) - 1:,} of {shown.total:,}" if shown.items else "No such page."
         )
         if pages > 1:
-            st.pagination(pages, default=min(number, pages), key="page", bind="query-params")
+            st.session_state["page"] = min(number, pages)
+            st.pagination(pages, key="page", on_change=_turn)
+
+
+def _turn() -> None:
+    st.query_params.pop("item", None)
+    st.query_params["page"] = str(st.session_state["page"])
 
 
 # ---- both sides
@@ -166,7 +186,7 @@ def _detail(context: Context, link: LinkView, source_id: str) -> None:
         st.html(style.note(f"{source_id} does not wait any more. Choose another one.", "good"))
         return
     st.html(_head(detail.item))
-    st.html(style.note(detail.item.detail))
+    st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     for posting in detail.postings:
         if posting.state == "waiting":
             _refused(context, posting)
@@ -175,7 +195,7 @@ def _detail(context: Context, link: LinkView, source_id: str) -> None:
         if detail.item.reason != "refused":
             st.caption("QuickBooks has no document that could belong to it.")
     for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):
-        why = " ".join(candidate.reasons)
+        why = " ".join(each for each in candidate.reasons if each != detail.item.detail)
         if number == 0:
             st.html(compare.both_sides(detail, candidate))
             st.caption(f"{compare.title(candidate)}: {words.ROLES.get(candidate.role, candidate.role)}. {_plain(why)}")

@@ -25,7 +25,7 @@ table.t th, table.t td { padding: .3rem .7rem .3rem 0; border: 0; border-bottom:
   vertical-align: baseline }
 table.t tr:last-child td { border-bottom: 0 }
 table.t .n { text-align: right; white-space: nowrap } table.t .s { color: var(--quiet); font-size: .8rem }
-table.t td.w { overflow-wrap: break-word } table.t td:first-child, .t-keep { white-space: nowrap }
+table.t td.w { overflow-wrap: anywhere } table.t td:first-child, .t-keep { white-space: nowrap }
 .t-scroll { overflow-x: auto }
 .t-note { border-left: 3px solid var(--wait); background: var(--wash); padding: .55rem .8rem; font-size: .95rem;
   border-radius: 0 .3rem .3rem 0 }
@@ -33,6 +33,11 @@ table.t td.w { overflow-wrap: break-word } table.t td:first-child, .t-keep { whi
 .t-head { font-size: .95rem; font-weight: 600; margin: 0 }
 .t-amount { font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums }
 .t-id { font-family: ui-monospace, monospace; font-size: .82em }
+.t-run { height: .3rem; border-radius: .15rem; overflow: hidden; background: var(--wash); position: relative }
+.t-run::after { content: ""; position: absolute; inset: 0 70% 0 0; border-radius: inherit; background: var(--info);
+  animation: t-run 1.6s ease-in-out infinite alternate }
+@keyframes t-run { to { inset: 0 0 0 70% } }
+@media (prefers-reduced-motion: reduce) { .t-run::after { animation: none } }
 </style>"""
 
 

@@ -112,10 +112,10 @@ def _history(runs: list[RunView], link: LinkView) -> None:
         return
     config = {
         "Started": st.column_config.TextColumn(width=125),
-        "Asked by": st.column_config.TextColumn(width=110),
+        "Asked by": st.column_config.TextColumn(width=95),
         "State": st.column_config.TextColumn(width=85),
         "Took": st.column_config.TextColumn(alignment="right", width=60),
-        **{label: st.column_config.NumberColumn(format="localized", width=72) for label in COUNTS.values()},
+        **{label: st.column_config.TextColumn(alignment="right", width=66) for label in COUNTS.values()},
         "What happened": st.column_config.TextColumn(width="large"),
     }
     st.dataframe(
@@ -126,13 +126,13 @@ def _history(runs: list[RunView], link: LinkView) -> None:
 def frame(runs: list[RunView], link: LinkView) -> pl.DataFrame:
     """A row a run; times on the link's clock."""
     zone = ZoneInfo(link.time_zone)
-    columns: dict[str, list[str] | list[int | None]] = {
+    columns: dict[str, list[str]] = {
         "Started": [f"{(run.started_at or run.scheduled_for).astimezone(zone):%Y-%m-%d %H:%M}" for run in runs],
         "Asked by": [run.cause for run in runs],
         "State": [RUN_STATES.get(run.state, run.state) for run in runs],
         "Took": [words.clock_time(run.duration) for run in runs],
     }
     for name, label in COUNTS.items():
-        columns[label] = [run.counts.get(name) or None for run in runs]
+        columns[label] = [f"{run.counts[name]:,}" if run.counts.get(name) else "" for run in runs]
     columns["What happened"] = [run.problem or run.step for run in runs]
     return pl.DataFrame(columns)

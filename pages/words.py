@@ -66,6 +66,11 @@ def reason(code: str) -> str:
     return REASONS.get(code, code.replace("_", " ").lower())
 
 
+def capitalised(text: str) -> str:
+    """As the first word of a line; QuickBooks keeps its own capitals."""
+    return text[:1].upper() + text[1:]
+
+
 def item_reason(code: str) -> str:
     return ITEMS.get(code, code.replace("_", " "))
 
@@ -113,6 +118,15 @@ def span(time: timedelta) -> str:
         if seconds >= size:
             return count(seconds // size, noun)
     return count(seconds, "second")
+
+
+def brief(time: timedelta) -> str:
+    """The same for a narrow place: 42 s, 5 min, 3 h, 6 d."""
+    seconds = max(0, int(time.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds} s"
 
 
 def clock_time(time: timedelta | None) -> str:

@@ -254,7 +254,7 @@ def _post(database: Database, seeded: Seeded, now: datetime) -> None:
         planned = outbox.unsettled(conn, seeded.link_id)
     with database.write() as conn:
         for number, item in enumerate(planned[:-4]):
-            taken = outbox.claim(conn, item, request_id=f"r{number}", body="{}", at=now, lease_s=60)
+            taken = outbox.claim(conn, item, request_id=f"r{number}", body="{}", at=now, search_from=now, lease_s=60)
             assert taken
             shares = [share.leg_id for share in item.posting.shares]
             if number == len(planned) - 6:

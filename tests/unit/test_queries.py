@@ -1,0 +1,138 @@
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from reconcile.proof import ITEM_SCHEMA
+from storage import connections, queries
+from storage.engine import Database
+from tests import factories
+from tests.factories import Seeded
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def company(database: Database) -> Seeded:
+    return factories.seed_company(database, NOW)
+
+
+def test_an_empty_database(database: Database) -> None:
+    assert queries.links(database) == []
+
+
+def test_a_link_before_its_first_sync(database: Database) -> None:
+    seeded = factories.seed_link(database, NOW, mode="test")
+    [link] = queries.links(database)
+    assert (link.mode, link.has_opened, link.stripe.system, link.books.system) == ("test", False, "stripe", "qbo")
+    pulse = queries.pulse(database, seeded.link_id)
+    assert pulse.is_first
+    assert (pulse.current, pulse.last) == (None, None)
+    assert queries.tie_out(database, seeded.link_id, NOW) is None
+    assert queries.totals(database, seeded.link_id) == []
+    assert queries.review(database, seeded.link_id).total == 0
+    assert queries.activity(database, seeded.link_id, "USD").is_empty()
+
+
+def test_the_most_serious_mode_is_shown(database: Database) -> None:
+    with database.write() as conn:
+        ids = [
+            connections.add_connection(
+                conn, system=system, external_id="1", name=system, mode=mode, settings={}, at=NOW
+            )
+            for system, mode in (("stripe", "test"), ("qbo", "live"))
+        ]
+        connections.add_link(
+            conn,
+            processor_id=ids[0],
+            ledger_id=ids[1],
+            name="x",
+            cutover=NOW.date(),
+            time_zone="UTC",
+            mappings=connections.Mappings(),
+            policies=connections.Policies(),
+        )
+    assert [link.mode for link in queries.links(database)] == ["live"]
+
+
+def test_runs(database: Database, company: Seeded) -> None:
+    history = queries.history(database, company.link_id)
+    assert [run.state for run in history] == ["done", "done", "done", "failed", "done"]
+    assert history[0].duration == timedelta(seconds=4)
+    factories.add_run(database, company.link_id, NOW, step="Matching", done=3, total=9)
+    pulse = queries.pulse(database, company.link_id)
+    assert pulse.current is not None
+    assert (pulse.current.step, pulse.current.done, pulse.current.total) == ("Matching", 3, 9)
+    assert pulse.last_good == history[0]
+
+
+def test_every_leg_is_counted_once(database: Database, company: Seeded) -> None:
+    totals = queries.totals(database, company.link_id)
+    shown = {total.standing for total in totals}
+    assert {"posted", "pending", "waiting"} <= shown <= {"matched", "posted", "pending", "waiting"}
+    counts = queries.activity(database, company.link_id, "USD")
+    assert counts["count"].sum() == sum(total.count for total in totals)
+    assert set(counts["standing"]) == shown
+
+
+def test_the_items_make_the_difference(database: Database, company: Seeded) -> None:
+    found = queries.tie_out(database, company.link_id, NOW)
+    assert found is not None
+    assert found.violations == ()
+    [today] = found.proof.days.filter(pl.col("day") == found.day).to_dicts()
+    items = found.items_of("USD")
+    assert items["amount_minor"].sum() == today["difference_minor"]
+    assert items.schema == ITEM_SCHEMA
+    waiting = items.filter(pl.col("reason") == "waiting")["source_id"].n_unique()
+    assert waiting == sum(queries.review_reasons(database, company.link_id).values())
+    assert {"pending", "in_transit", "waiting"} == set(items["reason"])
+
+
+def test_review_pages_and_filters(database: Database, company: Seeded) -> None:
+    reasons = queries.review_reasons(database, company.link_id)
+    everything = queries.review(database, company.link_id, size=1_000)
+    assert everything.total == len(everything.items) == sum(reasons.values())
+    assert len({item.source_id for item in everything.items}) == everything.total
+    pages = [queries.review(database, company.link_id, page=page, size=10) for page in range(1, 7)]
+    assert [item for page in pages for item in page.items] == list(everything.items)
+    for reason, number in reasons.items():
+        found = queries.review(database, company.link_id, reason=reason)
+        assert {item.reason for item in found.items} == {reason}
+        assert found.total == number
+    assert queries.review(database, company.link_id, reason="nonsense").total == 0
+
+
+def test_review_is_searched_in_what_it_shows(database: Database, company: Seeded) -> None:
+    item = queries.review(database, company.link_id, reason="proposed").items[0]
+    assert item.customer == "Atelier Brun"
+    figure = f"{item.amount_minor // 100:,}.{item.amount_minor % 100:02}"
+    for text in (item.source_id, "atelier", f"BRUN {figure}", figure.replace(",", ""), "ap@atelier.example"):
+        found = queries.review(database, company.link_id, text=text, size=1_000).items
+        assert item in found, text
+    assert queries.review(database, company.link_id, text="atelier").total < 41
+    for text in ("nobody", "%", "customer_name", "Atelier Foods"):
+        assert queries.review(database, company.link_id, text=text).total == 0, text
+
+
+def test_both_sides(database: Database, company: Seeded) -> None:
+    item = queries.review(database, company.link_id, reason="proposed").items[0]
+    detail = queries.review_detail(database, company.link_id, item.source_id)
+    assert detail is not None
+    assert detail.item == item
+    assert [leg.kind for leg in detail.legs] == ["gross", "stripe_fee"]
+    document, document_id, amount = detail.candidates[0].parts[0]
+    assert document is not None
+    assert document.id == document_id
+    assert document.customer_email == "ap@atelier.example"
+    assert amount == item.amount_minor
+    assert detail.candidates[0].reasons
+    assert queries.review_detail(database, company.link_id, "ch_unknown") is None
+
+
+def test_a_refused_posting(database: Database, company: Seeded) -> None:
+    [item] = queries.review(database, company.link_id, reason="refused").items
+    detail = queries.review_detail(database, company.link_id, item.source_id)
+    assert detail is not None
+    [posting] = detail.postings
+    assert (posting.state, posting.attempt, posting.technical) == ("waiting", 1, '{"code": "6540"}')
+    assert detail.item.detail == posting.problem
