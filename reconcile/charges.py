@@ -67,11 +67,17 @@ def _pay_invoices(
     draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg], verdict: Verdict
 ) -> None:
     """One payment a customer; what the invoices cannot take stays with the (only) customer as credit."""
+    busy = [part.ledger_id for part in verdict.allocations if part.ledger_id in draft.snapshot.busy]
+    if busy:
+        number = draft.snapshot.documents[busy[0]].doc_number or busy[0]
+        detail = f"Another payment of invoice {number} is not settled yet; this one is decided after it."
+        draft.wait(gross, charge.id, "in_progress", detail)
+        return
     snapshot, total = draft.snapshot, sum(leg.amount_minor for leg in gross)
     by_customer: dict[str, list[Applied]] = defaultdict(list)
     for allocation in verdict.allocations:
         document = snapshot.documents[allocation.ledger_id]
-        free = document.open_minor - snapshot.pending.get(document.id, 0) - draft.taken[document.id]
+        free = document.open_minor - draft.taken[document.id]
         amount = max(0, min(allocation.amount_minor, free))
         by_customer[document.customer_id or ""].append(Applied(id=document.id, amount_minor=amount))
     applied = sum(line.amount_minor for lines in by_customer.values() for line in lines)

@@ -43,7 +43,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided."""
+    """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided.
+
+    `busy` are invoices with a posting under way or refused: what is open on them is not certain now.
+    """
 
     account_id: str  # Stripe's, so that two links into one company never share a marker
     home_currency: str
@@ -63,6 +66,6 @@ class Snapshot:
     documents: dict[str, Document] = field(default_factory=dict)
     decided_legs: frozenset[str] = frozenset()
     places: dict[str, Place] = field(default_factory=dict)
-    pending: dict[str, int] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)

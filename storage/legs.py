@@ -74,6 +74,13 @@ def record_refused(conn: Connection, link_id: int, leg_ids: Sequence[str], probl
     _change(conn, link_id, leg_ids, state="waiting", reason="refused", detail=problem)
 
 
+def record_withdrawn(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> list[str]:
+    """To be decided again; gives their movements."""
+    detail = "Being decided again, because something has changed."
+    _change(conn, link_id, leg_ids, state="waiting", reason="undecided", detail=detail, markers=[])
+    return sorted({row.movement_id for row in _rows(conn, link_id, leg_ids)})
+
+
 def record_retried(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:
     detail = "Goes into QuickBooks with the next posting."
     _change(conn, link_id, leg_ids, state="waiting", reason="queued", detail=detail)

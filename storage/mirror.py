@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, select, true, update
 
-from reconcile.records import Record
+from reconcile.records import Document, Record
 from storage import audit
 from storage.engine import upsert
 from storage.models import audit as audit_log
 from storage.models import cursors, links, mirror
-from storage.records import day_of, from_json, is_open, parent_of, record_type, to_json
+from storage.records import DOCUMENT_KINDS, day_of, from_json, is_open, parent_of, record_type, to_json
 from storage.types import encode
 
 IN_LIMIT = 500  # values in one IN (...)
@@ -25,10 +25,12 @@ def store(
     *,
     at: datetime,
     actor: str,
+    is_news: bool = True,
 ) -> list[tuple[str, str]]:
     """Upserts (kind, id, record, raw) in the caller's transaction; a record of None says it is gone.
 
-    Gives the (kind, id) that changed. Only those are written and audited, and only they make matching run again.
+    Gives the (kind, id) that changed. Only those are written and audited, and only they make matching run again,
+    unless they are no news: what we wrote ourselves, as it was decided.
     """
     latest = {(kind, object_id): (record, raw) for kind, object_id, record, raw in objects}
     known = {(row.kind, row.object_id): row for row in _rows(conn, connection_id, latest)}
@@ -44,7 +46,8 @@ def store(
     if rows:
         upsert(conn, mirror, rows, ["connection_id", "kind", "object_id"])
         audit.append(conn, at, entries)
-        touch_links(conn, connection_id)
+        if is_news:
+            touch_links(conn, connection_id)
     return [(row["kind"], row["object_id"]) for row in rows]
 
 
@@ -137,8 +140,8 @@ def load_children(conn: Connection, connection_id: int, kind: str, parents: Iter
     return [from_json(body, record_type(kind)) for body in found]
 
 
-def load_open(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
-    """Records of some kinds that may still take part in matching, ordered by kind and id."""
+def load_open(conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None) -> list[Any]:
+    """Records of some kinds that may still take part in matching (dated on or after `since`), by kind and id."""
     rows = conn.execute(
         select(mirror.c.kind, mirror.c.record)
         .where(
@@ -148,6 +151,7 @@ def load_open(conn: Connection, connection_id: int, kinds: Sequence[str]) -> lis
                 mirror.c.open.is_(True),
                 mirror.c.claimed.is_(False),
                 mirror.c.deleted.is_(False),
+                true() if since is None else mirror.c.dated >= since,
             )
         )
         .order_by(mirror.c.kind, mirror.c.object_id)
@@ -165,6 +169,15 @@ def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list
     return [from_json(row.record, record_type(row.kind)) for row in rows]
 
 
+def load_marked(conn: Connection, connection_id: int, markers: Iterable[str]) -> dict[str, Document]:
+    """Documents in the books that carry one of our markers."""
+    found: dict[str, Document] = {}
+    for kind in DOCUMENT_KINDS:
+        for document in load_children(conn, connection_id, kind, markers):
+            found[document.marker] = document
+    return found
+
+
 def close_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
     """Their legs are settled: matching need not look at them again."""
     for chunk in chunks(ids):
@@ -172,6 +185,16 @@ def close_movements(conn: Connection, connection_id: int, ids: Sequence[str]) ->
             update(mirror)
             .where(mirror.c.connection_id == connection_id, mirror.c.kind == "movement", mirror.c.object_id.in_(chunk))
             .values(open=False)
+        )
+
+
+def reopen_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
+    """Something about their legs is to be decided again."""
+    for chunk in chunks(ids):
+        conn.execute(
+            update(mirror)
+            .where(mirror.c.connection_id == connection_id, mirror.c.kind == "movement", mirror.c.object_id.in_(chunk))
+            .values(open=True)
         )
 
 

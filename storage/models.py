@@ -195,7 +195,7 @@ outbox = Table(
     Column("after", String(255)),
     Column(
         "state", String(16), nullable=False
-    ),  # planned | sending | doubtful | posted | verified | waiting | replaced
+    ),  # planned | withdrawn | sending | doubtful | posted | verified | waiting
     Column("request_id", String(64)),
     Column("body", Text),
     Column("body_hash", String(64)),

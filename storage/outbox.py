@@ -5,11 +5,14 @@
                  v  | (look-up found nothing: the same bytes again)
               doubtful            waiting: refused, a person must mend it; `retry` makes it planned again
 
+A planned row of which certainly nothing was sent is withdrawn before each new plan, which then plans it again if it
+still holds: nothing is ever sent on an older view of the books than the last one.
+
 Every step is one conditional UPDATE whose row count says whether it was still ours to take.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +21,12 @@ from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from reconcile.postings import Posting
-from storage.engine import insert_ignore
+from reconcile.records import Document
+from storage.engine import upsert
 from storage.models import links, outbox
 from storage.records import from_json, to_json
 
-UNSETTLED = ("planned", "sending", "doubtful", "waiting")
+UNSETTLED = ("sending", "doubtful", "waiting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class Item:
 
 
 def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequence[Posting], at: datetime) -> int:
-    """Adds postings whose marker is new; gives how many were. No marker is ever planned twice."""
+    """Adds postings whose marker is new or was withdrawn; gives how many. No marker ever has two rows."""
     rows = [
         {
             "link_id": link_id,
@@ -59,7 +63,34 @@ def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequen
         }
         for posting in postings
     ]
-    return insert_ignore(conn, outbox, rows) if rows else 0
+    columns = ["kind", "dated", "posting", "after", "state", "planned_at"]
+    return upsert(conn, outbox, rows, ["link_id", "marker"], columns, lambda _: outbox.c.state == "withdrawn")
+
+
+def withdraw(conn: Connection, link_id: int) -> list[Posting]:
+    """Takes back what was planned and certainly not sent; gives it. The next attempt has another request id."""
+    rows = conn.execute(
+        update(outbox)
+        .where(outbox.c.link_id == link_id, outbox.c.state == "planned")
+        .values(state="withdrawn", body=None, body_hash=None, request_id=None, next_at=None, problem=None)
+        .returning(outbox.c.posting)
+    )
+    return [from_json(posting, Posting) for posting in rows.scalars()]
+
+
+def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at: datetime) -> list[Posting]:
+    """Planned postings whose document is in the books already, by its marker: a database from before it was posted."""
+    adopted = []
+    for marker, document in documents.items():
+        row = conn.execute(
+            update(outbox)
+            .where(outbox.c.link_id == link_id, outbox.c.marker == marker, outbox.c.state == "planned")
+            .values(state="posted", document_id=document.id, document_version=document.version, posted_at=at)
+            .returning(outbox.c.posting)
+        ).first()
+        if row is not None:
+            adopted.append(from_json(row.posting, Posting))
+    return adopted
 
 
 def next_doubtful(conn: Connection, connection_id: int, at: datetime) -> Item | None:
@@ -83,7 +114,9 @@ def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
 
 
 def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | None:
-    """The oldest row that may be sent: posting is switched on, it is due, and what it comes after is in the books."""
+    """The oldest row that may be sent: posting is on, it is due, what it comes after is in the books, and nothing has
+    changed since it was decided.
+    """
     before = aliased(outbox)
     predecessor_done = (
         select(before.c.id)
@@ -101,6 +134,7 @@ def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | N
             outbox.c.connection_id == connection_id,
             outbox.c.state == "planned",
             links.c.posting_on.is_(True),
+            links.c.decided_revision == links.c.revision,
             _due(at),
             or_(outbox.c.after.is_(None), predecessor_done),
         )

@@ -24,7 +24,7 @@ from storage.models import mirror as mirror_table
 from storage.records import from_json, record_type
 
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
-PENDING = ("queued", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
+PENDING = ("queued", "undecided", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
 IN_BOOKS = ("posted", "verified")
 SOURCE_KINDS = ("charge", "refund", "payout", "dispute", "movement")
 Mode = Literal["emulated", "test", "live"]

@@ -65,7 +65,7 @@ def record_type(kind: str) -> type[Any]:
 
 
 def parent_of(record: Record | None) -> str | None:
-    """The object a record is looked up by: a movement's source, a refund's charge, an invoice payment's payment."""
+    """What a record is looked up by: a movement's source, a refund's charge, an invoice payment's payment, a marker."""
     match record:
         case Movement(source_id=parent) | Refund(charge_id=parent) | Dispute(charge_id=parent):
             return parent
@@ -73,6 +73,8 @@ def parent_of(record: Record | None) -> str | None:
             return parent
         case InvoicePayment(payment_intent_id=intent, charge_id=charge):
             return intent or charge
+        case Document(marker=marker):
+            return marker
     return None
 
 

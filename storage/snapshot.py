@@ -1,8 +1,9 @@
 """Reads a snapshot: everything that may matter to the movements with a leg still to be decided."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -14,6 +15,7 @@ from storage.connections import Link
 from storage.outbox import Item
 from storage.records import DOCUMENT_KINDS
 
+WINDOW = timedelta(days=60)  # wider than any of the matcher's
 LINK_KEY = "qbo_invoice_id"  # where a Stripe invoice's metadata names the invoice in the books
 
 
@@ -49,10 +51,10 @@ def load(conn: Connection, link: Link) -> Snapshot:
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
-        documents=_documents(conn, ledger, charges.values(), invoices.values()),
+        documents=_documents(conn, ledger, movements, charges.values(), invoices.values()),
         decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
         places=_places(conn, link, charge_ids),
-        pending=_pending(conn, link.id),
+        busy=frozenset(part.id for item in outbox.unsettled(conn, link.id) for part in item.posting.applied),
         openings=link.openings or (),
         opening_markers=_opening_markers(conn, link),
     )
@@ -67,11 +69,20 @@ def _payouts(conn: Connection, processor: int, sources: list[str]) -> dict[str, 
 
 
 def _documents(
-    conn: Connection, ledger: int, charges: Iterable[Charge], invoices: Iterable[ProcessorInvoice]
+    conn: Connection,
+    ledger: int,
+    movements: Sequence[Movement],
+    charges: Iterable[Charge],
+    invoices: Iterable[ProcessorInvoice],
 ) -> dict[str, Document]:
-    """What is open, and the invoices that Stripe's side names even if paid; with their customers' addresses."""
+    """What may belong to the movements, with the customers' addresses: every open invoice, what others recorded
+    around these days, and the invoices that Stripe's side names even if they are paid.
+    """
+    others = [kind for kind in DOCUMENT_KINDS if kind != "invoice"]
+    first = min((movement.created_at.date() for movement in movements), default=None)
+    nearby = mirror.load_open(conn, ledger, others, since=first - WINDOW) if first else []
     found: dict[str, Document] = {
-        document.id: document for document in mirror.load_open(conn, ledger, list(DOCUMENT_KINDS))
+        document.id: document for document in [*mirror.load_open(conn, ledger, ["invoice"]), *nearby]
     }
     metadata = [*(charge.metadata for charge in charges), *(invoice.metadata for invoice in invoices)]
     named = {f"invoice:{body[LINK_KEY]}" for body in metadata if LINK_KEY in body}
@@ -133,15 +144,6 @@ def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> d
         for kind, ids in by_kind.items()
         for document_id, document in mirror.load(conn, ledger, kind, ids).items()
     }
-
-
-def _pending(conn: Connection, link_id: int) -> dict[str, int]:
-    """What postings that are not in the books yet will take of each invoice."""
-    totals: dict[str, int] = defaultdict(int)
-    for item in outbox.unsettled(conn, link_id):
-        for part in item.posting.applied:
-            totals[part.id] += part.amount_minor
-    return dict(totals)
 
 
 def _opening_markers(conn: Connection, link: Link) -> dict[str, str]:

@@ -46,6 +46,7 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
         if not outbox.retry(conn, outbox_id):
             return False
         item = outbox.get(conn, outbox_id)
+        connections.change_link(conn, item.link_id)  # so that it is decided again on what the books say now
         legs.record_retried(conn, item.link_id, [share.leg_id for share in item.posting.shares])
         audit.append(conn, now, [_entry(actor, "retried", item.posting.marker, item.link_id)])
     return True

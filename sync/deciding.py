@@ -7,6 +7,7 @@ recorded until then stays: a leg with a posting is not planned again.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconcile.draft import book_day
@@ -41,14 +42,25 @@ def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
     for _ in range(ROUNDS):
         with database.read() as conn:
             link = connections.link(conn, link_id)
-            if link.decided_revision == link.revision:
-                return counts
+        if link.decided_revision == link.revision:
+            return counts
+        _withdraw(database, link)
+        with database.read() as conn:
+            link = connections.link(conn, link_id)
             found = snapshot.load(conn, link)
         matches = match_snapshot(link, found)
         planned = plan(found, matches)
         if _record(database, clock, link, found, matches, planned, counts):
             return counts
     return counts
+
+
+def _withdraw(database: Database, link: connections.Link) -> None:
+    """What was planned earlier and never sent is decided anew with everything else."""
+    with database.write() as conn:
+        withdrawn = outbox.withdraw(conn, link.id)
+        leg_ids = [share.leg_id for posting in withdrawn for share in posting.shares]
+        mirror.reopen_movements(conn, link.processor_id, legs.record_withdrawn(conn, link.id, leg_ids))
 
 
 def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
@@ -104,6 +116,7 @@ def _record_batch(
         conn, link_id=link.id, connection_id=link.ledger_id, postings=batch.postings, at=now
     )
     changed = legs.record(conn, link.id, batch.decisions, facts, now)
+    _adopt(conn, link, batch, now)
     for state in ("matched", "waiting"):
         counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
     matched = [
@@ -115,6 +128,13 @@ def _record_batch(
     rows = [row for source in sources for row in _match_rows(matches.verdict(source))]
     legs.record_matches(conn, link.id, sources, rows, now)
     audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
+
+
+def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> None:
+    """A database restored from a backup plans what it has already posted: the books show the marker."""
+    marked = mirror.load_marked(conn, link.ledger_id, [posting.marker for posting in batch.postings])
+    for posting in outbox.adopt(conn, link.id, marked, now):
+        legs.record_posted(conn, link.id, [share.leg_id for share in posting.shares])
 
 
 def _batches(planned: Plan) -> Iterator[_Batch]:

@@ -79,7 +79,7 @@ class QuickBooksOnline:
     # ---- writing
 
     def _send(self, conn: Any, item: outbox.Item) -> Request:
-        body = item.body or wire.write_body(item.posting)
+        body = item.body or wire.write_body(item.posting, self._home(conn, item.connection_id))
         request_id = item.request_id or wire.request_id(item.posting, item.attempt)
         position, now = mirror.cursor(conn, item.connection_id, READING), self._clock.now()
         taken = outbox.claim(
@@ -134,9 +134,8 @@ class QuickBooksOnline:
     def _store_posted(self, conn: Any, connection_id: int, item: outbox.Item, document: Document, body: Any) -> None:
         """The document's mirror row, its legs and the audit, in one transaction with its outbox row."""
         now = self._clock.now()
-        mirror.store(
-            conn, connection_id, [(document.kind, document.id, document, wire.encode(body))], at=now, actor=ACTOR
-        )
+        stored = [(document.kind, document.id, document, wire.encode(body))]
+        mirror.store(conn, connection_id, stored, at=now, actor=ACTOR, is_news=False)
         legs.record_posted(conn, item.link_id, [share.leg_id for share in item.posting.shares])
         entry = audit.Entry(
             actor="tieout",

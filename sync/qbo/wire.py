@@ -51,8 +51,8 @@ def request_id(posting: Posting, attempt: int) -> str:
     return "t" + hashlib.sha256(f"{posting.marker}/{attempt}".encode()).hexdigest()[:40]
 
 
-def write_body(posting: Posting) -> str:
-    """The document a posting asks for."""
+def write_body(posting: Posting, home_currency: str) -> str:
+    """The document a posting asks for. A company without multi-currency is never told of a currency."""
     builders = {
         "payment": _payment,
         "sales_receipt": _receipt,
@@ -61,7 +61,8 @@ def write_body(posting: Posting) -> str:
         "transfer": _transfer,
         "journal_entry": _journal_entry,
     }
-    return encode(_common(posting) | builders[posting.kind](posting))
+    currency = {} if posting.currency == home_currency else {"CurrencyRef": _ref(posting.currency)}
+    return encode(_common(posting) | currency | builders[posting.kind](posting))
 
 
 def note(posting: Posting) -> str:
@@ -72,7 +73,6 @@ def note(posting: Posting) -> str:
 def _common(posting: Posting) -> dict[str, Any]:
     return {
         "TxnDate": posting.dated.isoformat(),
-        "CurrencyRef": _ref(posting.currency),
         "PrivateNote": note(posting),
     }
 

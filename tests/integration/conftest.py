@@ -142,5 +142,6 @@ def company(database: Database, tmp_path: Path) -> Iterator[Company]:
 
 
 def link(company: Company) -> connections.Link:
+    """The only link there is."""
     with company.environment.database.read() as conn:
         return connections.all_links(conn)[0]

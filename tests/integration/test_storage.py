@@ -54,6 +54,7 @@ def link(database: Database) -> connections.Link:
 
 def plan(database: Database, link: connections.Link, *postings: Posting) -> int:
     with database.write() as conn:
+        connections.record_decided(conn, link.id, connections.link(conn, link.id).revision)
         return outbox.plan(conn, link_id=link.id, connection_id=link.ledger_id, postings=postings, at=NOW)
 
 
@@ -63,6 +64,28 @@ def claim(database: Database, link: connections.Link, at: datetime = NOW) -> out
         if item is None or not outbox.claim(conn, item, request_id="r", body="{}", search_from=at, at=at, lease_s=60):
             return None
         return outbox.get(conn, item.id)
+
+
+def switch(database: Database, link: connections.Link, *, on: bool) -> None:
+    with database.write() as conn:
+        connections.change_link(conn, link.id, posting_on=on)
+        connections.record_decided(conn, link.id, connections.link(conn, link.id).revision)
+
+
+def test_nothing_is_sent_on_an_older_view_than_the_last(database: Database, link: connections.Link) -> None:
+    plan(database, link, POSTING)
+    with database.write() as conn:
+        mirror.touch_links(conn, link.ledger_id)
+    assert claim(database, link) is None
+    with database.write() as conn:
+        assert outbox.withdraw(conn, link.id) == [POSTING]
+    changed = replace(POSTING, amount_minor=5_000)
+    assert plan(database, link, changed) == 1
+    claimed = claim(database, link)
+    assert claimed is not None
+    assert claimed.posting == changed
+    with database.write() as conn:
+        assert outbox.withdraw(conn, link.id) == []  # on its way: it stays what it was
 
 
 def test_a_marker_is_planned_once(database: Database, link: connections.Link) -> None:
@@ -100,11 +123,9 @@ def test_nothing_is_sent_before_its_predecessor_or_while_posting_is_off(
 ) -> None:
     second = replace(POSTING, marker="txn_2:refund:r1:s1", after=POSTING.marker)
     plan(database, link, second, POSTING)
-    with database.write() as conn:
-        connections.change_link(conn, link.id, posting_on=False)
+    switch(database, link, on=False)
     assert claim(database, link) is None
-    with database.write() as conn:
-        connections.change_link(conn, link.id, posting_on=True)
+    switch(database, link, on=True)
     first = claim(database, link)
     assert first is not None
     assert first.posting == POSTING

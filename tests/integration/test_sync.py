@@ -1,10 +1,15 @@
 """The whole way through: from Stripe into the books and back, over both wire formats."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import update
 
 from emulators.stripe import controls
+from storage import connections
+from storage.models import legs, matches, mirror, outbox
 from tests import laws
-from tests.integration.conftest import Company
+from tests.integration.conftest import Company, link
 
 
 def test_one_charge_end_to_end(company: Company) -> None:
@@ -73,16 +78,53 @@ def test_a_payment_typed_in_by_hand_is_not_recorded_again(company: Company) -> N
     invoice = company.invoice(customer, 10_000, "INV-1")
     company.pay(stripe_customer, 10_000, "Invoice INV-1")
     company.pass_time(minutes=1)
-    company.qbo.create(
-        "Payment",
-        {
-            "CustomerRef": {"value": customer},
-            "TotalAmt": 100,
-            "Line": [{"Amount": 100, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}],
-        },
-    )
+    record_by_hand(company, customer, invoice)
     company.sync()
     assert company.ours("Payment") == []
+    check_laws(company)
+
+
+def record_by_hand(company: Company, customer: str, invoice: dict[str, Any]) -> None:
+    line = {"Amount": invoice["TotalAmt"], "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
+    body = {"CustomerRef": {"value": customer}, "TotalAmt": invoice["TotalAmt"], "Line": [line]}
+    company.qbo.create("Payment", body)
+
+
+def test_a_plan_is_made_anew_when_somebody_was_quicker(company: Company) -> None:
+    """Posting was off for a while, and the payment has been typed in by hand meanwhile."""
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(minutes=1)
+    switch_posting(company, on=False)
+    company.sync()
+    assert company.ours("Payment") == []
+    record_by_hand(company, customer, invoice)
+    switch_posting(company, on=True)
+    company.sync()
+    assert company.ours("Payment") == []
+    check_laws(company)
+
+
+def switch_posting(company: Company, *, on: bool) -> None:
+    with company.environment.database.write() as conn:
+        connections.change_link(conn, link(company).id, posting_on=on)
+
+
+def test_a_database_that_forgot_what_was_posted_finds_it_by_its_marker(company: Company) -> None:
+    stripe_customer, customer = company.customer()
+    company.invoice(customer, 10_000, "INV-1")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(days=7)
+    company.sync()
+    before = laws.marked(company.qbo)
+    with company.environment.database.write() as conn:
+        for table in (outbox, legs, matches):
+            conn.execute(table.delete())
+        conn.execute(update(mirror).where(mirror.c.kind == "movement").values(open=True))
+        connections.change_link(conn, link(company).id)
+    company.sync()
+    assert laws.marked(company.qbo) == before
     check_laws(company)
 
 
