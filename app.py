@@ -108,7 +108,7 @@ def draw() -> None:
     st.logo(LOGO, size="medium")
     links = queries.links(environment.database)
     link = _choose(links)
-    waiting = sum(queries.review_reasons(environment.database, link.id).values()) if link else 0
+    waiting = queries.count_review(environment.database, link.id) if link else 0
     context = Context(
         database=environment.database,
         clock=environment.clock,

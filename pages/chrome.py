@@ -77,10 +77,14 @@ def _title(link: LinkView | None, title: str) -> str:
 def _watch(context: Context, link: LinkView, pulse: Pulse) -> None:
     """Looks every few seconds whether a sync began or ended, and then draws the whole page anew."""
 
+    beats = 0
+
     @st.fragment(run_every=WATCH_RUN_S if pulse.current else WATCH_S)
     def beat() -> None:
+        nonlocal beats
+        beats += 1
         seen = queries.pulse(context.database, link.id)
-        if _stage(seen) != _stage(pulse):
+        if beats > 1 and _stage(seen) != _stage(pulse):  # the first beat is part of drawing the whole page
             st.rerun()
         st.html(_currency_of_data(context, seen))
 

@@ -6,7 +6,7 @@ from html import escape
 
 from pages import style, words
 from reconcile.records import Charge, Document
-from storage.queries import Candidate, ReviewDetail, ReviewItem
+from storage.review import Candidate, Detail, Item
 
 QUIET = '<span class="t-quiet">none</span>'
 
@@ -22,12 +22,12 @@ class Line:
     cue: str = ""
 
 
-def stripe_side(detail: ReviewDetail) -> str:
+def stripe_side(detail: Detail) -> str:
     """What Stripe knows of the object."""
     return style.table(["", "Stripe"], [[line.field, line.left] for line in _left(detail.item)])
 
 
-def both_sides(detail: ReviewDetail, candidate: Candidate) -> str:
+def both_sides(detail: Detail, candidate: Candidate) -> str:
     """Stripe's record beside the documents of a candidate, with a cue for each field."""
     lines = compare(detail.item, candidate)
     rows = [
@@ -36,7 +36,7 @@ def both_sides(detail: ReviewDetail, candidate: Candidate) -> str:
     return style.table(["", "Stripe", "QuickBooks", ""], rows)
 
 
-def compare(item: ReviewItem, candidate: Candidate) -> list[Line]:
+def compare(item: Item, candidate: Candidate) -> list[Line]:
     """The fields of `item` with what the candidate's documents say."""
     documents = [document for document, _, _ in candidate.parts if document is not None]
     right = {
@@ -70,7 +70,7 @@ def title(candidate: Candidate) -> str:
 # ---- left
 
 
-def _left(item: ReviewItem) -> list[Line]:
+def _left(item: Item) -> list[Line]:
     source = item.source
     lines = [
         Line(field="Amount", left=f"<b>{words.money(item.amount_minor, item.currency)}</b>{_charged(item)}"),
@@ -86,7 +86,7 @@ def _left(item: ReviewItem) -> list[Line]:
     return [*lines, Line(field="Ids", left=" · ".join(_ids(item)))]
 
 
-def _charged(item: ReviewItem) -> str:
+def _charged(item: Item) -> str:
     """What the customer paid, where that is another figure."""
     source = item.source
     if not isinstance(source, Charge) or (source.amount_minor, source.currency) == (item.amount_minor, item.currency):
@@ -94,12 +94,12 @@ def _charged(item: ReviewItem) -> str:
     return f' <span class="s">of {words.money(source.amount_minor, source.currency)} paid</span>'
 
 
-def _email(item: ReviewItem) -> str:
+def _email(item: Item) -> str:
     payer = item.source if isinstance(item.source, Charge) else item.charge
     return (payer.customer_email or "") if payer else ""
 
 
-def _ids(item: ReviewItem) -> list[str]:
+def _ids(item: Item) -> list[str]:
     names = ("payment_intent_id", "charge_id", "movement_id", "customer_id")
     found = [item.source_id, *(getattr(item.source, name, None) for name in names)]
     return [style.identifier(object_id, words.short(object_id)) for object_id in found if object_id]
@@ -108,7 +108,7 @@ def _ids(item: ReviewItem) -> list[str]:
 # ---- right
 
 
-def _allocation(document: Document | None, document_id: str, amount_minor: int, item: ReviewItem) -> str:
+def _allocation(document: Document | None, document_id: str, amount_minor: int, item: Item) -> str:
     if document is None:
         return f"{escape(words.document(document_id))} is gone"
     figure = words.money(document.amount_minor, document.currency)
@@ -136,7 +136,7 @@ def _unique(values: list[str]) -> str:
 Cue = tuple[str | None, str]
 
 
-def _amount_cue(item: ReviewItem, candidate: Candidate) -> Cue:
+def _amount_cue(item: Item, candidate: Candidate) -> Cue:
     documents = [document for document, _, _ in candidate.parts if document is not None]
     if not documents or any(document.currency != item.currency for document in documents):
         return ("bad", "other currency") if documents else (None, "")

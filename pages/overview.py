@@ -199,8 +199,10 @@ def _difference(found: TieOut, currency: str) -> None:
         mine = items.filter(pl.col("reason") == reason).sort("from_day", descending=True)
         total = words.money(int(mine["amount_minor"].sum()), currency)
         label = f"{words.capitalised(words.item_reason(reason))} · {counts[reason]:,} · {total}"
-        with st.expander(label, key=f"items-{currency}-{reason}"):
-            _items(mine, currency)
+        box = st.expander(label, key=f"items-{currency}-{reason}", on_change="rerun")
+        if box.open:
+            with box:
+                _items(mine, currency)
 
 
 def _items(items: pl.DataFrame, currency: str) -> None:

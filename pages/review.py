@@ -10,8 +10,9 @@ import streamlit as st
 
 from pages import chrome, compare, style, words
 from pages.context import Context
-from storage import queries
-from storage.queries import LinkView, PostingView, ReviewDetail, ReviewItem, ReviewPage
+from storage import review as waiting
+from storage.queries import LinkView
+from storage.review import Detail, Item, Page, PostingView
 from sync import commands
 
 PAGE_SIZE = 50
@@ -56,9 +57,9 @@ def nothing_waits(context: Context) -> str:
 # ---- the list
 
 
-def _filtered(context: Context, link: LinkView) -> tuple[ReviewPage, int]:
+def _filtered(context: Context, link: LinkView) -> tuple[Page, int]:
     """The page of items that the filters in the URL ask for, and its number."""
-    reasons = queries.review_reasons(context.database, link.id)
+    reasons = waiting.reasons(context.database, link.id)
     codes = sorted(reasons, key=lambda code: -reasons[code])
     st.session_state["reason"] = reason = wanted if (wanted := st.query_params.get("reason")) in codes else ALL
     st.session_state["q"] = text = st.query_params.get("q", "")
@@ -83,12 +84,12 @@ def _filtered(context: Context, link: LinkView) -> tuple[ReviewPage, int]:
             width=320,
         )
     number = _page_number()
-    shown = queries.review(
+    shown = waiting.page(
         context.database,
         link.id,
         reason=None if reason == ALL else reason,
         text=text,
-        page=number,
+        number=number,
         size=PAGE_SIZE,
     )
     return shown, number
@@ -114,7 +115,7 @@ def _page_number() -> int:
     return max(1, int(value)) if value.isdecimal() else 1
 
 
-def _list(shown: ReviewPage) -> str:
+def _list(shown: Page) -> str:
     """The grid of items; gives the id of the one to show: that of the URL, or the first."""
     ids = [item.source_id for item in shown.items]
     wanted = st.query_params.get("item", "")
@@ -147,7 +148,7 @@ def _select(key: str, ids: list[str]) -> None:
         st.query_params["item"] = ids[rows[0]]
 
 
-def _frame(items: tuple[ReviewItem, ...]) -> pl.DataFrame:
+def _frame(items: tuple[Item, ...]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "Date": [item.dated for item in items],
@@ -160,7 +161,7 @@ def _frame(items: tuple[ReviewItem, ...]) -> pl.DataFrame:
     )
 
 
-def _pages(shown: ReviewPage, number: int) -> None:
+def _pages(shown: Page, number: int) -> None:
     pages = -(-shown.total // PAGE_SIZE)
     first = (number - 1) * PAGE_SIZE + 1
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -181,7 +182,7 @@ def _turn() -> None:
 
 
 def _detail(context: Context, link: LinkView, source_id: str) -> None:
-    detail = queries.review_detail(context.database, link.id, source_id)
+    detail = waiting.detail(context.database, link.id, source_id)
     if detail is None:
         st.html(style.note(f"{source_id} does not wait any more. Choose another one.", "good"))
         return
@@ -207,7 +208,7 @@ def _detail(context: Context, link: LinkView, source_id: str) -> None:
         st.html(_legs(detail))
 
 
-def _head(item: ReviewItem) -> str:
+def _head(item: Item) -> str:
     parts = [
         f'<span class="t-amount">{words.money(item.amount_minor, item.currency)}</span>',
         f"<span>{escape(item.customer)}</span>" if item.customer else "",
@@ -238,7 +239,7 @@ def _refused(context: Context, posting: PostingView) -> None:
             st.code(posting.technical, language=None, wrap_lines=True)
 
 
-def _legs(detail: ReviewDetail) -> str:
+def _legs(detail: Detail) -> str:
     rows: list[list[str]] = [
         [
             escape(leg.kind.replace("_", " ")),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from reconcile.draft import book_day
 from reconcile.postings import Mappings, Policies
 from reconcile.records import (
@@ -20,9 +22,11 @@ from reconcile.records import (
     Payout,
     Record,
 )
-from storage import connections, legs, mirror, openings, outbox, runs, users
+from storage import connections, legs, mirror, openings, outbox, queries, runs, users
 from storage.engine import Database
+from storage.models import outbox as outbox_table
 from storage.outbox import Item
+from storage.records import to_json
 from sync.clock import FixedClock
 from sync.deciding import decide
 
@@ -93,7 +97,7 @@ def seed_company(database: Database, now: datetime) -> Seeded:
     with database.write() as conn:
         link = connections.link(conn, seeded.link_id)
         found = openings.compute(conn, link, {"USD": world.balance})
-        connections.change_link(conn, seeded.link_id, openings=[_builtin(opening) for opening in found])
+        connections.change_link(conn, seeded.link_id, openings=to_json(found))
         connections.record_balances(conn, seeded.link_id, {"USD": world.balance}, now)
     clock = FixedClock(now)
     counts = decide(database, clock, seeded.link_id)
@@ -107,15 +111,23 @@ def add_run(database: Database, link_id: int, at: datetime, **values: Any) -> No
     """A run that is at work: `step`, `done`, `total` and `counts` say how far."""
     with database.write() as conn:
         runs.enqueue(conn, link_id=link_id, kind="sync", cause="schedule", scheduled_for=at)
+    take_run(database, at, **values)
+
+
+def take_run(database: Database, at: datetime, **values: Any) -> None:
+    """Takes a run from the queue, as a worker does."""
+    with database.write() as conn:
         run = runs.take(conn, at, lease_s=3600)
         assert run is not None
         runs.report(conn, run.id, at=at, lease_s=3600, **({"step": "Starting", "counts": {}} | values))
 
 
-def _builtin(value: Any) -> Any:
-    import msgspec
-
-    return msgspec.to_builtins(value)
+def finish_run(database: Database, link_id: int, at: datetime, problem: str | None = None) -> None:
+    """Ends the run that is at work."""
+    run = queries.pulse(database, link_id).current
+    assert run is not None
+    with database.write() as conn:
+        runs.finish(conn, run.id, counts=run.counts, at=at, problem=problem)
 
 
 class _World:
@@ -251,7 +263,8 @@ def _store(conn: Any, connection_id: int, records: Sequence[tuple[str, str, Reco
 def _post(database: Database, seeded: Seeded, now: datetime) -> None:
     """Everything planned goes into the books but the newest few; one is refused."""
     with database.read() as conn:
-        planned = outbox.unsettled(conn, seeded.link_id)
+        query = select(outbox_table.c.id).where(outbox_table.c.state == "planned").order_by(outbox_table.c.id)
+        planned = [outbox.get(conn, outbox_id) for outbox_id in conn.execute(query).scalars()]
     with database.write() as conn:
         for number, item in enumerate(planned[:-4]):
             taken = outbox.claim(conn, item, request_id=f"r{number}", body="{}", at=now, search_from=now, lease_s=60)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storage import audit, connections, outbox, queries, users
+from storage import audit, connections, outbox, queries, review, users
 from storage.engine import Database
 from storage.models import audit as audit_table
 from storage.users import User
@@ -71,13 +71,13 @@ def test_switch_posting(database: Database) -> None:
 
 def test_retry_posting(database: Database) -> None:
     seeded, person = factories.seed_company(database, NOW), user(database, "accountant")
-    [item] = queries.review(database, seeded.link_id, reason="refused").items
-    detail = queries.review_detail(database, seeded.link_id, item.source_id)
+    [item] = review.page(database, seeded.link_id, reason="refused").items
+    detail = review.detail(database, seeded.link_id, item.source_id)
     assert detail is not None
     [posting] = detail.postings
     assert commands.retry_posting(database, CLOCK, person, posting.id)
     assert not commands.retry_posting(database, CLOCK, person, posting.id)
     with database.read() as conn:
         assert outbox.get(conn, posting.id).state == "planned"
-    assert queries.review_detail(database, seeded.link_id, item.source_id) is None, "it waits for nobody now"
+    assert review.detail(database, seeded.link_id, item.source_id) is None, "it waits for nobody now"
     assert actions(database)[-1] == ("accountant@example.com", "retried")

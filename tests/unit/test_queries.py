@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from reconcile.proof import ITEM_SCHEMA
-from storage import connections, queries
+from storage import connections, queries, review
 from storage.engine import Database
 from tests import factories
 from tests.factories import Seeded
@@ -30,7 +30,7 @@ def test_a_link_before_its_first_sync(database: Database) -> None:
     assert (pulse.current, pulse.last) == (None, None)
     assert queries.tie_out(database, seeded.link_id, NOW) is None
     assert queries.totals(database, seeded.link_id) == []
-    assert queries.review(database, seeded.link_id).total == 0
+    assert review.page(database, seeded.link_id).total == 0
     assert queries.activity(database, seeded.link_id, "USD").is_empty()
 
 
@@ -84,39 +84,40 @@ def test_the_items_make_the_difference(database: Database, company: Seeded) -> N
     assert items["amount_minor"].sum() == today["difference_minor"]
     assert items.schema == ITEM_SCHEMA
     waiting = items.filter(pl.col("reason") == "waiting")["source_id"].n_unique()
-    assert waiting == sum(queries.review_reasons(database, company.link_id).values())
+    assert waiting == sum(review.reasons(database, company.link_id).values())
+    assert waiting == queries.count_review(database, company.link_id)
     assert {"pending", "in_transit", "waiting"} == set(items["reason"])
 
 
 def test_review_pages_and_filters(database: Database, company: Seeded) -> None:
-    reasons = queries.review_reasons(database, company.link_id)
-    everything = queries.review(database, company.link_id, size=1_000)
+    reasons = review.reasons(database, company.link_id)
+    everything = review.page(database, company.link_id, size=1_000)
     assert everything.total == len(everything.items) == sum(reasons.values())
     assert len({item.source_id for item in everything.items}) == everything.total
-    pages = [queries.review(database, company.link_id, page=page, size=10) for page in range(1, 7)]
+    pages = [review.page(database, company.link_id, number=page, size=10) for page in range(1, 7)]
     assert [item for page in pages for item in page.items] == list(everything.items)
     for reason, number in reasons.items():
-        found = queries.review(database, company.link_id, reason=reason)
+        found = review.page(database, company.link_id, reason=reason)
         assert {item.reason for item in found.items} == {reason}
         assert found.total == number
-    assert queries.review(database, company.link_id, reason="nonsense").total == 0
+    assert review.page(database, company.link_id, reason="nonsense").total == 0
 
 
 def test_review_is_searched_in_what_it_shows(database: Database, company: Seeded) -> None:
-    item = queries.review(database, company.link_id, reason="proposed").items[0]
+    item = review.page(database, company.link_id, reason="proposed").items[0]
     assert item.customer == "Atelier Brun"
     figure = f"{item.amount_minor // 100:,}.{item.amount_minor % 100:02}"
     for text in (item.source_id, "atelier", f"BRUN {figure}", figure.replace(",", ""), "ap@atelier.example"):
-        found = queries.review(database, company.link_id, text=text, size=1_000).items
+        found = review.page(database, company.link_id, text=text, size=1_000).items
         assert item in found, text
-    assert queries.review(database, company.link_id, text="atelier").total < 41
+    assert review.page(database, company.link_id, text="atelier").total < 41
     for text in ("nobody", "%", "customer_name", "Atelier Foods"):
-        assert queries.review(database, company.link_id, text=text).total == 0, text
+        assert review.page(database, company.link_id, text=text).total == 0, text
 
 
 def test_both_sides(database: Database, company: Seeded) -> None:
-    item = queries.review(database, company.link_id, reason="proposed").items[0]
-    detail = queries.review_detail(database, company.link_id, item.source_id)
+    item = review.page(database, company.link_id, reason="proposed").items[0]
+    detail = review.detail(database, company.link_id, item.source_id)
     assert detail is not None
     assert detail.item == item
     assert [leg.kind for leg in detail.legs] == ["gross", "stripe_fee"]
@@ -126,12 +127,12 @@ def test_both_sides(database: Database, company: Seeded) -> None:
     assert document.customer_email == "ap@atelier.example"
     assert amount == item.amount_minor
     assert detail.candidates[0].reasons
-    assert queries.review_detail(database, company.link_id, "ch_unknown") is None
+    assert review.detail(database, company.link_id, "ch_unknown") is None
 
 
 def test_a_refused_posting(database: Database, company: Seeded) -> None:
-    [item] = queries.review(database, company.link_id, reason="refused").items
-    detail = queries.review_detail(database, company.link_id, item.source_id)
+    [item] = review.page(database, company.link_id, reason="refused").items
+    detail = review.detail(database, company.link_id, item.source_id)
     assert detail is not None
     [posting] = detail.postings
     assert (posting.state, posting.attempt, posting.technical) == ("waiting", 1, '{"code": "6540"}')

@@ -1,0 +1,104 @@
+"""The app in a real browser."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from storage import queries, review
+from storage.engine import Database
+from sync.clock import SystemClock
+from tests import factories
+
+pytestmark = pytest.mark.browser
+NAVIGATION = "[data-testid=stSidebarNav] a"
+Start = Callable[..., str]
+SignIn = Callable[..., None]
+
+
+def open_page(page: Page, name: str) -> None:
+    page.locator(NAVIGATION, has_text=name).click()
+    expect(page.locator("h1", has_text=name)).to_be_visible(timeout=15_000)
+
+
+def test_each_page_shows_the_company(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    factories.seed_company(sqlite_database, SystemClock().now())
+    address = open_app(tmp_path)
+    sign_in(page, address)
+    expect(page.get_by_text("EMULATED")).to_be_visible()
+    expect(page.locator(NAVIGATION, has_text="Review 41")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=15_000)
+    page.get_by_text("In transit to the bank · 1 ·").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    open_page(page, "Review")
+    expect(page.get_by_role("columnheader", name="Stripe")).to_be_visible()
+    open_page(page, "Syncs")
+    expect(page.get_by_text("QuickBooks Online")).to_be_visible()
+
+
+def test_a_click_in_the_list_names_the_item_in_the_url(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    seeded = factories.seed_company(sqlite_database, SystemClock().now())
+    items = review.page(sqlite_database, seeded.link_id).items
+    sign_in(page, open_app(tmp_path))
+    open_page(page, "Review")
+    expect(page.get_by_text(items[0].source_id, exact=True)).to_be_visible()
+    box = page.get_by_test_id("stDataFrame").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 16, box["y"] + 35 + 2.5 * 30)  # the cells are painted, so there is nothing to name
+    expect(page.get_by_text(items[2].source_id, exact=True)).to_be_visible(timeout=10_000)
+    assert page.url.endswith(f"?item={items[2].source_id}")
+    page.reload()
+    expect(page.get_by_text(items[2].source_id, exact=True)).to_be_visible(timeout=15_000)
+
+
+def test_a_person_runs_a_sync_and_sees_it_end(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    """The worker's part is played here; the page must follow by itself."""
+    clock = SystemClock()
+    seeded = factories.seed_company(sqlite_database, clock.now())
+    sign_in(page, open_app(tmp_path))
+    open_page(page, "Syncs")
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("Waiting for the worker to take it up")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="Run now")).to_be_disabled()
+    factories.take_run(sqlite_database, clock.now(), step="Reading payouts from Stripe", done=2, total=5)
+    expect(page.get_by_text("Reading payouts from Stripe · 2 of 5")).to_be_visible(timeout=10_000)
+    factories.finish_run(sqlite_database, seeded.link_id, clock.now())
+    expect(page.get_by_role("button", name="Run now")).to_be_enabled(timeout=10_000)
+    assert queries.history(sqlite_database, seeded.link_id)[0].cause == "admin@example.com"
+
+
+def test_the_address_of_a_page_works_right_after_a_restart(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page
+) -> None:
+    """Streamlit would run pages/review.py by itself then, without asking app.py, and show nothing."""
+    factories.seed_company(sqlite_database, SystemClock().now())
+    address = open_app(tmp_path)
+    page.goto(f"{address}/sign-in?token=let-me-in", wait_until="commit")
+    page.goto(f"{address}/review?reason=proposed")
+    expect(page.locator("h1", has_text="Review")).to_be_visible(timeout=30_000)
+    expect(page.get_by_label("Reason")).to_have_value("Match proposed (10)")
+
+
+def test_without_a_link_nothing_is_shown(sqlite_database: Database, tmp_path: Path, open_app: Start) -> None:
+    factories.seed_company(sqlite_database, SystemClock().now())
+    address = open_app(tmp_path)
+    for path in ("/", "/review", "/_stcore/host-config", "/_stcore/stream"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{address}{path}", timeout=10)
+
+
+def test_a_new_user_is_told_how_to_begin(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    factories.seed_user(sqlite_database, SystemClock().now())
+    sign_in(page, open_app(tmp_path))
+    expect(page.get_by_text("Nothing is connected yet")).to_be_visible()

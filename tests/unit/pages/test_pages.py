@@ -1,0 +1,165 @@
+"""Each page drawn without a browser, over databases in every stage of a company's life."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages import overview, review, syncs
+from pages.context import Context
+from storage import queries, users
+from storage import review as waiting
+from storage.engine import Database
+from storage.users import User
+from sync.clock import FixedClock
+from tests import factories
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render}
+
+
+def context(database: Database, role: str = "admin", interval_s: int | None = 900) -> Context:
+    with database.write() as conn:
+        user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role, role=role)
+    links = queries.links(database)
+    link = links[0] if links else None
+    return Context(
+        database=database,
+        clock=FixedClock(NOW),
+        user=User(id=user_id, email=f"{role}@example.com", name=role, role=role),
+        now=NOW,
+        links=tuple(links),
+        link=link,
+        pulse=queries.pulse(database, link.id) if link else None,
+        waiting=queries.count_review(database, link.id) if link else 0,
+        interval_s=interval_s,
+    )
+
+
+def draw(name: str, shown: Context, /, **query: str) -> AppTest:
+    def script(render, context):  # type: ignore[no-untyped-def]  # its source alone is run, without our imports
+        render(context)
+
+    test = AppTest.from_function(script, default_timeout=30, args=(PAGES[name], shown))
+    for key, value in query.items():
+        test.query_params[key] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+def said(test: AppTest) -> str:
+    """All text of a page."""
+    parts = [element.proto.body for element in test.get("html")]
+    return " ".join([*parts, *(each.value for each in (*test.caption, *test.markdown))])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_connected(sqlite_database: Database, page: str) -> None:
+    assert "Connect a Stripe account" in said(draw(page, context(sqlite_database)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_connected_but_never_synced(sqlite_database: Database, page: str) -> None:
+    factories.seed_link(sqlite_database, NOW)
+    text = said(draw(page, context(sqlite_database)))
+    assert "EMULATED" in text
+    assert {"overview": "Start the first sync", "review": "nothing was synced", "syncs": "No sync was run"}[
+        page
+    ] in text
+
+
+def test_the_first_sync_shows_its_progress(sqlite_database: Database) -> None:
+    seeded = factories.seed_link(sqlite_database, NOW)
+    progress: dict[str, Any] = {"step": "Reading charges from Stripe", "done": 1_200, "counts": {"fetched": 1_200}}
+    factories.add_run(sqlite_database, seeded.link_id, NOW, **progress)
+    for page in ("overview", "syncs"):
+        text = said(draw(page, context(sqlite_database)))
+        assert "Reading charges from Stripe · 1,200" in text
+        assert "So far: 1,200 fetched" in text
+
+
+def test_the_overview_says_whether_it_ties_out(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    test = draw("overview", context(sqlite_database))
+    text = said(test)
+    assert "USD (" in text
+    assert "open</b> · 1 in transit to the bank" in text
+    assert "41 waiting for review" in text
+    assert [expander.label.partition(" · ")[0] for expander in test.expander] == [
+        "On the way into QuickBooks",
+        "Waiting for review",
+        "In transit to the bank",
+    ]
+    assert not test.dataframe, "what is folded away is not sent"
+
+
+def test_the_review_shows_both_sides(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    shown = context(sqlite_database)
+    text = said(draw("review", shown, reason="proposed"))
+    assert "its open balance equals the charge" in text
+    assert "Atelier Brun" in text
+    assert "✓ equal" in text
+
+
+def test_the_item_of_the_url_is_shown_wherever_it_is_in_the_list(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    shown = context(sqlite_database)
+    last = waiting.page(sqlite_database, seeded.link_id, size=1_000).items[-1]
+    assert last.source_id in said(draw("review", shown, item=last.source_id))
+    assert "ch_gone does not wait any more" in said(draw("review", shown, item="ch_gone"))
+
+
+@pytest.mark.parametrize("query", [{"page": "x"}, {"page": "-1"}, {"page": "99"}, {"reason": "nonsense"}, {"q": "%_"}])
+def test_a_strange_url_breaks_nothing(sqlite_database: Database, query: dict[str, str]) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    draw("review", context(sqlite_database), **query)
+
+
+def test_retry_of_a_refused_posting(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    test = draw("review", context(sqlite_database), reason="refused")
+    assert "was deleted" in said(test)
+    assert "6540" not in said(test), "the technical detail is folded away"
+    [retry] = [button for button in test.button if button.label == "Retry"]
+    retry.click().run()
+    assert not test.exception
+    assert test.toast[0].value == "It goes into QuickBooks with the next sync."
+    assert "refused" not in waiting.reasons(sqlite_database, seeded.link_id)
+
+
+def test_an_empty_queue_says_when_it_was_checked(sqlite_database: Database) -> None:
+    seeded = factories.seed_link(sqlite_database, NOW)
+    factories.add_run(sqlite_database, seeded.link_id, NOW)
+    factories.finish_run(sqlite_database, seeded.link_id, NOW)
+    assert "Nothing waits. Last checked just now; next check in 15 minutes." in said(
+        draw("review", context(sqlite_database))
+    )
+    assert "Nothing waits. Last checked just now." in said(draw("review", context(sqlite_database, interval_s=None)))
+
+
+def test_run_now(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    test = draw("syncs", context(sqlite_database))
+    test.button(key="run-now").click().run()
+    assert test.toast[0].value == "The sync starts in a moment."
+    assert queries.history(sqlite_database, seeded.link_id)[0].cause == "admin@example.com"
+
+
+def test_a_viewer_is_offered_nothing_to_change(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    shown = context(sqlite_database, role="viewer")
+    assert draw("syncs", shown).button(key="run-now").disabled
+    refused = draw("review", shown, reason="refused")
+    assert all(button.disabled for button in refused.button if button.label == "Retry")
+
+
+def test_history(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    frame = syncs.frame(queries.history(sqlite_database, 1), queries.links(sqlite_database)[0])
+    assert frame["State"].to_list() == ["✓ done", "✓ done", "✓ done", "✕ failed", "✓ done"]
+    assert frame["Started"][0] == "2026-11-02 06:58", "on the link's clock"
+    assert frame["Fetched"].to_list() == ["3", "", "14", "", "312"]
+    assert frame["What happened"][3].startswith("Stripe could not be reached")
