@@ -8,12 +8,12 @@ from plotly.subplots import make_subplots
 
 from reconcile.money import exponent
 
-# Legible on light and dark alike; the same meaning as everywhere: green settled, blue on its way, amber waiting.
+# Legible on light and dark alike; the same meaning as everywhere: green settled, blue pending, amber waiting.
 STRIPE, BOOKS, GREEN, BLUE, AMBER, GREY = "#6c63e0", "#2f9e8f", "#2da06b", "#4b8fe0", "#d99a2b", "#8b93a1"
 STANDINGS = {
     "posted": ("posted", GREEN),
     "matched": ("matched", "#8fceb0"),
-    "pending": ("on its way", BLUE),
+    "pending": ("pending", BLUE),
     "waiting": ("waiting", AMBER),
     "ignored": ("set aside", GREY),
 }

@@ -137,12 +137,19 @@ Cue = tuple[str | None, str]
 
 
 def _amount_cue(item: Item, candidate: Candidate) -> Cue:
+    """Against what reached the balance, or what the customer paid in the documents' currency."""
     documents = [document for document, _, _ in candidate.parts if document is not None]
-    if not documents or any(document.currency != item.currency for document in documents):
-        return ("bad", "other currency") if documents else (None, "")
+    if not documents:
+        return None, ""
+    mine = {item.currency: item.amount_minor}
+    if isinstance(item.source, Charge):
+        mine.setdefault(item.source.currency, item.source.amount_minor)
+    currency = documents[0].currency
+    if currency not in mine or any(document.currency != currency for document in documents):
+        return "bad", "other currency"
     theirs = sum(document.open_minor if document.kind == "invoice" else document.amount_minor for document in documents)
-    gap = abs(item.amount_minor) - abs(theirs)
-    return ("good", "equal") if not gap else ("wait", f"{words.amount(gap, item.currency)} apart")
+    gap = abs(mine[currency]) - abs(theirs)
+    return ("good", "equal") if not gap else ("wait", f"{words.money(gap, currency)} apart")
 
 
 def _date_cue(day: date, documents: list[Document]) -> Cue:

@@ -61,7 +61,8 @@ def _figures(context: Context, link: LinkView, found: TieOut) -> None:
         st.html(style.note(violation, "bad"))
     st.html(_table(context, today, totals))
     st.caption(_summary(context, link, totals))
-    currency = _choose(currencies)
+    entries = {each: sum(total.count for total in totals if total.currency == each) for each in currencies}
+    currency = _choose(sorted(currencies, key=lambda each: -entries[each]))
     if currency is None:
         return
     left, right = st.columns([3, 2], gap="medium")
@@ -75,7 +76,7 @@ def _figures(context: Context, link: LinkView, found: TieOut) -> None:
             alt="Both balances per day",
         )
     with right:
-        st.html('<p class="t-head">Entries per day, by where they stand now</p>')
+        st.html('<p class="t-head">Entries per day</p>')
         counts = queries.activity(context.database, link.id, currency)
         st.plotly_chart(
             charts.activity(counts), key="activity", config={"displayModeBar": False}, alt="Entries per day by state"
@@ -99,6 +100,8 @@ def _headline(found: TieOut, currency: str, difference: int, status: str) -> str
     if status == "explained":
         return _line("good", f"{currency} tied out", f"{words.amount(difference, currency)} apart and explained: {why}")
     state = "bad" if "drift" in items["reason"].to_list() else "wait"
+    if not difference:
+        return _line(state, f"{currency} open", f"what is open cancels out: {why}")
     return _line(state, f"{currency} {words.amount(difference, currency)} open", why)
 
 
@@ -131,7 +134,7 @@ def _table(context: Context, today: pl.DataFrame, totals: list[Total]) -> str:
         "Difference",
         "Matched",
         "Posted",
-        "On its way",
+        "Pending",
         "Waiting",
         "Oldest",
     ]
@@ -171,7 +174,7 @@ def _summary(context: Context, link: LinkView, totals: list[Total]) -> str:
 
 
 def _choose(currencies: list[str]) -> str | None:
-    """The currency of charts and list; without a choice to make, no control."""
+    """The currency of charts and list, the busiest first; without a choice to make, no control."""
     if len(currencies) < 2:
         return currencies[0] if currencies else None
     return st.segmented_control(

@@ -169,13 +169,13 @@ def _pages(shown: Page, number: int) -> None:
             f"{first:,} to {first + len(shown.items) - 1:,} of {shown.total:,}" if shown.items else "No such page."
         )
         if pages > 1:
-            st.session_state["page"] = min(number, pages)
-            st.pagination(pages, key="page", on_change=_turn)
+            key = f"page-{number}"  # a new one for each page, because the URL says which it is
+            st.pagination(pages, default=min(number, pages), key=key, width=180, on_change=_turn, args=(key,))
 
 
-def _turn() -> None:
+def _turn(key: str) -> None:
     st.query_params.pop("item", None)
-    st.query_params["page"] = str(st.session_state["page"])
+    st.query_params["page"] = str(st.session_state[key])
 
 
 # ---- both sides

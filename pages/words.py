@@ -39,7 +39,10 @@ REASONS = {
 # The parts of a difference between the two balances.
 ITEMS = {
     "in_transit": "in transit to the bank",
-    "pending": "on the way into QuickBooks",
+    "queued": "on the way into QuickBooks",
+    "undecided": "being decided",
+    "waits_with_charge": "waiting with their charge",
+    "awaiting_reversal": "awaiting Stripe's reversal",
     "date_moved": "dated another day",
     "recorded_elsewhere": "recorded elsewhere",
     "ignored": "set aside",

@@ -115,7 +115,7 @@ class TieOut:
     """The proof of a link through `day`, and what is wrong with the sums themselves, in sentences.
 
     `items` (ITEM_SCHEMA) are the parts of that day's differences. Their reason "waiting" is for a person; what waits
-    but settles by itself has the reason "pending".
+    but settles by itself has its own reason, one of PENDING.
     """
 
     day: date
@@ -249,11 +249,16 @@ def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
 
 
 def _items(found: Proof, leg_frame: pl.DataFrame, day: date) -> pl.DataFrame:
-    pending = leg_frame.filter(pl.col("state") == "waiting", pl.col("reason").is_in(PENDING))["leg_id"].unique()
+    pending = leg_frame.filter(pl.col("state") == "waiting", pl.col("reason").is_in(PENDING))
+    own = pending.select("leg_id", own=pl.col("reason")).unique("leg_id")
     stands = pl.col("until_day").is_null() | (pl.col("until_day") > day)
-    is_pending = (pl.col("reason") == "waiting") & pl.col("leg_id").is_in(pending.to_list())
-    reason = pl.when(is_pending).then(pl.lit("pending")).otherwise("reason")
-    return found.items.filter(pl.col("from_day") <= day, stands).with_columns(reason=reason)
+    is_pending = (pl.col("reason") == "waiting") & pl.col("own").is_not_null()
+    return (
+        found.items.filter(pl.col("from_day") <= day, stands)
+        .join(own, on="leg_id", how="left", maintain_order="left")
+        .with_columns(reason=pl.when(is_pending).then("own").otherwise("reason"))
+        .drop("own")
+    )
 
 
 def count_review(database: Database, link_id: int) -> int:

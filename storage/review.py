@@ -148,13 +148,14 @@ def _waiting(conn: Connection, link_id: int, source_id: str | None = None) -> li
     if source_id is not None:
         query = query.where(leg_table.c.source_id == source_id)
     groups: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in conn.execute(query.order_by(leg_table.c.created_at.desc(), leg_table.c.id)):
+    for row in conn.execute(query.order_by(leg_table.c.created_at, leg_table.c.id)):
         groups[row.source_id].append(row)
-    return [_item(source, rows) for source, rows in groups.items()]
+    found = [_item(source, rows) for source, rows in groups.items()]
+    return sorted(found, key=lambda item: (-item.dated.toordinal(), item.source_id))
 
 
 def _item(source_id: str, rows: Sequence[Row[Any]]) -> Item:
-    first = min(rows, key=lambda row: (row.kind != "gross", row.id))
+    first = min(rows, key=lambda row: row.kind != "gross")
     return Item(
         source_id=source_id,
         currency=first.currency,

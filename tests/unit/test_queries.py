@@ -86,7 +86,7 @@ def test_the_items_make_the_difference(database: Database, company: Seeded) -> N
     waiting = items.filter(pl.col("reason") == "waiting")["source_id"].n_unique()
     assert waiting == sum(review.reasons(database, company.link_id).values())
     assert waiting == queries.count_review(database, company.link_id)
-    assert {"pending", "in_transit", "waiting"} == set(items["reason"])
+    assert {"queued", "waits_with_charge", "in_transit", "waiting"} == set(items["reason"])
 
 
 def test_review_pages_and_filters(database: Database, company: Seeded) -> None:

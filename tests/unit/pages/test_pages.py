@@ -90,6 +90,7 @@ def test_the_overview_says_whether_it_ties_out(sqlite_database: Database) -> Non
     assert [expander.label.partition(" · ")[0] for expander in test.expander] == [
         "On the way into QuickBooks",
         "Waiting for review",
+        "Waiting with their charge",
         "In transit to the bank",
     ]
     assert not test.dataframe, "what is folded away is not sent"

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -132,12 +133,20 @@ def test_what_agrees_is_marked() -> None:
 
 def test_what_differs_is_marked() -> None:
     found = cues(invoice(open_minor=9_000, customer_name="Red", dated=date(2026, 11, 12), doc_number="8"))
-    assert found["Amount"] == ("wait", "10.00 apart")
+    assert found["Amount"] == ("wait", "10.00 USD apart")
     assert found["Date"] == ("wait", "10 days later")
     assert found["Customer"] == ("wait", "differs")
     assert found["E-mail"] == (None, "")
     assert found["Text"] == (None, "")
+    assert cues(invoice(open_minor=12_000))["Amount"] == ("wait", "(20.00) USD apart")
     assert cues(invoice(currency="EUR"))["Amount"] == ("bad", "other currency")
+
+
+def test_what_the_customer_paid_is_compared_in_its_own_currency() -> None:
+    settled = replace(item(), currency="GBP", amount_minor=8_000)
+    [line] = [line for line in compare.compare(settled, candidate(invoice())) if line.field == "Amount"]
+    assert (line.state, line.cue) == ("good", "equal")
+    assert "of 100.00 USD paid" in line.left
 
 
 def test_a_document_that_is_gone_is_said_to_be() -> None:
