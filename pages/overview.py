@@ -106,7 +106,7 @@ def _headline(found: TieOut, currency: str, difference: int, status: str) -> str
 
 
 def _why(items: pl.DataFrame) -> str:
-    """ "1 on its way, 2 waiting": what needs somebody comes last."""
+    """ "1 in transit to the bank, 2 waiting for review": what needs somebody comes last."""
     rows = sorted(_counts(items).items(), key=lambda row: (row[0] not in SETTLED_REASONS, row[0]))
     return ", ".join(f"{number:,} {words.item_reason(reason)}" for reason, number in rows)
 
@@ -213,15 +213,15 @@ def _items(items: pl.DataFrame, currency: str) -> None:
     rows = {
         "Amount": [words.amount(minor, currency) for minor in shown["amount_minor"]],
         "Since": shown["from_day"].to_list(),
-        "Stripe": shown["source_id"].to_list(),
-        "QuickBooks": shown["document_id"].to_list(),
+        "Stripe": shown["source_id"].fill_null("").to_list(),
+        "QuickBooks": shown["document_id"].fill_null("").to_list(),
         "Why": shown["text"].to_list(),
     }
     config = {
         "Amount": st.column_config.TextColumn(alignment="right", width=110),
         "Since": st.column_config.DateColumn(format="YYYY-MM-DD", width=95),
-        "Stripe": st.column_config.TextColumn(width=210),
-        "QuickBooks": st.column_config.TextColumn(width=130),
+        "Stripe": st.column_config.TextColumn(width=190),
+        "QuickBooks": st.column_config.TextColumn(width=115),
         "Why": st.column_config.TextColumn(width="large"),
     }
     st.dataframe(

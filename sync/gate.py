@@ -20,7 +20,7 @@ from sync.ports import Clock, Rng
 
 SIGN_IN = "/sign-in"
 OPEN_PATHS = frozenset(("/_stcore/health", "/healthz", SIGN_IN))
-OPEN_PREFIX = "/webhooks/"  # each verifies its sender by itself
+HOOKS = "/webhooks/"  # each verifies its sender by itself
 
 # Scripts and styles are Streamlit's own, which needs inline styles and eval; whatever they want comes from here alone.
 POLICY = (
@@ -123,8 +123,10 @@ def _open_session(database: Database, clock: Clock, token: str, session_token: s
 
 
 def _is_open(scope: Scope) -> bool:
+    if scope["type"] != "http":
+        return False
     path: str = scope["path"]
-    return scope["type"] == "http" and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX))
+    return path in OPEN_PATHS or (scope["method"] == "POST" and path.startswith(HOOKS))
 
 
 def _is_same_origin(scope: Scope) -> bool:
