@@ -89,6 +89,10 @@ def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, a
     )
 
 
+def rename(conn: Conn, connection_id: int, name: str) -> None:
+    conn.execute(update(connections).where(connections.c.id == connection_id).values(name=name))
+
+
 def change_settings(conn: Conn, connection_id: int, settings: dict[str, Any]) -> None:
     conn.execute(update(connections).where(connections.c.id == connection_id).values(settings=settings))
 

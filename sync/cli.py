@@ -52,6 +52,16 @@ def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: 
 
 
 @main.command()
+@click.option("--stripe-api", hidden=True)
+@click.option("--intuit", hidden=True)
+def connect(stripe_api: str | None, intuit: str | None) -> None:
+    """Connects a Stripe account and a QuickBooks Online company."""
+    from sync.consent import connect_interactively
+
+    sys.exit(_plainly(lambda: connect_interactively(_environment(), stripe_api, intuit)))
+
+
+@main.command()
 def sync() -> None:
     """Syncs now, here, and waits for the end."""
     from sync.processes import sync_now

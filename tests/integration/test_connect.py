@@ -1,0 +1,58 @@
+"""`tieout connect`: both sides opened by a person, with Intuit's consent page in between."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from emulators.world import open_world
+from storage import connections
+from sync import consent
+from sync.cli import main
+from sync.environment import open_environment
+from sync.processes import free_port, make_worker
+
+
+def say_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who opens the page that is printed and presses the button."""
+
+    def visit(client: object, state: str) -> str:
+        address = real(client, state)
+        threading.Thread(target=lambda: requests.get(f"{address}&auto=1", timeout=10)).start()
+        return address
+
+    real = consent.consent_address
+    monkeypatch.setattr(consent, "consent_address", visit)
+
+
+def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEOUT_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("TIEOUT_DEMO", raising=False)
+    monkeypatch.setattr(consent, "PORT", free_port(8650))
+    say_yes(monkeypatch)
+    with open_world(5, 1, 20) as world:
+        announced = world.announcement
+        books = announced["quickbooks"]
+        answers = [announced["stripe"]["key"], books["client_id"], books["client_secret"], announced["cutover"]]
+        addresses = ["--stripe-api", announced["stripe"]["api"], "--intuit", books["api"].removesuffix("/v3")]
+        done = CliRunner().invoke(main, ["connect", *addresses], input="\n".join(answers) + "\n")
+        assert done.exit_code == 0, done.output
+        assert announced["stripe"]["key"] not in done.output
+        assert books["client_secret"] not in done.output
+
+        environment = open_environment()
+        worker = make_worker(environment)
+        worker.enqueue_now("test")
+        assert worker.work()
+        assert worker.problem is None
+        assert worker.counts["planned"] > 0
+        assert worker.counts.get("posted", 0) == 0
+        with environment.database.read() as conn:
+            (link,) = connections.all_links(conn)
+            assert {side.mode for side in connections.all_connections(conn)} == {"test"}
+        assert link.name == books["company_name"]
+        assert not link.posting_on
