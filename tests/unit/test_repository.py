@@ -53,7 +53,7 @@ def test_nothing_names_a_machine_or_a_registry() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_locks_pin_by_hash_and_name_no_index(name: str) -> None:
     lock = (ROOT / name).read_text()
-    assert "http" not in lock
+    assert "://" not in lock
     pins = re.findall(r"^[^\s#].*$", lock, re.MULTILINE)
     assert pins
     unpinned = [pin for pin in pins if not re.match(r"[\w.\[\]-]+==[^\s;]+( ;[^\\]+)? \\$", pin)]
