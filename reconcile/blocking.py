@@ -9,6 +9,8 @@ import polars as pl
 from reconcile.rules import Rules
 from reconcile.score import email_key, person_key
 
+# A number written in one piece: "1042", "INV-1042", "SO42".
+PLAIN_NUMBER = r"^[a-z]*-?[0-9]+$"
 STRIPE_ID = r"\b(?:ch|py|pi|re|pyr|po|dp|du|txn|in|cus|tu|tr)_[A-Za-z0-9]+"
 
 # Which documents can record which movement. The second list counts only for documents people made: our own marker
@@ -29,24 +31,28 @@ TYPED = {
 }
 
 
-def names_of_processor(processor: pl.DataFrame) -> pl.DataFrame:
-    """`processor_id, kind, company, name`: each item's own id and the other ids it is known by."""
-    own = processor.select("kind", "company", processor_id="id", name="id")
+def names_of_processor(processor: pl.DataFrame, among: pl.Series) -> pl.DataFrame:
+    """`processor_id, kind, company, name`: each item's own id and the other ids it is known by, of those in `among`."""
+    wanted = pl.DataFrame({"name": among}).unique()
+    own = processor.select("kind", "company", processor_id="id", name="id").join(wanted, on="name", how="semi")
     others = (
         processor.select("kind", "company", "links", processor_id="id")
+        .filter(pl.col("links").list.len() > 0)
         .explode("links", empty_as_null=False, keep_nulls=False)
         .with_columns(name=pl.col("links").struct.field("target"))
+        .join(wanted, on="name", how="semi")
         # A refund's link to its charge is a relation, not another name of the refund.
         .filter((pl.col("kind") == "charge") | pl.col("name").str.starts_with("txn_"))
         .filter(~pl.col("name").str.starts_with("invoice:"))
     )
-    return pl.concat([own, others.select(own.columns)]).drop_nulls("name").unique(maintain_order=False)
+    return pl.concat([own, others.select(own.columns)]).unique(maintain_order=False)
 
 
 def names_in_ledger(ledger: pl.DataFrame) -> pl.DataFrame:
     """`ledger_id, name`: the Stripe ids a document carries in its fields or in our marker."""
     return (
-        ledger.select(
+        ledger.filter(pl.col("marker").is_not_null() | (pl.col("external_ids").list.len() > 0))
+        .select(
             "kind",
             "company",
             ledger_id="id",
@@ -75,7 +81,7 @@ def by_identity(processor: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
     )
     documents = names_in_ledger(ledger).rename({"kind": "ledger_kind"})
     pairs = (
-        names_of_processor(processor)
+        names_of_processor(processor, documents["name"])
         .join(documents, on=["company", "name"])
         .join(kinds, on=["kind", "ledger_kind"])
         .filter(pl.col("primary") | ~pl.col("marked"))
@@ -92,13 +98,14 @@ def by_link(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     known = pl.concat(
         [
             invoices.select("company", ledger_id="id", target="id"),
-            invoices.select("company", ledger_id="id", target="external_ids").explode(
-                "target", empty_as_null=False, keep_nulls=False
-            ),
+            invoices.select("company", ledger_id="id", target="external_ids")
+            .filter(pl.col("target").list.len() > 0)
+            .explode("target", empty_as_null=False, keep_nulls=False),
         ]
-    ).unique()
+    )
     return (
         charges.select("company", "links", processor_id="id")
+        .filter(pl.col("links").list.len() > 0)
         .explode("links", empty_as_null=False, keep_nulls=False)
         .select(
             "company",
@@ -122,25 +129,47 @@ def reference_key(text: pl.Expr) -> pl.Expr:
     )
 
 
+def numbers_of(frame: pl.DataFrame, id_column: str, column: str) -> pl.DataFrame:
+    """`<id_column>, company, key`: the reference key of a column, where it has a digit."""
+    text = pl.col(column).str.to_lowercase()
+    every = frame.select("company", pl.col("id").alias(id_column), text=text).drop_nulls("text")
+    plain = pl.col("text").str.contains(PLAIN_NUMBER)
+    # Most numbers need no more than these; they give what `reference_key` gives, faster.
+    quick = (
+        pl.col("text")
+        .str.replace("-", "", literal=True)
+        .str.replace(r"^inv(?:oice)?(?:number|no|nr)?", "")
+        .str.strip_chars_start("0")
+    )
+    keyed = pl.concat(
+        [
+            every.filter(plain).with_columns(key=quick),
+            every.filter(~plain)
+            .with_columns(key=reference_key(pl.col("text")))
+            .filter(pl.col("key").str.contains(r"\d")),
+        ]
+    )
+    return keyed.filter(pl.col("key") != "").drop("text")
+
+
 def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     """`processor_id, company, key, source`: every reference a text may contain; `source` is the column's name."""
+    frame = frame.filter(pl.col(column).str.contains(r"[0-9]"))
     marked = (
         pl.col(column)
         .str.to_lowercase()
         .str.replace_all(r"\b(?:invoice|inv)\b[\s.:#-]*(?:\b(?:number|no|nr)\b[\s.:#-]*)?|#\s*", " inv")
     )
-    words = (
-        frame.drop_nulls(column)
-        .select("company", processor_id="id", word=marked.str.extract_all(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*"))
-        .explode("word", empty_as_null=False, keep_nulls=False)
-    )
+    words = frame.select(
+        "company", processor_id="id", word=marked.str.extract_all(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*")
+    ).explode("word", empty_as_null=False, keep_nulls=False)
     # "SO 1042" is one reference written with a space.
     joined = words.with_columns(
         word=pl.when(pl.col("word").str.contains(r"^[a-z]+$")).then(
             pl.col("word") + pl.col("word").shift(-1).over("processor_id")
         )
     ).drop_nulls("word")
-    whole = frame.drop_nulls(column).select("company", processor_id="id", word=pl.col(column).str.to_lowercase())
+    whole = frame.select("company", processor_id="id", word=pl.col(column).str.to_lowercase())
     every = pl.concat([words, joined, whole]) if column == "reference" else pl.concat([words, joined])
     key = reference_key(pl.col("word"))
     # In free text a short number means nothing ("2 seats") unless it is called an invoice.
@@ -153,17 +182,31 @@ def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
+def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
+    """`processor_id, company, key, source`: everything the charges name, in the reference or the description."""
+    columns = ["processor_id", "company", "key", "source"]
+    one = pl.col("reference").str.to_lowercase().str.contains(PLAIN_NUMBER)
+    simple = numbers_of(charges.filter(one), "processor_id", "reference").with_columns(source=pl.lit("reference"))
+    return pl.concat(
+        [
+            simple.select(columns),
+            keys_in_text(charges.filter(~one), "reference").select(columns),
+            keys_in_text(charges, "description").select(columns),
+        ]
+    )
+
+
 def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and the invoices whose number they name; `source` is where ("reference" before "description")."""
-    numbers = invoices.select("company", ledger_id="id", key=reference_key(pl.col("doc_number"))).filter(
-        pl.col("key").str.contains(r"\d")
+    pairs = reference_keys(charges).join(
+        numbers_of(invoices, "ledger_id", "doc_number"), on=["company", "key"], maintain_order="none"
     )
-    named = pl.concat([keys_in_text(charges, "reference"), keys_in_text(charges, "description")])
-    return (
-        named.join(numbers, on=["company", "key"])
-        .group_by("processor_id", "ledger_id")
-        .agg(pl.col("source").max(), pl.col("key").min())  # "reference" > "description"
-    )
+    twice = pl.struct("processor_id", "ledger_id").is_duplicated()
+    if pairs["source"].n_unique() < 2 and not pairs.select(twice.any()).item():
+        return pairs.select("processor_id", "ledger_id", "source", "key")
+    return pairs.group_by("processor_id", "ledger_id").agg(
+        pl.col("source").max(), pl.col("key").min()
+    )  # "reference" > "description"
 
 
 def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -243,38 +286,67 @@ def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataF
     )
 
 
-def person_keys(frame: pl.DataFrame, id_column: str, known: pl.DataFrame) -> pl.DataFrame:
-    """`id, key`: what a customer can be found by: the customer in the books, the e-mail, either end of the name.
+def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> pl.DataFrame:
+    """`row, key`: what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
 
     A name with a typo at one end is still found by the other.
     """
     name = person_key(pl.col("customer_name"))
+    named = frame.select(row_column, name=name).drop_nulls("name")
     keys = [
-        frame.select("id", key=pl.format("email {}", email_key(pl.col("customer_email")))),
-        frame.select("id", key=pl.format("name {}", name.str.slice(0, 4))),
-        frame.select("id", key=pl.format("name {}", name.str.slice(-4))),
-        known.select(pl.col(id_column).alias("id"), key=pl.format("customer {}", "customer_key")),
+        frame.select(row_column, key=pl.format("email {}", email_key(pl.col("customer_email")))),
+        named.select(row_column, key=pl.format("is {}", "name")),
+        named.select(row_column, key=pl.format("starts {}", pl.col("name").str.slice(0, 4))),
+        named.select(row_column, key=pl.format("ends {}", pl.col("name").str.slice(-4))),
+        known.select(row_column, key=pl.format("customer {}", "customer_key")),
     ]
-    return pl.concat(keys).drop_nulls().unique()
+    return pl.concat(keys).drop_nulls()
 
 
-def by_open_amount(charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def by_open_amount(
+    charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, rules: Rules
+) -> tuple[pl.DataFrame, set[str]]:
     """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days.
 
     Only pairs that share a key of their customers; `known` (`processor_id, customer_key`) are the charges' customers.
+    A key shared by more than `rules.pairs_max` pairs of one amount is not followed; the second result are the charges
+    that has happened to.
     """
-    days = (pl.col("date") - pl.col("occurred_at").dt.date()).dt.total_days()
-    owners = invoices.select(ledger_id="id", customer_key="customer_id")
-    left = charges.select("id", "company", "currency", "occurred_at", total_minor="amount_minor")
-    right = invoices.select("id", "company", "currency", "date", total_minor="left_minor")
-    return (
-        left.join(person_keys(charges, "processor_id", known), on="id")
-        .rename({"id": "processor_id"})
-        .join(
-            right.join(person_keys(invoices, "ledger_id", owners), on="id").rename({"id": "ledger_id"}),
-            on=["company", "currency", "total_minor", "key"],
-        )
+    if charges.is_empty() or invoices.is_empty():
+        return pl.DataFrame(schema={"processor_id": pl.String, "ledger_id": pl.String}), set()
+    block = ["company", "currency", "total_minor"]
+    left = charges.select(
+        "id", "company", "currency", "customer_name", "customer_email", "occurred_at", total_minor="amount_minor"
+    )
+    right = invoices.select(
+        "id", "company", "currency", "customer_name", "customer_email", "date", "customer_id", total_minor="left_minor"
+    )
+    # Amounts only one side has cannot meet: most rows go here.
+    left = left.join(right, on=block, how="semi").with_row_index("item")
+    right = right.join(left, on=block, how="semi").with_row_index("document")
+    owners = right.select("document", customer_key="customer_id")
+    customers = left.select("item", processor_id="id").join(known, on="processor_id").select("item", "customer_key")
+    keyed = [
+        left.select("item", *block, day=pl.col("occurred_at").dt.date()).join(
+            person_keys(left, "item", customers), on="item"
+        ),
+        right.select("document", "date", *block).join(person_keys(right, "document", owners), on="document"),
+    ]
+    sizes = [side.group_by(*block, "key").len(name) for side, name in zip(keyed, ("items", "documents"), strict=True)]
+    hot = (
+        sizes[0]
+        .join(sizes[1], on=[*block, "key"])
+        .filter(pl.col("items").cast(pl.Int64) * pl.col("documents") > rules.pairs_max)
+    )
+    limited = keyed[0].join(hot, on=[*block, "key"], how="semi").select("item").unique()
+    days = (pl.col("date") - pl.col("day")).dt.total_days()
+    pairs = (
+        keyed[0]
+        .join(hot, on=[*block, "key"], how="anti")
+        .join(keyed[1], on=[*block, "key"])
         .filter(days.is_between(-rules.invoice_days_before, rules.invoice_days_after))
-        .select("processor_id", "ledger_id")
+        .select("item", "document")
         .unique()
     )
+    found = pairs.select(processor_id=left["id"].gather(pairs["item"]), ledger_id=right["id"].gather(pairs["document"]))
+    return found, set(left["id"].gather(limited["item"]))

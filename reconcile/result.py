@@ -1,7 +1,8 @@
 """What matching gives back: frames for storage and screens, and one verdict an item for the planner."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -50,7 +51,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One possible answer. Equal ranks are equally good; 1 is the best."""
+    """One possible answer. Equal ranks are equally good; 1 is the best. A probability is per million."""
 
     match_id: str
     tier: str
@@ -58,6 +59,7 @@ class Proposal:
     rank: int
     allocations: tuple[Allocation, ...]
     reasons: tuple[str, ...]
+    probability_ppm: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +85,31 @@ class Verdict:
     customer_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MatchResult:
-    """Frames: `matches` (one row per answer), `allocations` (per pair), `discrepancies`, `evidence` (per field)."""
+    """Frames: `matches` (one row per answer), `allocations` (per pair), `discrepancies`, `evidence` (per field).
+
+    Evidence and the digests of the blocks (see `reconcile.digest`) are made when they are asked for.
+    """
 
     matches: pl.DataFrame
     allocations: pl.DataFrame
     discrepancies: pl.DataFrame
-    evidence: pl.DataFrame
     rule_version: str
     model_version: str | None
-    block_digests: Mapping[tuple[str, str], str]
     verdicts: Mapping[str, Verdict] = field(repr=False)
+    evidence_of: Callable[[], pl.DataFrame] = field(repr=False)
+    digests_of: Callable[[], Mapping[tuple[str, str], str]] = field(repr=False)
+
+    @cached_property
+    def evidence(self) -> pl.DataFrame:
+        """EVIDENCE_SCHEMA (see `reconcile.score`): what every field of every pair of an answer told."""
+        return self.evidence_of()
+
+    @cached_property
+    def block_digests(self) -> Mapping[tuple[str, str], str]:
+        """SHA-256 of the rows of each (company, currency)."""
+        return self.digests_of()
 
     def verdict(self, processor_id: str) -> Verdict:
         """What was decided of one item; an item nobody knows has no match and no discrepancy."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 # Raised whenever the tiers themselves change, so that a stored match can say which rules made it.
-TIERS_VERSION = "1"
+TIERS_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,7 @@ class Rules:
     An invoice is looked for from `invoice_days_before` days before the charge to `invoice_days_after` days after it;
     a document typed in by hand (payment, refund receipt) from `record_days_before` to `record_days_after`; a transfer
     or deposit around a payout's arrival from `payout_days_before` to `payout_days_after`.
+    A customer's key that would make more than `pairs_max` pairs of one amount is not followed.
     Names agree from the score `name_agrees` on and contradict each other below `name_differs`.
     """
 
@@ -25,6 +26,7 @@ class Rules:
     payout_days_after: int = 10
     name_agrees: int = 80
     name_differs: int = 60
+    pairs_max: int = 100_000
 
     @property
     def version(self) -> str:

@@ -1,18 +1,15 @@
-"""How alike the two sides of a pair are: agreement levels and integer points, field by field.
-
-The points rank candidates of one item; they are no probabilities.
-"""
-
-import re
+"""How alike the two sides of a pair are: a level and an integer weight (milli-bits) for every field."""
 
 import polars as pl
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
+from reconcile.model import Model
 from reconcile.rules import Rules
 
-IDENTITY, LINK, REFERENCE, AMOUNT = 10_000, 9_000, 4_000, 3_000
-CUSTOMER = {"linked": 2_500, "email": 2_500, "name": 2_000, "similar": 500, "unknown": 0, "differs": -2_000}
-DAY_MAX, DAY_STEP = 500, 25
+# What is no matter of likeness but of fact: the weight only ranks such answers above the others.
+IDENTITY, LINK, REFERENCE = 60_000, 50_000, 30_000
+AMOUNT, KNOWN = 9_000, 10_000  # an equal amount, and a customer known from ids, where nothing is counted
+CLOSE, NAME_CHUNK = 92, 1_000_000
 
 # Words that say what a company is, not which one.
 LEGAL_FORMS = r"\b(?:inc|llc|ltd|limited|gmbh|ag|corp|corporation|co|company|plc|sa|sarl|bv|srl|pty|the)\b"
@@ -54,76 +51,165 @@ def email_key(text: pl.Expr) -> pl.Expr:
 
 
 def compare(
-    pairs: pl.DataFrame, processor: pl.DataFrame, ledger: pl.DataFrame, known: pl.DataFrame, rules: Rules
+    pairs: pl.DataFrame,
+    processor: pl.DataFrame,
+    ledger: pl.DataFrame,
+    known: pl.DataFrame,
+    rules: Rules,
+    model: Model,
 ) -> pl.DataFrame:
-    """The pairs with both sides' fields and their agreement: `customer` (a level), `days`, `amount_weight`, `weight`.
+    """The pairs with both sides' fields, the level and weight of each field, and `customer`: how sure who it is.
 
     `known` (`processor_id, customer_key`) says which customers of the books an item belongs to, from ids and links.
     """
+    items = processor.select(
+        processor_id="id",
+        item_kind="kind",
+        company="company",
+        item_currency="currency",
+        item_minor="amount_minor",
+        settled_currency="settled_currency",
+        settled_minor="settled_minor",
+        day=pl.col("occurred_at").dt.date(),
+        item_name="customer_name",
+        item_email="customer_email",
+    ).join(pairs.select("processor_id"), on="processor_id", how="semi")
+    documents = ledger.select(
+        ledger_id="id",
+        doc_kind="kind",
+        doc_currency="currency",
+        doc_minor="amount_minor",
+        open_minor=pl.col("open_minor").fill_null(0),
+        date="date",
+        doc_customer="customer_id",
+        doc_name="customer_name",
+        doc_email="customer_email",
+        doc_number="doc_number",
+    ).join(pairs.select("ledger_id"), on="ledger_id", how="semi")
+    keys = {f"{side}_{field}_key": key for side in ("item", "doc") for field, key in _keys(side).items()}
     wide = (
-        pairs.join(
-            processor.select(
-                processor_id="id",
-                item_kind="kind",
-                company="company",
-                item_currency="currency",
-                item_minor="amount_minor",
-                settled_currency="settled_currency",
-                settled_minor="settled_minor",
-                day=pl.col("occurred_at").dt.date(),
-                item_name="customer_name",
-                item_email="customer_email",
-                reference="reference",
-                description="description",
-            ),
-            on="processor_id",
-        )
-        .join(
-            ledger.select(
-                ledger_id="id",
-                doc_kind="kind",
-                doc_currency="currency",
-                doc_minor="amount_minor",
-                open_minor=pl.col("open_minor").fill_null(0),
-                date="date",
-                doc_customer="customer_id",
-                doc_name="customer_name",
-                doc_email="customer_email",
-                doc_number="doc_number",
-            ),
-            on="ledger_id",
-        )
+        pairs.join(items.with_columns(**_side(keys, "item")), on="processor_id")
+        .join(documents.with_columns(**_side(keys, "doc")), on="ledger_id")
         .join(
             known.select("processor_id", doc_customer="customer_key", is_known=pl.lit(True)),
             on=["processor_id", "doc_customer"],
             how="left",
         )
-        .with_columns(
-            item_name_key=person_key(pl.col("item_name")),
-            doc_name_key=person_key(pl.col("doc_name")),
-            item_email_key=email_key(pl.col("item_email")),
-            doc_email_key=email_key(pl.col("doc_email")),
-            days=(pl.col("date") - pl.col("day")).dt.total_days(),
-        )
+        .with_columns(days=(pl.col("date") - pl.col("day")).dt.total_days())
     )
-    return _weigh(wide.join(_name_scores(wide), on=["item_name_key", "doc_name_key"], how="left"), rules).sort(
-        "processor_id", "ledger_id"
+    scored = wide.join(_name_scores(wide), on=["item_name_key", "doc_name_key"], how="left")
+    return _weigh(_level(scored, rules), model).sort("processor_id", "ledger_id")
+
+
+def _keys(side: str) -> dict[str, pl.Expr]:
+    return {"name": person_key(pl.col(f"{side}_name")), "email": email_key(pl.col(f"{side}_email"))}
+
+
+def _side(keys: dict[str, pl.Expr], side: str) -> dict[str, pl.Expr]:
+    return {name: key for name, key in keys.items() if name.startswith(side)}
+
+
+def _name_scores(wide: pl.DataFrame) -> pl.DataFrame:
+    """`item_name_key, doc_name_key, name_score`: 0 to 100, words in any order.
+
+    Names that differ in a number ("Branch 12", "Branch 13") are different however alike they look.
+    """
+    keys = ["item_name_key", "doc_name_key"]
+    names = wide.select(keys).drop_nulls().unique().sort(keys)
+    ordered = [pl.col(key).str.split(" ").list.sort().list.join(" ") for key in keys]
+    numbers = [pl.col(key).str.extract_all(r"\d+").list.sort() for key in keys]
+    words = names.select(left=ordered[0], right=ordered[1], same=numbers[0] == numbers[1])
+    scores: list[pl.Series] = [pl.Series([], dtype=pl.Int64)]
+    for start in range(0, words.height, NAME_CHUNK):
+        part = words.slice(start, NAME_CHUNK)
+        ratios = process.cpdist(part["left"].to_list(), part["right"].to_list(), scorer=fuzz.ratio, score_cutoff=40)
+        scores.append(pl.Series(ratios.astype("float64")).floor().cast(pl.Int64))
+    return names.with_columns(name_score=pl.concat(scores) * words["same"].cast(pl.Int64))
+
+
+def _level(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    score, days = pl.col("name_score"), pl.col("days")
+    name_level = (
+        pl.when(pl.col("item_name_key") == pl.col("doc_name_key"))
+        .then(pl.lit("equal"))
+        .when(score >= CLOSE)
+        .then(pl.lit("close"))
+        .when(score >= rules.name_agrees)
+        .then(pl.lit("similar"))
+        .when(score >= rules.name_differs)
+        .then(pl.lit("weak"))
+        .when(score.is_not_null())
+        .then(pl.lit("differs"))
     )
+    same_email = pl.col("item_email_key") == pl.col("doc_email_key")
+    email_level = pl.when(same_email).then(pl.lit("equal")).when(same_email.is_not_null()).then(pl.lit("differs"))
+    date_level = (
+        pl.when(days > 0)
+        .then(pl.lit("before"))
+        .when(days >= -3)
+        .then(pl.lit("same days"))
+        .when(days >= -35)
+        .then(pl.lit("same month"))
+        .otherwise(pl.lit("later"))
+    )
+    levels = wide.with_columns(name_level=name_level, email_level=email_level, date_level=date_level)
+    customer = (
+        pl.when(pl.col("is_known").fill_null(False))
+        .then(pl.lit("linked"))
+        .when(pl.col("email_level") == "equal")
+        .then(pl.lit("email"))
+        .when(pl.col("name_level").is_in(["equal", "close", "similar"]))
+        .then(pl.lit("name"))
+        .when(pl.col("name_level") == "weak")
+        .then(pl.lit("similar"))
+        .when(pl.col("name_level").is_null())
+        .then(pl.lit("unknown"))
+        .otherwise(pl.lit("differs"))
+    )
+    return levels.with_columns(customer=customer)
+
+
+def _weigh(wide: pl.DataFrame, model: Model) -> pl.DataFrame:
+    converted = (pl.col("doc_currency") != pl.col("item_currency")) & (
+        pl.col("doc_currency") == pl.col("settled_currency")
+    )
+    compared = pl.when(converted).then(pl.col("settled_minor")).otherwise(pl.col("item_minor")).abs()
+    target = pl.when(pl.col("doc_kind") == "invoice").then(pl.col("open_minor")).otherwise(pl.col("doc_minor").abs())
+    comparable = (pl.col("doc_currency") == pl.col("item_currency")) | converted
+    amounts = wide.with_columns(compared_minor=compared, target_minor=target, comparable=comparable).with_columns(
+        is_equal=pl.col("comparable") & (pl.col("compared_minor") == pl.col("target_minor"))
+    )
+    return amounts.with_columns(
+        amount_level=pl.when("is_equal").then(pl.lit("equal")).otherwise(pl.lit("differs")),
+        amount_weight=pl.when("is_equal").then(AMOUNT).otherwise(0).cast(pl.Int64),
+        known_level=pl.when("is_known").then(pl.lit("the same")),
+        known_weight=pl.when("is_known").then(KNOWN).otherwise(0).cast(pl.Int64),
+        **{f"{name}_weight": weight_of(name, model) for name in ("name", "email", "date")},
+    )
+
+
+def weight_of(name: str, model: Model) -> pl.Expr:
+    """The milli-bits of a field's level; 0 where the level is missing."""
+    level = pl.col(f"{name}_level")
+    return level.replace_strict(model.weights(name), default=0, return_dtype=pl.Int64)
 
 
 def evidence(pairs: pl.DataFrame) -> pl.DataFrame:
     """EVIDENCE_SCHEMA of compared pairs that carry `match_id`: one row per pair and field."""
     text = pl.String()
     fields = {
-        "amount": ("compared_minor", "target_minor", None, None, "amount_level", "amount_weight"),
-        "customer name": ("item_name", "doc_name", "item_name_key", "doc_name_key", "customer", "customer_weight"),
-        "customer e-mail": ("item_email", "doc_email", "item_email_key", "doc_email_key", "email_level", None),
-        "date": ("day", "date", None, None, "date_level", "date_weight"),
-        "reference": ("named_in", "doc_number", "key", "key", "reference_level", "reference_weight"),
-        "Stripe id": ("processor_id", "name", None, None, "identity_level", "identity_weight"),
+        "amount": ("compared_minor", "target_minor", None, None, "amount"),
+        "customer": ("processor_id", "doc_customer", None, None, "known"),
+        "customer name": ("item_name", "doc_name", "item_name_key", "doc_name_key", "name"),
+        "customer e-mail": ("item_email", "doc_email", "item_email_key", "doc_email_key", "email"),
+        "date": ("day", "date", None, None, "date"),
+        "reference": ("named_in", "doc_number", "key", "key", "reference"),
+        "other numbers": ("named_in", "doc_number", None, None, "text"),
+        "Stripe id": ("processor_id", "name", None, None, "identity"),
+        "chance of a partner": ("processor_id", "ledger_id", None, None, "prior"),
     }
     rows = []
-    for field, (left, right, left_key, right_key, level, weight) in fields.items():
+    for field, (left, right, left_key, right_key, name) in fields.items():
         rows.append(
             pairs.select(
                 "match_id",
@@ -134,67 +220,9 @@ def evidence(pairs: pl.DataFrame) -> pl.DataFrame:
                 ledger_value=pl.col(right).cast(text),
                 processor_normal=pl.col(left_key or left).cast(text),
                 ledger_normal=pl.col(right_key or right).cast(text),
-                level=pl.col(level),
-                weight=pl.col(weight) if weight else pl.lit(0, dtype=pl.Int64),
+                level=pl.col(f"{name}_level"),
+                weight=pl.col(f"{name}_weight"),
                 competitors=pl.col("competitors"),
             ).drop_nulls("level")
         )
     return pl.concat(rows).cast(EVIDENCE_SCHEMA).sort("match_id", "processor_id", "ledger_id", "field")
-
-
-def _name_scores(wide: pl.DataFrame) -> pl.DataFrame:
-    keys = ["item_name_key", "doc_name_key"]
-    names = wide.select(keys).drop_nulls().unique().sort(keys)
-    scores = [_name_score(left, right) for left, right in names.iter_rows()]
-    return names.with_columns(name_score=pl.Series(scores, dtype=pl.Int64))
-
-
-def _name_score(left: str, right: str) -> int:
-    """0 to 100. Names that differ in a number ("Branch 12", "Branch 13") are different however alike they look."""
-    if sorted(re.findall(r"\d+", left)) != sorted(re.findall(r"\d+", right)):
-        return 0
-    return int(fuzz.token_sort_ratio(left, right))
-
-
-def _weigh(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    score = pl.col("name_score")
-    same_email = pl.col("item_email_key") == pl.col("doc_email_key")
-    customer = (
-        pl.when(pl.col("is_known").fill_null(False))
-        .then(pl.lit("linked"))
-        .when(same_email.fill_null(False))
-        .then(pl.lit("email"))
-        .when((score >= rules.name_agrees).fill_null(False))
-        .then(pl.lit("name"))
-        .when((score >= rules.name_differs).fill_null(False))
-        .then(pl.lit("similar"))
-        .when(score.is_null())
-        .then(pl.lit("unknown"))
-        .otherwise(pl.lit("differs"))
-    )
-    is_invoice = pl.col("doc_kind") == "invoice"
-    converted = (pl.col("doc_currency") != pl.col("item_currency")) & (
-        pl.col("doc_currency") == pl.col("settled_currency")
-    )
-    compared = pl.when(converted).then(pl.col("settled_minor")).otherwise(pl.col("item_minor")).abs()
-    target = pl.when(is_invoice).then(pl.col("open_minor")).otherwise(pl.col("doc_minor").abs())
-    is_equal = pl.col("compared_minor") == pl.col("target_minor")
-    comparable = (pl.col("doc_currency") == pl.col("item_currency")) | converted
-    distance = DAY_MAX - DAY_STEP * pl.col("days").abs()
-    return (
-        wide.with_columns(customer=customer, compared_minor=compared, target_minor=target, comparable=comparable)
-        .with_columns(
-            is_equal=pl.col("comparable") & is_equal,
-            customer_weight=pl.col("customer").replace_strict(CUSTOMER, return_dtype=pl.Int64),
-            date_weight=pl.max_horizontal(distance, 0).cast(pl.Int64),
-            email_level=pl.when(same_email)
-            .then(pl.lit("equal"))
-            .when(same_email.is_not_null())
-            .then(pl.lit("differs")),
-            date_level=pl.format("{} days apart", pl.col("days").abs()),
-        )
-        .with_columns(
-            amount_level=pl.when(pl.col("is_equal")).then(pl.lit("equal")).otherwise(pl.lit("differs")),
-            amount_weight=pl.when(pl.col("is_equal")).then(AMOUNT).otherwise(0).cast(pl.Int64),
-        )
-    )

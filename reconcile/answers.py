@@ -1,0 +1,263 @@
+"""From what the tiers found to frames and verdicts: ids, ranks, allocations, evidence."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha1
+from typing import Any
+from uuid import NAMESPACE_URL
+
+import polars as pl
+
+from reconcile.discrepancy import INFORMATIVE, Code, Discrepancy
+from reconcile.result import (
+    ALLOCATIONS_SCHEMA,
+    DISCREPANCIES_SCHEMA,
+    MATCHES_SCHEMA,
+    Allocation,
+    Proposal,
+    Verdict,
+)
+from reconcile.tiers.plain import Plain
+from reconcile.tiers.state import Answer, Found, Sides
+
+# One row an answer; `ledger_ids` and `amounts` (minor units of the documents' currency) belong together.
+ANSWERS_SCHEMA = pl.Schema(
+    {
+        "processor_id": pl.String(),
+        "tier": pl.String(),
+        "role": pl.String(),
+        "accepted": pl.Boolean(),
+        "weight": pl.Int64(),
+        "probability_ppm": pl.Int64(),
+        "reason": pl.String(),
+        "currency": pl.String(),
+        "ledger_ids": pl.List(pl.String()),
+        "amounts": pl.List(pl.Int64()),
+    }
+)
+
+
+def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
+    """ANSWERS_SCHEMA of answers found one by one."""
+    rows = []
+    for answer in answers:
+        pairs = sorted(answer.pairs)
+        rows.append(
+            (
+                answer.processor_id,
+                answer.tier,
+                answer.role,
+                answer.accepted,
+                answer.weight,
+                answer.probability_ppm,
+                answer.reason,
+                sides.documents[pairs[0][0]]["currency"],
+                [ledger_id for ledger_id, _ in pairs],
+                [amount for _, amount in pairs],
+            )
+        )
+    return pl.DataFrame(rows, schema=ANSWERS_SCHEMA, orient="row")
+
+
+def from_plain(plain: Plain, weight: int) -> pl.DataFrame:
+    """ANSWERS_SCHEMA of the plain references."""
+    pairs = plain.pairs
+    text = "Invoice {} is named in the {} and its open balance equals the charge."
+    return pairs.select(
+        "processor_id",
+        tier=pl.lit("reference"),
+        role=pl.lit("pays_invoice"),
+        accepted=pl.lit(True),
+        weight=pl.lit(weight, dtype=pl.Int64),
+        probability_ppm=pl.lit(None, dtype=pl.Int64),
+        reason=pl.format(text, "doc_number", "source"),
+        currency="currency",
+        ledger_ids=pl.col("ledger_id").reshape((-1, 1)).arr.to_list(),
+        amounts=pl.col("amount_minor").reshape((-1, 1)).arr.to_list(),
+    )
+
+
+def ranked(answers: pl.DataFrame) -> pl.DataFrame:
+    """Answers by item, the best first, with `rank` (equal ones tie) and `match_id`.
+
+    What may be recorded already comes first, then the heavier answer.
+    """
+    later = (pl.col("role") != "already_recorded").cast(pl.Int64)
+    order = later * 2**40 - pl.col("weight")
+    several = pl.col("processor_id").is_duplicated()
+    answers = answers.with_columns(order=order, several=several, match_id=_match_ids(answers))
+    ranks = pl.col("order").rank("dense").over("processor_id").cast(pl.Int64)
+    parts = [
+        answers.filter(~pl.col("several")).with_columns(rank=pl.lit(1, dtype=pl.Int64)),
+        answers.filter("several").with_columns(rank=ranks),
+    ]
+    return pl.concat(parts).drop("order", "several").sort("processor_id", "rank", "match_id")
+
+
+def _match_ids(answers: pl.DataFrame) -> pl.Series:
+    """An id that depends on nothing but who is matched with whom, and as what."""
+    names = answers.select(
+        pl.format("tieout:{}|{}|{}", "role", "processor_id", pl.col("ledger_ids").list.join(","))
+    ).to_series()
+    space = sha1(NAMESPACE_URL.bytes, usedforsecurity=False)
+    return pl.Series("match_id", [_name_id(space.copy(), each) for each in names], dtype=pl.String)
+
+
+def _name_id(digest: Any, text: str) -> str:
+    """`str(uuid5(NAMESPACE_URL, text))`, without making a UUID of it."""
+    digest.update(text.encode())
+    value = digest.hexdigest()
+    variant = "89ab"[int(value[16], 16) & 3]
+    return f"{value[:8]}-{value[8:12]}-5{value[13:16]}-{variant}{value[17:20]}-{value[20:32]}"
+
+
+def matches_of(answers: pl.DataFrame) -> pl.DataFrame:
+    """MATCHES_SCHEMA of ranked answers."""
+    return answers.select(
+        "match_id",
+        processor_ids=pl.col("processor_id").reshape((-1, 1)).arr.to_list(),
+        ledger_ids="ledger_ids",
+        currency="currency",
+        amount_minor=pl.col("amounts").list.sum(),
+        tier="tier",
+        role="role",
+        decision=pl.when("accepted").then(pl.lit("auto")).otherwise(pl.lit("proposed")),
+        rank="rank",
+        probability=pl.col("probability_ppm") / 1_000_000,
+        reasons=pl.col("reason").reshape((-1, 1)).arr.to_list(),
+    ).cast(dict(MATCHES_SCHEMA.items()))
+
+
+def allocations_of(answers: pl.DataFrame) -> pl.DataFrame:
+    """ALLOCATIONS_SCHEMA of ranked answers."""
+    columns = ["match_id", "processor_id", "ledger_ids", "amounts", "role"]
+    single = pl.col("ledger_ids").list.len() == 1
+    ones, more = answers.filter(single).select(columns), answers.filter(~single).select(columns)
+    parts = [
+        ones.with_columns(pl.col("ledger_ids").list.first(), pl.col("amounts").list.first()),
+        more.explode("ledger_ids", "amounts", empty_as_null=True, keep_nulls=True),
+    ]
+    names = {"ledger_ids": "ledger_id", "amounts": "amount_minor"}
+    frame = pl.concat(parts).rename(names).select(ALLOCATIONS_SCHEMA.names()).cast(dict(ALLOCATIONS_SCHEMA.items()))
+    return frame.sort("processor_id", "match_id", "ledger_id")
+
+
+def discrepancies_of(found: Found) -> pl.DataFrame:
+    """DISCREPANCIES_SCHEMA, each once."""
+    rows = {(each.processor_id, each.ledger_id, each.code.value, each.text) for each in found.discrepancies}
+    ordered = sorted(rows, key=lambda row: (row[0] or "", row[1] or "", row[2], row[3]))
+    return pl.DataFrame(ordered, schema=DISCREPANCIES_SCHEMA, orient="row")
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Answers as lists, and where each item's stand."""
+
+    lists: dict[str, list[Any]]
+    spans: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, answers: pl.DataFrame) -> "_Columns":
+        sizes = answers.group_by("processor_id", maintain_order=True).len()
+        spans, start = {}, 0
+        for processor_id, size in sizes.iter_rows():
+            spans[processor_id] = (start, start + size)
+            start += size
+        return cls(answers.to_dict(as_series=False), spans)
+
+
+@dataclass(eq=False)
+class Verdicts(Mapping[str, Verdict]):
+    """Verdicts by item, made when they are asked for."""
+
+    ids: pl.Series
+    answers: pl.DataFrame
+    problems: pl.DataFrame
+    notes: Mapping[str, tuple[str, str]]  # code and text of items people took out
+    customers_of: Callable[[], Mapping[str, str]] = field(repr=False)
+
+    @cached_property
+    def _all_ids(self) -> dict[str, None]:
+        return dict.fromkeys(self.ids)
+
+    @cached_property
+    def _columns(self) -> _Columns:
+        return _Columns.of(self.answers)
+
+    @cached_property
+    def _customers(self) -> Mapping[str, str]:
+        return self.customers_of()
+
+    @cached_property
+    def _problems(self) -> dict[str, list[Discrepancy]]:
+        by_item: dict[str, list[Discrepancy]] = defaultdict(list)
+        for processor_id, ledger_id, code, text in self.problems.iter_rows():
+            each = Discrepancy(processor_id=processor_id, ledger_id=ledger_id, code=Code(code), text=text)
+            by_item[processor_id].append(each)
+        return dict(by_item)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all_ids)
+
+    def __len__(self) -> int:
+        return len(self._all_ids)
+
+    def __contains__(self, processor_id: object) -> bool:
+        return processor_id in self._all_ids
+
+    def __getitem__(self, processor_id: str) -> Verdict:
+        if processor_id not in self._all_ids:
+            raise KeyError(processor_id)
+        if processor_id in self.notes:
+            code, text = self.notes[processor_id]
+            return Verdict(processor_id=processor_id, code=code, text=text)
+        start, end = self._columns.spans.get(processor_id, (0, 0))
+        proposals = tuple(_proposal(self._columns.lists, row) for row in range(start, end))
+        accepted = self._columns.lists["accepted"][start:end]
+        taken = next((each for each, yes in zip(proposals, accepted, strict=True) if yes), None)
+        problems = self._problems.get(processor_id, [])
+        return _verdict(processor_id, proposals, taken, problems, self._customers.get(processor_id))
+
+
+def _proposal(lists: dict[str, list[Any]], row: int) -> Proposal:
+    parts = zip(lists["ledger_ids"][row], lists["amounts"][row], strict=True)
+    return Proposal(
+        match_id=lists["match_id"][row],
+        tier=lists["tier"][row],
+        role=lists["role"][row],
+        rank=lists["rank"][row],
+        allocations=tuple(Allocation(ledger_id=ledger_id, amount_minor=amount) for ledger_id, amount in parts),
+        reasons=(lists["reason"][row],),
+        probability_ppm=lists["probability_ppm"][row],
+    )
+
+
+def _verdict(
+    processor_id: str,
+    proposals: tuple[Proposal, ...],
+    taken: Proposal | None,
+    problems: list[Discrepancy],
+    customer_id: str | None,
+) -> Verdict:
+    urgent = sorted(problems, key=lambda each: (each.code != Code.MAY_BE_RECORDED, each.code in INFORMATIVE))
+    best = taken or (proposals[0] if proposals else None)
+    texts = [each.text for each in urgent]
+    if taken:
+        texts.insert(0, taken.reasons[0])
+    elif not texts:
+        texts = [proposal.reasons[0] for proposal in proposals if proposal.rank == 1]
+    return Verdict(
+        processor_id=processor_id,
+        decision="auto" if taken else "proposed" if proposals else "none",
+        role=best.role if best else "",
+        tier=best.tier if best else "",
+        match_id=best.match_id if best else "",
+        allocations=taken.allocations if taken else (),
+        proposals=proposals,
+        discrepancies=tuple(urgent),
+        code=urgent[0].code.value if urgent else "",
+        text=" ".join(texts),
+        customer_id=customer_id,
+    )

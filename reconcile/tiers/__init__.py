@@ -1,0 +1,1 @@
+"""The matcher's tiers, strongest first; each adds its answers to `state.Found`."""

@@ -1,0 +1,130 @@
+"""Invoices of the same customer and amount: probabilities over all that compete, and one choice for all together."""
+
+import polars as pl
+
+from reconcile import blocking, score
+from reconcile.assign import assign
+from reconcile.discrepancy import Code
+from reconcile.groupwise import as_milli_bits, probability_ppm
+from reconcile.model import PPM, Model
+from reconcile.tiers.state import Found, Sides
+
+PROPOSALS_MAX = 10  # of one charge; a person does not read more
+LIKELY_PPM = 10_000  # names that are only similar are proposed from here on
+# Frequencies are counted over the open invoices of a block, on top of so many imagined ones of the model's rate.
+IMAGINED, AMOUNT_RATE = 1_000, 1_000
+# A pair this unlikely does not count as a choice.
+IDLE_PPM = 100
+
+
+def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
+    """The answers (see `reconcile.answers.ANSWERS_SCHEMA`), closest first; accepted only if the tier is certified."""
+    charges, invoices = _open_charges(sides, found), _open_invoices(sides, found)
+    pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules)
+    pairs = sides.constraints.allow(pairs)
+    compared = sides.compare(pairs).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
+    weighed = weigh(compared, invoices, sides.model, pl.Series(sides.references["processor_id"].unique()))
+    judged = _judge(weighed, sides, found, limited)
+    found.evidence.append(judged)
+    for processor_id in sorted(limited):
+        text = "So many invoices fit this charge that they were not all compared. Choose one by hand."
+        found.differs(processor_id, None, Code.COMPONENT_LIMIT, text)
+    return _answers(judged)
+
+
+def _open_charges(sides: Sides, found: Found) -> pl.DataFrame:
+    answered = {answer.processor_id for answer in found.answers if answer.role == "pays_invoice"}
+    gone = answered | found.recorded | set(sides.links["processor_id"]) | set(sides.constraints.unmatched_items)
+    return sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+
+
+def _open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
+    """Invoices with `left_minor` still open, and how often their amount and name occur in their block."""
+    used = pl.DataFrame(
+        {"id": list(found.used), "used_minor": list(found.used.values())},
+        schema={"id": pl.String, "used_minor": pl.Int64},
+    )
+    block = ["company", "currency"]
+    return (
+        sides.ledger.filter(pl.col("kind") == "invoice")
+        .join(used, on="id", how="left")
+        .with_columns(
+            left_minor=pl.col("open_minor").fill_null(0) - pl.col("used_minor").fill_null(0),
+            name_key=score.person_key(pl.col("customer_name")),
+        )
+        .filter(pl.col("left_minor") > 0)
+        .with_columns(
+            pool=pl.len().over(block).cast(pl.Int64),
+            same_amount=pl.len().over([*block, "left_minor"]).cast(pl.Int64),
+            same_name=pl.len().over([*block, "name_key"]).cast(pl.Int64),
+        )
+    )
+
+
+def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: pl.Series) -> pl.DataFrame:
+    """Compared pairs with `weight`: the sum of what each field tells and of the chance that there is a partner.
+
+    A frequent amount or name tells less than a rare one. `named` are items that name another invoice.
+    """
+    counts = invoices.select("pool", "same_amount", "same_name", ledger_id="id")
+    wide = compared.join(counts, on="ledger_id", how="left", maintain_order="left")
+    pool = wide["pool"] - 1 + IMAGINED
+    m_name, u_name = model.rates["name"]["equal"]
+    amount = as_milli_bits(pool, wide["same_amount"] - 1 + IMAGINED * AMOUNT_RATE // PPM)
+    name = as_milli_bits(pool * m_name, (wide["same_name"] - 1) * PPM + IMAGINED * u_name)
+    ones = pl.Series([1], dtype=pl.Int64).new_from_index(0, wide.height)
+    return (
+        wide.with_columns(
+            amount_weight=amount,
+            name_weight=pl.when(pl.col("name_level") == "equal").then(name).otherwise("name_weight"),
+            text_level=pl.when(pl.col("processor_id").is_in(named.implode()))
+            .then(pl.lit("names another"))
+            .otherwise(pl.lit("silent")),
+            prior_level=pl.lit("before any look"),
+            prior_weight=model.prior - as_milli_bits(wide["pool"], ones),
+        )
+        .with_columns(text_weight=score.weight_of("text", model))
+        .with_columns(
+            weight=pl.sum_horizontal(
+                f"{field}_weight" for field in ("prior", "amount", "known", "name", "email", "date", "text")
+            )
+        )
+    )
+
+
+def _judge(weighed: pl.DataFrame, sides: Sides, found: Found, limited: set[str]) -> pl.DataFrame:
+    """The pairs worth showing, with `probability_ppm`, `rank` and `accepted`."""
+    threshold = sides.model.thresholds.get("amount", PPM)
+    busy = sorted(found.waiting | limited)
+    edges = weighed.with_columns(
+        probability_ppm=probability_ppm("weight", "processor_id", "ledger_id"),
+        left=pl.col("processor_id").rank("dense").cast(pl.UInt32),
+        right=pl.col("ledger_id").rank("dense").cast(pl.UInt32),
+    )
+    choices = assign(
+        edges.filter(pl.col("probability_ppm") >= IDLE_PPM).select("left", "right", "weight"), sides.model.gate
+    )
+    judged = edges.join(choices.drop("weight"), on=["left", "right"], how="left", maintain_order="left")
+    certain = pl.col("chosen").fill_null(False) & (pl.col("probability_ppm") >= threshold)
+    accepted = certain & ~pl.col("processor_id").is_in(busy)
+    rank = pl.col("weight").rank("min", descending=True).over("processor_id")
+    shown = pl.col("customer").is_in(score.AGREES) | (pl.col("probability_ppm") >= LIKELY_PPM)
+    return judged.with_columns(accepted=accepted).filter(shown & (rank <= PROPOSALS_MAX))
+
+
+def _answers(judged: pl.DataFrame) -> pl.DataFrame:
+    tail = pl.col("ledger_id").str.split(":").list.last()
+    number = pl.when(pl.col("doc_number") != "").then("doc_number").otherwise(tail)
+    text = "Invoice {} has the same customer and its open balance equals the charge ({} days apart)."
+    return judged.select(
+        "processor_id",
+        "accepted",
+        "weight",
+        "probability_ppm",
+        tier=pl.lit("amount"),
+        role=pl.lit("pays_invoice"),
+        reason=pl.format(text, number, pl.col("days").abs()),
+        currency="doc_currency",
+        ledger_ids=pl.concat_list("ledger_id"),
+        amounts=pl.concat_list("item_minor"),
+    )

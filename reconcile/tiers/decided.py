@@ -1,0 +1,61 @@
+"""What people decided binds, as long as it can still be carried out."""
+
+import polars as pl
+
+from reconcile import score
+from reconcile.discrepancy import Code, listed
+from reconcile.result import Role
+from reconcile.tiers.state import Answer, Found, Sides
+
+Part = tuple[str, int | None]
+
+
+def match_decided(sides: Sides, found: Found) -> None:
+    """MUST_LINK decisions, in the order of ids; one that no longer fits becomes a STALE_DECISION and the item waits.
+
+    What our own documents record stays recorded: the decision has been carried out.
+    """
+    ours = set(sides.identity.filter("marked")["processor_id"])
+    for processor_id, parts in sorted(sides.constraints.must.items()):
+        if processor_id not in sides.items or processor_id in ours:
+            continue
+        answer = _answer(sides, found, processor_id, parts)
+        if isinstance(answer, Answer):
+            found.accept(answer)
+            found.recorded.add(processor_id)
+            if answer.role == "already_recorded":
+                found.claimed.update(ledger_id for ledger_id, _ in answer.pairs)
+        else:
+            found.waiting.add(processor_id)
+            found.differs(processor_id, None, Code.STALE_DECISION, answer)
+
+
+def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part]) -> Answer | str:
+    """The match a person asked for, or why it cannot be."""
+    item = sides.items[processor_id]
+    gone = [ledger_id for ledger_id, _ in parts if ledger_id not in sides.documents]
+    if gone:
+        return f"Somebody decided that this belongs to {listed(gone)}, which is not in the books any more."
+    naming = sides.identity.filter(pl.col("processor_id") == processor_id)["ledger_id"]
+    others = sorted(set(naming) - {ledger_id for ledger_id, _ in parts})
+    if others:
+        named = listed([sides.document_name(ledger_id) for ledger_id in others])
+        return f"Somebody decided what this belongs to, but now {named} carries its id."
+    documents = [sides.documents[ledger_id] for ledger_id, _ in parts]
+    names = listed([sides.document_name(ledger_id) for ledger_id, _ in parts])
+    if any(document["currency"] != item["currency"] for document in documents):
+        return f"Somebody decided that this belongs to {names}, but the currencies differ."
+    is_payment = [document["kind"] == "invoice" for document in documents]
+    if any(is_payment) and not (all(is_payment) and item["kind"] == "charge"):
+        return f"Somebody decided that this belongs to {names}; a charge pays invoices or is recorded, not both."
+    pairs, left = [], abs(item["amount_minor"])
+    for (ledger_id, asked), document in zip(parts, documents, strict=True):
+        there = (document["open_minor"] or 0) if all(is_payment) else abs(document["amount_minor"])
+        amount = min(left, there - found.used[ledger_id]) if asked is None else asked
+        if amount <= 0 or amount > left or amount > there - found.used[ledger_id]:
+            return f"Somebody decided that this belongs to {names}, but the amounts do not allow it any more."
+        pairs.append((ledger_id, amount))
+        left -= amount
+    role: Role = "pays_invoice" if all(is_payment) else "already_recorded"
+    reason = f"Somebody decided that this belongs to {names}."
+    return Answer(processor_id, "decided", role, pairs, reason, accepted=True, weight=2 * score.IDENTITY)

@@ -1,0 +1,147 @@
+"""Invoices whose number a charge names."""
+
+from collections import defaultdict
+from typing import Any
+
+import polars as pl
+
+from reconcile import score
+from reconcile.discrepancy import Code, listed, money
+from reconcile.tiers.state import Answer, Found, Sides, grouped, points
+
+
+def match_named(sides: Sides, found: Found) -> None:
+    """References: taken if exactly one charge and one open invoice agree on number, amount and currency."""
+    named = sides.compare(found.unrecorded(sides.references)).with_columns(
+        reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
+    )
+    found.evidence.append(named)
+    groups = [(processor_id, rows, _open_rows(rows, found)) for processor_id, rows in grouped(named)]
+    equal: dict[str, list[str]] = defaultdict(list)
+    for processor_id, _, is_open in groups:
+        for row in is_open:
+            if row["left_minor"] == row["item_minor"]:
+                equal[row["ledger_id"]].append(processor_id)
+    rest = []
+    for processor_id, rows, is_open in groups:
+        same = [row for row in is_open if row["left_minor"] == row["item_minor"]]
+        if len(is_open) == 1 and same:
+            _judge_equal(sides, found, same[0], equal[same[0]["ledger_id"]])
+        elif same:
+            _propose_same_number(sides, found, processor_id, same)
+        else:
+            rest.append((processor_id, rows))
+    for processor_id, rows in rest:
+        _judge_difference(sides, found, processor_id, rows)
+
+
+def _open_rows(rows: list[dict[str, Any]], found: Found) -> list[dict[str, Any]]:
+    """The pairs whose invoice has something left in the charge's currency (`left_minor`, minor units)."""
+    left = [{**row, "left_minor": row["open_minor"] - found.used[row["ledger_id"]]} for row in rows]
+    return [row for row in left if row["left_minor"] > 0 and row["doc_currency"] == row["item_currency"]]
+
+
+def _judge_equal(sides: Sides, found: Found, row: dict[str, Any], rivals: list[str]) -> None:
+    processor_id, ledger_id = row["processor_id"], row["ledger_id"]
+    invoice = sides.document_name(ledger_id)
+    reason = f"{invoice} is named in the {row['source']} and its open balance equals the charge."
+    answer = Answer(
+        processor_id, "reference", "pays_invoice", [(ledger_id, row["item_minor"])], reason, True, score.REFERENCE
+    )
+    others = [sides.item_name(each) for each in rivals if each != processor_id]
+    if others:
+        text = f"{listed(others)} names {invoice} too and has the same amount; only one of them can have paid it."
+        found.differs(processor_id, ledger_id, Code.DUPLICATE_CHARGE, text)
+    elif _contradicts(row):
+        text = f"{invoice} belongs to {row['doc_name']}, but the charge was paid by {row['item_name']}."
+        found.differs(processor_id, ledger_id, Code.WRONG_REFERENCE, text)
+    elif ledger_id in found.held:
+        text = f"Other charges are linked to {invoice}; decide about them first."
+        found.differs(processor_id, ledger_id, Code.SPLIT_AMBIGUOUS, text)
+    else:
+        found.accept(answer)
+        return
+    answer.accepted = False
+    found.answers.append(answer)
+
+
+def _contradicts(row: dict[str, Any]) -> bool:
+    """Both the names and the e-mail addresses are known and neither agrees."""
+    return bool(row["customer"] == "differs" and row["email_level"] == "differs")
+
+
+def _propose_same_number(sides: Sides, found: Found, processor_id: str, same: list[dict[str, Any]]) -> None:
+    """Several invoices could be meant: a person chooses."""
+    for row in same:
+        invoice = sides.document_name(row["ledger_id"])
+        reason = f"{invoice} is named in the {row['source']} and its open balance equals the charge."
+        pairs = [(row["ledger_id"], row["item_minor"])]
+        found.answers.append(Answer(processor_id, "reference", "pays_invoice", pairs, reason, False, points(row)))
+        found.held.add(row["ledger_id"])
+    names = [sides.document_name(row["ledger_id"]) for row in same]
+    if len(names) > 1:
+        text = f"{listed(names)} fit this charge equally well by number and amount."
+        found.differs(processor_id, same[0]["ledger_id"], Code.DUPLICATE_INVOICE, text)
+
+
+def _judge_difference(sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]]) -> None:
+    """The charge names invoices, but the amounts differ: proposed if the customer agrees or the invoices add up."""
+    is_open, item = _open_rows(rows, found), sides.items[processor_id]
+    if not is_open:
+        _explain_closed(sides, found, rows)
+    elif len(is_open) > 1:
+        names = listed([sides.document_name(row["ledger_id"]) for row in is_open])
+        if sum(row["left_minor"] for row in is_open) == item["amount_minor"]:
+            pairs = [(row["ledger_id"], row["left_minor"]) for row in is_open]
+            reason = f"{names} are named in the {is_open[0]['source']} and together equal the charge."
+            found.answers.append(
+                Answer(processor_id, "reference_sum", "pays_invoice", pairs, reason, False, score.REFERENCE)
+            )
+        else:
+            found.differs(
+                processor_id,
+                is_open[0]["ledger_id"],
+                Code.SPLIT_AMBIGUOUS,
+                f"The charge names {names}, but their open balances do not add up to it.",
+            )
+    elif is_open[0]["customer"] in score.AGREES:
+        _propose_difference(sides, found, is_open[0])
+    else:
+        row = is_open[0]
+        invoice, left = sides.document_name(row["ledger_id"]), money(row["left_minor"], row["doc_currency"])
+        text = f"The charge names {invoice}, but {left} is open on it and the customer is not certainly the same."
+        found.differs(processor_id, row["ledger_id"], Code.WRONG_REFERENCE, text)
+
+
+def _propose_difference(sides: Sides, found: Found, row: dict[str, Any]) -> None:
+    processor_id, ledger_id, left = row["processor_id"], row["ledger_id"], row["left_minor"]
+    invoice, gap = sides.document_name(ledger_id), money(row["item_minor"] - left, row["doc_currency"])
+    reason = f"{invoice} is named in the {row['source']} and the customer agrees, but the amounts differ by {gap}."
+    pairs = [(ledger_id, min(left, row["item_minor"]))]
+    answer = Answer(processor_id, "reference_difference", "pays_invoice", pairs, reason, False, points(row))
+    found.answers.append(answer)
+    found.held.add(ledger_id)
+    if row["item_minor"] < left:
+        found.differs(
+            processor_id, ledger_id, Code.PARTIAL, f"The charge is {gap} less than what is open on {invoice}."
+        )
+    else:
+        found.differs(
+            processor_id, ledger_id, Code.OVERPAID, f"The charge is {gap} more than what is open on {invoice}."
+        )
+
+
+def _explain_closed(sides: Sides, found: Found, rows: list[dict[str, Any]]) -> None:
+    """Why the invoice a charge names cannot take it: another currency, paid, or taken by another charge."""
+    row = rows[0]
+    invoice, users = sides.document_name(row["ledger_id"]), found.users.get(row["ledger_id"], [])
+    if row["doc_currency"] != row["item_currency"]:
+        code, text = Code.CURRENCY_DIFF, f"The charge is in {row['item_currency']}, {invoice} in {row['doc_currency']}."
+    elif users:
+        payers = listed([sides.item_name(each) for each in users])
+        text = f"{invoice}, which this charge names, is already paid by {payers}."
+        twin = any(sides.items[each]["amount_minor"] == row["item_minor"] for each in users)
+        code = Code.DUPLICATE_CHARGE if twin else Code.OVERPAID
+    else:
+        code, text = Code.OVERPAID, f"{invoice}, which this charge names, is already paid in the books."
+    found.differs(row["processor_id"], row["ledger_id"], code, text)
