@@ -10,7 +10,7 @@ import streamlit as st
 from pages import chrome, style, words
 from pages.context import Context
 from storage import queries
-from storage.queries import LinkView, Pulse, RunView, Side
+from storage.queries import HeldView, LinkView, Pulse, RunView, Side
 from sync import commands
 
 COUNTS = {"fetched": "Fetched", "matched": "Matched", "planned": "Planned", "posted": "Posted", "waiting": "To review"}
@@ -31,6 +31,7 @@ def render(context: Context) -> None:
     elif context.pulse.last is not None and context.pulse.last.problem:
         st.html(style.note(context.pulse.last.problem, "bad"))
     st.html(_sides(context, context.link))
+    _received(context, queries.held(context.database, context.link.id))
     st.html('<p class="t-head">History</p>')
     _history(queries.history(context.database, context.link.id), context.link)
 
@@ -101,6 +102,29 @@ def _side(context: Context, side: Side) -> list[str]:
     said = escape(side.problem) if side.problem else f'<span class="s">{checked}</span>'
     name = f"{escape(side.name)} {style.identifier(side.external_id, side.external_id)}"
     return [escape(SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
+
+
+# ---- what could not be handled
+
+
+def _received(context: Context, waiting: list[HeldView]) -> None:
+    """Nothing that arrived is ever dropped: what we cannot handle is here, with its reason and a way to try again."""
+    if not waiting:
+        return
+    st.html(f'<p class="t-head">Received, but not understood: {len(waiting):,}</p>')
+    allowed = commands.may(context.user, "retry_received")
+    for each in waiting:
+        left, right = st.columns([9, 1], vertical_alignment="center")
+        where = f"{SYSTEMS.get(each.system, each.system)} {style.identifier(each.object_id, each.object_id)}"
+        left.html(f"<div>{where} {escape(each.type)}: {escape(each.problem)}</div>")
+        right.button(
+            "Try again",
+            key=f"received-{each.id}",
+            disabled=not allowed,
+            on_click=chrome.act,
+            args=(partial(commands.retry_received, context.database, context.clock, context.user, each.id),),
+            kwargs={"done": "It is fetched again with the next sync.", "idle": "It does not wait any more."},
+        )
 
 
 # ---- history

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from storage.engine import insert_ignore
 from storage.models import inbox
@@ -17,6 +17,7 @@ class Event:
     """An inbox row: look at `kind` `object_id` again."""
 
     id: int
+    connection_id: int
     event_id: str
     type: str
     kind: str
@@ -53,17 +54,7 @@ def due(conn: Connection, connection_id: int, at: datetime, limit: int = 500) ->
         .order_by(inbox.c.id)
         .limit(limit)
     )
-    return [
-        Event(
-            id=row.id,
-            event_id=row.event_id,
-            type=row.type,
-            kind=row.kind,
-            object_id=row.object_id,
-            attempts=row.attempts,
-        )
-        for row in rows
-    ]
+    return [_event(row) for row in rows]
 
 
 def finish(conn: Connection, ids: Sequence[int]) -> None:
@@ -106,7 +97,30 @@ def hold(
     insert_ignore(conn, inbox, [row])
 
 
+def release(conn: Connection, inbox_id: int) -> Event | None:
+    """Takes one out of waiting, to be tried again; None if it does not wait."""
+    row = conn.execute(
+        update(inbox)
+        .where(inbox.c.id == inbox_id, inbox.c.state == "waiting")
+        .values(state="new", next_at=None, problem=None)
+        .returning(inbox)
+    ).first()
+    return None if row is None else _event(row)
+
+
 def count(conn: Connection, connection_id: int, state: str) -> int:
     return conn.execute(
         select(func.count()).select_from(inbox).where(inbox.c.connection_id == connection_id, inbox.c.state == state)
     ).scalar_one()
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        id=row.id,
+        connection_id=row.connection_id,
+        event_id=row.event_id,
+        type=row.type,
+        kind=row.kind,
+        object_id=row.object_id,
+        attempts=row.attempts,
+    )

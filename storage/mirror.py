@@ -242,3 +242,8 @@ def move_cursor(conn: Connection, connection_id: int, stream: str, position: Any
     """Commits together with the page it follows."""
     row = {"connection_id": connection_id, "stream": stream, "position": position, "updated_at": at}
     upsert(conn, cursors, [row], ["connection_id", "stream"])
+
+
+def forget_cursor(conn: Connection, connection_id: int, stream: str) -> None:
+    """The listing begins anew."""
+    conn.execute(cursors.delete().where(cursors.c.connection_id == connection_id, cursors.c.stream == stream))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.proof import Proof, check_balances, prove
 from reconcile.records import Account, Charge, Dispute, Movement, Payout, Refund
@@ -15,12 +15,13 @@ from storage import connections, mirror, proof
 from storage.connections import Link
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
 from storage.models import connections as connection_table
+from storage.models import inbox as inbox_table
 from storage.models import legs as leg_table
 from storage.models import links as link_table
 from storage.models import runs
 
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
-PENDING = ("queued", "undecided", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
+PENDING = ("queued", "undecided", "in_progress", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
 IN_BOOKS = ("posted", "verified")
 SOURCE_KINDS = ("charge", "refund", "payout", "dispute", "movement")
 Mode = Literal["emulated", "test", "live"]
@@ -127,6 +128,18 @@ class TieOut:
         return self.items.filter(pl.col("currency") == currency)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldView:
+    """Something that was received and cannot be handled."""
+
+    id: int
+    received_at: datetime
+    system: str
+    type: str
+    object_id: str
+    problem: str
+
+
 # ---- links and runs
 
 
@@ -180,6 +193,26 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
         stripe=stripe,
         books=books,
     )
+
+
+def held(database: Database, link_id: int, limit: int = 50) -> list[HeldView]:
+    """What was received of either side and waits for a person, the newest first."""
+    query = (
+        select(inbox_table, connection_table.c.system)
+        .join(connection_table, connection_table.c.id == inbox_table.c.connection_id)
+        .join(
+            link_table,
+            or_(link_table.c.processor_id == connection_table.c.id, link_table.c.ledger_id == connection_table.c.id),
+        )
+        .where(link_table.c.id == link_id, inbox_table.c.state == "waiting")
+        .order_by(inbox_table.c.id.desc())
+        .limit(limit)
+    )
+    with database.read() as conn:
+        return [
+            HeldView(**{name: getattr(row, name) for name in HeldView.__dataclass_fields__})
+            for row in conn.execute(query)
+        ]
 
 
 # ---- overview

@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from storage import audit, connections, legs, outbox, runs, users
+from storage import audit, connections, inbox, legs, mirror, outbox, runs, users
 from storage.engine import Database
 from storage.users import User
 from sync.ports import Clock
 
 # What each action takes.
-NEEDS = {"run_now": "accountant", "retry_posting": "accountant", "switch_posting": "accountant"}
+NEEDS = {
+    "run_now": "accountant",
+    "retry_posting": "accountant",
+    "retry_received": "accountant",
+    "switch_posting": "accountant",
+}
+READING = "reading"  # the cursor of the books
 
 
 class NotAllowedError(Exception):
@@ -49,6 +55,24 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
         connections.change_link(conn, item.link_id)  # so that it is decided again on what the books say now
         legs.record_retried(conn, item.link_id, [share.leg_id for share in item.posting.shares])
         audit.append(conn, now, [_entry(actor, "retried", item.posting.marker, item.link_id)])
+    return True
+
+
+def retry_received(database: Database, clock: Clock, actor: User, inbox_id: int) -> bool:
+    """Fetches again, with the next sync, what could not be handled; False if it does not wait any more.
+
+    The books have no fetching by id: there, everything is read again, once.
+    """
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "retry_received")
+        event = inbox.release(conn, inbox_id)
+        if event is None:
+            return False
+        if connections.connection(conn, event.connection_id).system != "stripe":
+            mirror.forget_cursor(conn, event.connection_id, READING)
+        entry = audit.Entry(actor=actor.email, action="retried", subject=f"event {event.event_id}")
+        audit.append(conn, now, [entry])
     return True
 
 

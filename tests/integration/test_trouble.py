@@ -4,11 +4,12 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from storage import connections, legs, outbox
+from storage import connections, mirror, queries, users
 from storage.models import inbox, runs
 from storage.models import legs as legs_table
 from storage.models import outbox as outbox_table
-from sync import scheduler
+from storage.users import User
+from sync import commands, scheduler
 from tests import laws
 from tests.integration.conftest import Company, link
 
@@ -45,9 +46,9 @@ def test_a_customer_made_inactive_holds_up_only_its_own_payment(company: Company
 
     body = company.qbo.read("Customer", blue)
     company.qbo.update("Customer", {"Id": blue, "SyncToken": body["SyncToken"], "sparse": True, "Active": True})
-    with company.environment.database.write() as conn:
-        assert outbox.retry(conn, row.id)
-        legs.record_retried(conn, row.link_id, [leg.id])
+    assert leg.markers == [row.marker]
+    environment = company.environment
+    assert commands.retry_posting(environment.database, environment.clock, accountant(company), row.id)
     company.sync()
     assert sorted(payment["TotalAmt"] for payment in company.ours("Payment")) == [100, 200]
     laws.check(company.environment, company.stripe, company.qbo)
@@ -105,6 +106,21 @@ def test_an_object_that_cannot_be_read_waits_and_the_others_go_on(company: Compa
         (row,) = conn.execute(select(inbox).where(inbox.c.state == "waiting"))
     assert row.object_id == invoice["Id"]
     assert "cannot read this Invoice" in row.problem
+
+    company.qbo.store.put("Invoice", invoice["Id"], stored | {"TxnDate": "2026-11-01"}, created=0)
+    (held,) = queries.held(company.environment.database, link(company).id)
+    owner = accountant(company)
+    assert commands.retry_received(company.environment.database, company.environment.clock, owner, held.id)
+    company.sync()
+    assert queries.held(company.environment.database, link(company).id) == []
+    with company.environment.database.read() as conn:
+        assert mirror.load(conn, link(company).ledger_id, "invoice", [f"invoice:{invoice['Id']}"])
+
+
+def accountant(company: Company) -> User:
+    with company.environment.database.write() as conn:
+        user_id = users.ensure_user(conn, email="a@example.com", name="A", role="accountant")
+    return User(id=user_id, email="a@example.com", name="A", role="accountant")
 
 
 def test_one_run_a_due_time_however_many_clocks_tick(company: Company) -> None:
