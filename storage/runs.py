@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from storage.engine import insert_ignore
 from storage.models import runs
@@ -58,11 +59,17 @@ def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     ).first()
     if row is None:
         return None
-    taken = conn.execute(
-        update(runs)
-        .where(runs.c.id == row.id, runs.c.state == row.state, runs.c.lease_until.is_not_distinct_from(row.lease_until))
-        .values(state="running", started_at=row.started_at or at, lease_until=at + timedelta(seconds=lease_s))
-    )
+    mine = (runs.c.id == row.id, runs.c.state == row.state, runs.c.lease_until.is_not_distinct_from(row.lease_until))
+    values = {
+        "state": "running",
+        "started_at": row.started_at or at,
+        "lease_until": at + timedelta(seconds=lease_s),
+    }
+    try:
+        with conn.begin_nested():
+            taken = conn.execute(update(runs).where(*mine).values(**values))
+    except IntegrityError:  # another worker has just taken another run of this link
+        return None
     return _run(row) if taken.rowcount == 1 else None
 
 

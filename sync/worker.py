@@ -1,5 +1,6 @@
 """The worker: takes runs from the queue and takes each through the steps of a sync, one function a step."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,12 @@ from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, Processor, Request, Response, Rng
 
 IDLE_S = 1.0
+OWN_ERROR = (
+    "Tieout met an error of its own and stopped this sync. Nothing is half done; the next sync goes on from here."
+)
 WAIT_FOR_RETRY_S = 10.0  # a write that is due again this soon is waited for within the run
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,11 @@ class Worker:
             self._sync(run)
         except SyncError as error:
             self.problem = error.plain
+            log.warning("run %s: %s %s", run.id, error.plain, error.technical)
+        except Exception:
+            # Our own mistake must not end the worker: every step is durable by itself, and the next run goes on.
+            self.problem = OWN_ERROR
+            log.exception("run %s", run.id)
         with self.database.write() as conn:
             runs.finish(conn, run.id, counts=self.counts, at=self.clock.now(), problem=self.problem)
         return True

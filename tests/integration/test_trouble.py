@@ -1,7 +1,9 @@
 """What goes wrong waits with its reason, stops nothing else, and can be mended."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from sqlalchemy import Row, select
 
 from storage import connections, mirror, queries, users
@@ -134,3 +136,28 @@ def test_one_run_a_due_time_however_many_clocks_tick(company: Company) -> None:
     assert scheduler.enqueue_due(environment.database, environment.clock, 60) == 1
     with environment.database.read() as conn:
         assert {row.cause for row in conn.execute(select(runs))} == {"schedule"}
+
+
+def test_an_error_of_our_own_fails_the_run_and_not_the_worker(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_payments(company)
+    with monkeypatch.context() as broken:
+        broken.setattr("sync.worker.decide", lambda *_: 1 // 0)
+        worker = company.try_sync()
+    assert worker.problem is not None
+    assert "error of its own" in worker.problem
+    company.sync()
+    assert len(company.ours("Payment")) == 2
+
+
+def test_workers_of_one_database_share_the_work(company: Company) -> None:
+    """Several at once, as on several machines: each run is taken by one, each document is posted once."""
+    two_payments(company)
+    first = company.worker()
+    first.enqueue_now("test")
+    with ThreadPoolExecutor(3) as pool:
+        workers = [company.worker() for _ in range(3)]
+        assert sorted(pool.map(lambda worker: worker.work(), workers)) == [False, False, True]
+    assert len(company.ours("Payment")) == 2
+    laws.check(company.environment, company.stripe, company.qbo)
