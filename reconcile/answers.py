@@ -41,24 +41,13 @@ ANSWERS_SCHEMA = pl.Schema(
 
 def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
     """ANSWERS_SCHEMA of answers found one by one."""
-    rows = []
-    for answer in answers:
-        pairs = sorted(answer.pairs)
-        rows.append(
-            (
-                answer.processor_id,
-                answer.tier,
-                answer.role,
-                answer.accepted,
-                answer.weight,
-                answer.probability_ppm,
-                answer.reason,
-                sides.documents[pairs[0][0]]["currency"],
-                [ledger_id for ledger_id, _ in pairs],
-                [amount for _, amount in pairs],
-            )
-        )
-    return pl.DataFrame(rows, schema=ANSWERS_SCHEMA, orient="row")
+    pairs = [sorted(answer.pairs) for answer in answers]
+    names = ("processor_id", "tier", "role", "accepted", "weight", "probability_ppm", "reason")
+    columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in answers] for name in names}
+    columns["currency"] = [sides.documents[parts[0][0]]["currency"] for parts in pairs]
+    columns["ledger_ids"] = [[ledger_id for ledger_id, _ in parts] for parts in pairs]
+    columns["amounts"] = [[amount for _, amount in parts] for parts in pairs]
+    return pl.DataFrame(columns, schema=ANSWERS_SCHEMA)
 
 
 def from_plain(plain: Plain, weight: int) -> pl.DataFrame:
@@ -146,7 +135,11 @@ def allocations_of(answers: pl.DataFrame) -> pl.DataFrame:
 
 def discrepancies_of(found: Found) -> pl.DataFrame:
     """DISCREPANCIES_SCHEMA, each once."""
-    rows = {(each.processor_id, each.ledger_id, each.code.value, each.text) for each in found.discrepancies}
+    rows = {
+        (each.processor_id, each.ledger_id, each.code.value, each.text)
+        for each in found.discrepancies
+        if each.code != Code.OVERPAID or each.processor_id not in found.explained
+    }
     ordered = sorted(rows, key=lambda row: (row[0] or "", row[1] or "", row[2], row[3]))
     return pl.DataFrame(ordered, schema=DISCREPANCIES_SCHEMA, orient="row")
 

@@ -289,9 +289,9 @@ def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataF
 def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> pl.DataFrame:
     """`row, key`: what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
 
-    A name with a typo at one end is still found by the other.
+    Names are taken with their words in order; one with a typo at one end is still found by the other.
     """
-    name = person_key(pl.col("customer_name"))
+    name = person_key(pl.col("customer_name")).str.split(" ").list.sort().list.join(" ")
     named = frame.select(row_column, name=name).drop_nulls("name")
     keys = [
         frame.select(row_column, key=pl.format("email {}", email_key(pl.col("customer_email")))),
@@ -350,3 +350,31 @@ def by_open_amount(
     )
     found = pairs.select(processor_id=left["id"].gather(pairs["item"]), ledger_id=right["id"].gather(pairs["document"]))
     return found, set(left["id"].gather(limited["item"]))
+
+
+def by_customer(
+    charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, days_max: int, rules: Rules
+) -> pl.DataFrame:
+    """Charges and the invoices of one customer (known, by e-mail or by name) not older than `days_max`."""
+    block = ["company", "currency"]
+    left = charges.select("id", *block, "customer_name", "customer_email", "occurred_at", "amount_minor")
+    right = invoices.select("id", *block, "customer_name", "customer_email", "date", "customer_id", "left_minor")
+    left, right = left.with_row_index("item"), right.with_row_index("document")
+    customers = left.select("item", processor_id="id").join(known, on="processor_id").select("item", "customer_key")
+    owners = right.select("document", customer_key="customer_id")
+    whole = ~pl.col("key").str.contains("^(?:starts|ends) ")
+    keyed = left.select("item", *block, "amount_minor", day=pl.col("occurred_at").dt.date()).join(
+        person_keys(left, "item", customers).filter(whole), on="item"
+    )
+    books = right.select("document", "date", "left_minor", *block).join(
+        person_keys(right, "document", owners).filter(whole), on="document"
+    )
+    # A key of very many invoices is no customer a sum could be told of.
+    crowded = pl.len().over([*block, "key"]) <= rules.pairs_max // 1_000
+    pairs = (
+        keyed.join(books.filter(crowded), on=[*block, "key"])
+        .filter((pl.col("date") - pl.col("day")).dt.total_days().is_between(-days_max, rules.invoice_days_after))
+        .select("item", "document")
+        .unique()
+    )
+    return pairs.select(processor_id=left["id"].gather(pairs["item"]), ledger_id=right["id"].gather(pairs["document"]))

@@ -23,8 +23,9 @@ def _powers() -> list[int]:
         return [int((root**k * 2**BITS).to_integral_value()) for k in range(1_000)]
 
 
-POWERS = pl.Series("power", _powers(), dtype=pl.Int64)
-EVEN = 2**BITS
+POWER_LIST = _powers()
+POWERS = pl.Series("power", POWER_LIST, dtype=pl.Int64)
+EVEN: int = 2**BITS
 
 
 def odds(weight: pl.Expr) -> pl.Expr:
@@ -35,6 +36,14 @@ def odds(weight: pl.Expr) -> pl.Expr:
     up = mantissa * pl.lit(2, dtype=pl.Int64).pow(whole.clip(0).cast(pl.UInt32))
     down = up // pl.lit(2, dtype=pl.Int64).pow((-whole).clip(0).cast(pl.UInt32))
     return down.cast(pl.Int64)
+
+
+def alone_ppm(weight: int) -> int:
+    """Per million: the probability of a pair without competitors."""
+    held = max(-LIMIT, min(LIMIT, weight)) + LIMIT
+    whole, part = held // 1_000 - LIMIT // 1_000, held % 1_000
+    own: int = POWER_LIST[part] << max(0, whole) >> max(0, -whole)
+    return min(PPM - 1, own * PPM // (EVEN + own))
 
 
 def probability_ppm(weight: str, left: str, right: str) -> pl.Expr:

@@ -30,6 +30,7 @@ from reconcile.tiers.plain import Plain, match_plain
 from reconcile.tiers.recorded import match_recorded
 from reconcile.tiers.referenced import match_named
 from reconcile.tiers.state import Found, Sides
+from reconcile.tiers.summed import match_sums
 from reconcile.tiers.typed import match_typed
 
 __all__ = ["Allocation", "MatchResult", "Proposal", "Verdict", "match"]
@@ -85,9 +86,10 @@ def _match_one_by_one(sides: Sides, found: Found, processor: pl.DataFrame) -> pl
     match_decided(sides, found)
     match_recorded(sides, found)
     match_linked(sides, found)
-    match_named(sides, found)
     match_typed(sides, found)
+    match_named(sides, found)
     candidates = match_candidates(sides, found)
+    match_sums(sides, found, candidates["processor_id"])
     list_unmatched(sides, found, candidates["processor_id"], processor)
     return candidates
 

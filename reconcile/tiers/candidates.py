@@ -15,11 +15,12 @@ LIKELY_PPM = 10_000  # names that are only similar are proposed from here on
 IMAGINED, AMOUNT_RATE = 1_000, 1_000
 # A pair this unlikely does not count as a choice.
 IDLE_PPM = 100
+TAKEN = ("ledger_id", "processor_id", "item_minor")
 
 
 def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
     """The answers (see `reconcile.answers.ANSWERS_SCHEMA`), closest first; accepted only if the tier is certified."""
-    charges, invoices = _open_charges(sides, found), _open_invoices(sides, found)
+    charges, invoices = _open_charges(sides, found), open_invoices(sides, found)
     pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules)
     pairs = sides.constraints.allow(pairs)
     compared = sides.compare(pairs).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
@@ -29,6 +30,9 @@ def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
     for processor_id in sorted(limited):
         text = "So many invoices fit this charge that they were not all compared. Choose one by hand."
         found.differs(processor_id, None, Code.COMPONENT_LIMIT, text)
+    for ledger_id, processor_id, amount in judged.filter("accepted").select(*TAKEN).iter_rows():
+        found.used[ledger_id] += amount
+        found.users[ledger_id].append(processor_id)
     return _answers(judged)
 
 
@@ -38,7 +42,7 @@ def _open_charges(sides: Sides, found: Found) -> pl.DataFrame:
     return sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
 
 
-def _open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
+def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
     """Invoices with `left_minor` still open, and how often their amount and name occur in their block."""
     used = pl.DataFrame(
         {"id": list(found.used), "used_minor": list(found.used.values())},

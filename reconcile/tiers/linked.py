@@ -40,8 +40,7 @@ def match_linked(sides: Sides, found: Found) -> None:
         if accepted:
             found.accept(answer)
         else:
-            found.answers.append(answer)
-            found.held.update(ledger_id for ledger_id, _ in open_pairs)
+            found.hold(answer)
 
 
 def _wanted(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -18,6 +18,18 @@ class Plain:
     pairs: pl.DataFrame
 
 
+def exact_pairs(keys: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of equal number, currency and amount that nothing else of either side's numbers competes with.
+
+    `keys` are `processor_id, company, key, currency, amount_minor`, `numbers` `ledger_id, company, key, currency,
+    open_minor`; the same is decided as by `match_plain` where only numbers are looked at.
+    """
+    pairs = keys.join(numbers, on=["company", "key"])
+    lone = ~pl.col("processor_id").is_duplicated() & ~pl.col("ledger_id").is_duplicated()
+    equal = (pl.col("amount_minor") == pl.col("open_minor")) & (pl.col("currency") == pl.col("currency_right"))
+    return pairs.filter(lone & equal)
+
+
 def match_plain(sides: Sides) -> Plain:
     """References that name one open invoice nobody else names, links to or may have recorded, of equal amount."""
     pairs = sides.references

@@ -1,12 +1,15 @@
 """Invoices whose number a charge names."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from reconcile import score
 from reconcile.discrepancy import Code, listed, money
+from reconcile.groupwise import alone_ppm
+from reconcile.model import PPM
 from reconcile.tiers.state import Answer, Found, Sides, grouped, points
 
 
@@ -31,8 +34,13 @@ def match_named(sides: Sides, found: Found) -> None:
             _propose_same_number(sides, found, processor_id, same)
         else:
             rest.append((processor_id, rows))
+    asked: dict[str, tuple[int, int]] = {}
+    for _, rows in rest:
+        for row in _open_rows(rows, found):
+            so_far, _ = asked.get(row["ledger_id"], (0, 0))
+            asked[row["ledger_id"]] = (so_far + row["item_minor"], row["left_minor"])
     for processor_id, rows in rest:
-        _judge_difference(sides, found, processor_id, rows)
+        _judge_difference(sides, found, processor_id, rows, asked)
 
 
 def _open_rows(rows: list[dict[str, Any]], found: Found) -> list[dict[str, Any]]:
@@ -55,7 +63,7 @@ def _judge_equal(sides: Sides, found: Found, row: dict[str, Any], rivals: list[s
     elif _contradicts(row):
         text = f"{invoice} belongs to {row['doc_name']}, but the charge was paid by {row['item_name']}."
         found.differs(processor_id, ledger_id, Code.WRONG_REFERENCE, text)
-    elif ledger_id in found.held:
+    elif found.is_held(ledger_id):
         text = f"Other charges are linked to {invoice}; decide about them first."
         found.differs(processor_id, ledger_id, Code.SPLIT_AMBIGUOUS, text)
     else:
@@ -76,15 +84,16 @@ def _propose_same_number(sides: Sides, found: Found, processor_id: str, same: li
         invoice = sides.document_name(row["ledger_id"])
         reason = f"{invoice} is named in the {row['source']} and its open balance equals the charge."
         pairs = [(row["ledger_id"], row["item_minor"])]
-        found.answers.append(Answer(processor_id, "reference", "pays_invoice", pairs, reason, False, points(row)))
-        found.held.add(row["ledger_id"])
+        found.hold(Answer(processor_id, "reference", "pays_invoice", pairs, reason, False, points(row)))
     names = [sides.document_name(row["ledger_id"]) for row in same]
     if len(names) > 1:
         text = f"{listed(names)} fit this charge equally well by number and amount."
         found.differs(processor_id, same[0]["ledger_id"], Code.DUPLICATE_INVOICE, text)
 
 
-def _judge_difference(sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]]) -> None:
+def _judge_difference(
+    sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]], asked: Mapping[str, tuple[int, int]]
+) -> None:
     """The charge names invoices, but the amounts differ: proposed if the customer agrees or the invoices add up."""
     is_open, item = _open_rows(rows, found), sides.items[processor_id]
     if not is_open:
@@ -94,9 +103,7 @@ def _judge_difference(sides: Sides, found: Found, processor_id: str, rows: list[
         if sum(row["left_minor"] for row in is_open) == item["amount_minor"]:
             pairs = [(row["ledger_id"], row["left_minor"]) for row in is_open]
             reason = f"{names} are named in the {is_open[0]['source']} and together equal the charge."
-            found.answers.append(
-                Answer(processor_id, "reference_sum", "pays_invoice", pairs, reason, False, score.REFERENCE)
-            )
+            _propose(sides, found, is_open, Answer(processor_id, "reference_sum", "pays_invoice", pairs, reason, False))
         else:
             found.differs(
                 processor_id,
@@ -105,7 +112,7 @@ def _judge_difference(sides: Sides, found: Found, processor_id: str, rows: list[
                 f"The charge names {names}, but their open balances do not add up to it.",
             )
     elif is_open[0]["customer"] in score.AGREES:
-        _propose_difference(sides, found, is_open[0])
+        _propose_difference(sides, found, is_open[0], asked[is_open[0]["ledger_id"]])
     else:
         row = is_open[0]
         invoice, left = sides.document_name(row["ledger_id"]), money(row["left_minor"], row["doc_currency"])
@@ -113,14 +120,40 @@ def _judge_difference(sides: Sides, found: Found, processor_id: str, rows: list[
         found.differs(processor_id, row["ledger_id"], Code.WRONG_REFERENCE, text)
 
 
-def _propose_difference(sides: Sides, found: Found, row: dict[str, Any]) -> None:
+def _propose(sides: Sides, found: Found, rows: list[dict[str, Any]], answer: Answer, *, fits: bool = True) -> None:
+    """A proposal; taken if the tier is certified for its probability and the answer fits what is open."""
+    certain = ("prior", "known", "name", "email", "date")
+    told = [sides.model.prior + sum(row.get(f"{name}_weight") or 0 for name in certain) for row in rows]
+    answer.weight = score.REFERENCE + min(told)
+    answer.probability_ppm = alone_ppm(min(told))
+    threshold = sides.model.thresholds.get(answer.tier, PPM)
+    answer.accepted = (
+        fits
+        and answer.probability_ppm >= threshold
+        and answer.processor_id not in found.waiting
+        and all(row["customer"] in score.AGREES for row in rows)
+        and not any(found.is_held(row["ledger_id"], answer.processor_id) for row in rows)
+        and all(found.used[ledger_id] + amount <= _open_of(rows, ledger_id) for ledger_id, amount in answer.pairs)
+    )
+    if answer.accepted:
+        found.accept(answer)
+    else:
+        found.hold(answer)
+
+
+def _open_of(rows: list[dict[str, Any]], ledger_id: str) -> int:
+    return sum(row["open_minor"] for row in rows if row["ledger_id"] == ledger_id)
+
+
+def _propose_difference(sides: Sides, found: Found, row: dict[str, Any], asked: tuple[int, int]) -> None:
+    """`asked`: what all charges that name the invoice come to, and what was open on it before any of them."""
     processor_id, ledger_id, left = row["processor_id"], row["ledger_id"], row["left_minor"]
     invoice, gap = sides.document_name(ledger_id), money(row["item_minor"] - left, row["doc_currency"])
     reason = f"{invoice} is named in the {row['source']} and the customer agrees, but the amounts differ by {gap}."
     pairs = [(ledger_id, min(left, row["item_minor"]))]
-    answer = Answer(processor_id, "reference_difference", "pays_invoice", pairs, reason, False, points(row))
-    found.answers.append(answer)
-    found.held.add(ledger_id)
+    tier = "reference_parts" if asked[0] == asked[1] else "reference_difference"
+    answer = Answer(processor_id, tier, "pays_invoice", pairs, reason, False)
+    _propose(sides, found, [row], answer, fits=asked[0] <= asked[1])
     if row["item_minor"] < left:
         found.differs(
             processor_id, ledger_id, Code.PARTIAL, f"The charge is {gap} less than what is open on {invoice}."

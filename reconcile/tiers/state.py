@@ -122,7 +122,8 @@ class Found:
     claimed: set[str] = field(default_factory=set)  # documents that name an item
     used: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # of invoices, by accepted answers
     users: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    held: set[str] = field(default_factory=set)  # invoices somebody has to decide about
+    held: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # invoices in doubt, by whom
+    explained: set[str] = field(default_factory=set)  # items whose excess over an invoice a sum explains
     waiting: set[str] = field(default_factory=set)  # items of which nothing may be accepted
 
     def differs(self, processor_id: str | None, ledger_id: str | None, code: Code, text: str) -> None:
@@ -134,16 +135,25 @@ class Found:
             self.used[ledger_id] += amount
             self.users[ledger_id].append(answer.processor_id)
 
+    def hold(self, answer: Answer) -> None:
+        """A proposal: nobody else may take its invoices before somebody has decided about them."""
+        self.answers.append(answer)
+        for ledger_id, _ in answer.pairs:
+            self.held[ledger_id].add(answer.processor_id)
+
+    def is_held(self, ledger_id: str, but_for: str = "") -> bool:
+        return bool(self.held.get(ledger_id, set()) - {but_for})
+
     def unrecorded(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.filter(~pl.col("processor_id").is_in(sorted(self.recorded)))
 
 
-def grouped(compared: pl.DataFrame) -> list[tuple[str, list[Row]]]:
-    """Rows by item, in the order of ids."""
+def grouped(compared: pl.DataFrame, side: str = "processor_id") -> list[tuple[str, list[Row]]]:
+    """Rows by item (or by document), in the order of ids."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in compared.sort("processor_id", "ledger_id").iter_rows(named=True):
-        groups[row["processor_id"]].append(row)
-    return list(groups.items())
+        groups[row[side]].append(row)
+    return sorted(groups.items())
 
 
 def points(row: Row) -> int:

@@ -1,0 +1,165 @@
+"""How fast, how frugal and how right the matcher is: `python -m benchmarks.match --rows 1000000 --json`.
+
+Thresholds are certified on labels of `LABEL_SEEDS`, the figures measured on `--seed`, which must not be one of them.
+The last line printed is one JSON object; the figures are explained in docs/MATCHING.md.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from benchmarks.labelled import World, world
+from reconcile import blocking
+from reconcile.certify import threshold
+from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, canonical
+from reconcile.matching import MatchResult, match
+from reconcile.model import Model
+from reconcile.tiers.plain import exact_pairs
+
+LABEL_SEEDS = (101, 102, 103)
+LABEL_ROWS = 300_000
+# The share of false matches each tier may be certified for: the few that come in small numbers weigh little in all.
+TARGETS = {
+    "amount": 0.0005,
+    "reference_difference": 0.001,
+    "reference_parts": 0.002,
+    "reference_sum": 0.002,
+    "sum": 0.002,
+    "sum_of_charges": 0.002,
+}
+BINS = (100_000, 500_000, 900_000, 990_000, 999_000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000, help="rows a side")
+    parser.add_argument("--seed", type=int, default=1, help="of the world measured")
+    parser.add_argument("--repeats", type=int, default=2, help="the best time of so many counts")
+    parser.add_argument("--peers", choices=["splink"], help="measure this one too; it has to be installed")
+    parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
+    asked = parser.parse_args()
+    if asked.seed in LABEL_SEEDS:
+        sys.exit("The thresholds were certified on this seed; choose another one.")
+    say: Callable[[str], None] = (lambda _: None) if asked.json else print
+    model = Model().certified(certify(say))
+    say(f"thresholds (per million): {dict(model.thresholds)}")
+    made = world(asked.rows, asked.seed)
+    say(f"{made.processor.height:,} + {made.ledger.height:,} rows, {made.truth.height:,} true pairs")
+    report: dict[str, Any] = {"rows": asked.rows, "seed": asked.seed, "thresholds_ppm": dict(model.thresholds)}
+    report |= measure_speed(made, model, asked.repeats) | measure_quality(
+        made, match(made.processor, made.ledger, model=model)
+    )
+    report |= {"peak_bytes_per_row": None, "peer": None}
+    if asked.peers:
+        report["peer"] = "not measured: Splink is not wired in yet"
+    print(json.dumps(report))
+
+
+def certify(say: Callable[[str], None]) -> dict[str, int]:
+    """Thresholds from the labels of LABEL_SEEDS: of every pair its tier would take if nothing held it back."""
+    open_doors = Model().certified(dict.fromkeys(TARGETS, 0))
+    labels: dict[str, list[tuple[int, bool]]] = {tier: [] for tier in TARGETS}
+    for seed in LABEL_SEEDS:
+        made = world(LABEL_ROWS, seed)
+        for tier, ppm, right in _judged(made, match(made.processor, made.ledger, model=open_doors)).iter_rows():
+            if tier in labels:
+                labels[tier].append((ppm, right))
+    found = {tier: threshold(labels[tier], target) for tier, target in TARGETS.items()}
+    for tier, each in labels.items():
+        say(f"{tier}: {len(each):,} labels, {sum(not right for _, right in each)} wrong, threshold {found[tier]}")
+    return {tier: ppm for tier, ppm in found.items() if ppm is not None}
+
+
+def _judged(made: World, result: MatchResult) -> pl.DataFrame:
+    """`tier, ppm, right`: every accepted match, right if all its pairs are true."""
+    answers = result.verdicts.answers.filter("accepted")
+    pairs = answers.select("match_id", "processor_id", ledger_id="ledger_ids").explode(
+        "ledger_id", empty_as_null=True, keep_nulls=True
+    )
+    right = (
+        pairs.join(made.truth, on=["processor_id", "ledger_id"], how="left")
+        .group_by("match_id")
+        .agg(right=pl.col("category").is_not_null().all())
+    )
+    return answers.join(right, on="match_id").select("tier", pl.col("probability_ppm").fill_null(0), "right")
+
+
+def measure_speed(made: World, model: Model, repeats: int) -> dict[str, float]:
+    """Seconds: the best of several runs, each over frames in memory."""
+    charges = canonical(made.processor.filter(pl.col("kind") == "charge"), PROCESSOR_SCHEMA, "processor")
+    invoices = canonical(made.ledger.filter(pl.col("kind") == "invoice"), LEDGER_SCHEMA, "ledger")
+    keys = blocking.reference_keys(charges).join(
+        charges.select("currency", "amount_minor", processor_id="id"), on="processor_id"
+    )
+    numbers = blocking.numbers_of(invoices, "ledger_id", "doc_number").join(
+        invoices.select("currency", "open_minor", ledger_id="id"), on="ledger_id"
+    )
+
+    def bare() -> object:
+        return keys.join(
+            numbers,
+            left_on=["company", "currency", "key", "amount_minor"],
+            right_on=["company", "currency", "key", "open_minor"],
+        )
+
+    return {
+        "bare_join_s": _best(bare, max(3, repeats)),
+        "exact_tier_s": _best(lambda: exact_pairs(keys, numbers), max(3, repeats)),
+        "pipeline_s": _best(lambda: match(made.processor, made.ledger, model=model), repeats),
+    }
+
+
+def _best(work: Callable[[], object], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return round(min(times), 4)
+
+
+def measure_quality(made: World, result: MatchResult) -> dict[str, Any]:
+    """Precision and recall of accepted pairs, by tier and by kind of trouble, and how true the probabilities are."""
+    accepted = result.matches.filter(pl.col("decision") == "auto").select("match_id", "tier")
+    labels = made.truth.select("processor_id", "ledger_id", right=pl.lit(True))
+    taken = (
+        result.allocations.join(accepted, on="match_id")
+        .join(labels, on=["processor_id", "ledger_id"], how="left")
+        .with_columns(pl.col("right").fill_null(False))
+    )
+    tiers = taken.group_by("tier").agg(pairs=pl.len(), false=(~pl.col("right")).sum()).sort("tier")
+    truth = made.truth.join(
+        taken.select("processor_id", "ledger_id", found=pl.lit(True)), on=["processor_id", "ledger_id"], how="left"
+    )
+    recall = truth.group_by("category").agg(pairs=pl.len(), recall=pl.col("found").is_not_null().mean().round(4))
+    wrong = taken.filter(~pl.col("right")).join(made.categories, on="processor_id")
+    return {
+        "precision": round(taken["right"].mean(), 6),
+        "recall": round(truth["found"].is_not_null().mean(), 6),
+        "tiers": tiers.to_dicts(),
+        "categories": recall.sort("category").to_dicts(),
+        "false_by_category": dict(wrong.group_by("category").len().sort("category").iter_rows()),
+        "calibration": _calibration(made, result),
+    }
+
+
+def _calibration(made: World, result: MatchResult) -> list[dict[str, Any]]:
+    """Of the candidates by amount: how probable they were called, and how many were true."""
+    pairs = (
+        result.verdicts.answers.filter(pl.col("tier") == "amount")
+        .select("processor_id", pl.col("ledger_ids").list.first().alias("ledger_id"), ppm="probability_ppm")
+        .join(made.truth, on=["processor_id", "ledger_id"], how="left")
+        .with_columns(bin=sum((pl.col("ppm") >= edge).cast(pl.Int8) for edge in BINS))
+    )
+    true = pl.col("category").is_not_null().mean().round(4)
+    bins = pairs.group_by("bin").agg(pairs=pl.len(), said=(pl.col("ppm").mean() / 1e6).round(4), true=true)
+    return bins.sort("said").drop("bin").to_dicts()
+
+
+if __name__ == "__main__":
+    main()
