@@ -1,4 +1,4 @@
-"""Charges: payments of invoices, receipts without one (rows 1 to 5 and 7)."""
+"""Charges: payments of invoices, receipts without one (rows 1 to 5, 7 and 19)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,9 +10,12 @@ from reconcile.draft import (
     book_day,
     common_problem,
     cover_by_opening,
+    divide,
     memo,
+    rate,
     share,
 )
+from reconcile.failures import plan_charge_failure, plan_failed_charge
 from reconcile.fees import book_fees
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
@@ -25,10 +28,16 @@ from reconcile.snapshot import Place, Snapshot
 
 def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
     snapshot, charge = draft.snapshot, draft.snapshot.charges[charge_id]
-    legs = draft.undecided(movements)
+    failures = [movement for movement in movements if movement.category == "charge_failure"]
+    legs = draft.undecided([movement for movement in movements if movement not in failures])
     if before_cutover(snapshot, movements):
         draft.places[charge_id] = Place(customer_id=None, in_books=False)
         cover_by_opening(draft, legs, charge_id)
+        if failures:
+            plan_charge_failure(draft, charge_id, failures)
+        return
+    if failures:
+        plan_failed_charge(draft, charge_id, movements)
         return
     gross, fees = gross_of(legs), fees_of(legs)
     problem = _charge_problem(snapshot, charge, movements)
@@ -45,20 +54,19 @@ def _charge_problem(snapshot: Snapshot, charge: Charge, movements: Sequence[Move
     if charge.captured_minor < charge.amount_minor and len(movements) == 1 and movements[0].id == charge.movement_id:
         open_part = Money(charge.amount_minor - charge.captured_minor, charge.currency)
         return "awaiting_reversal", f"{open_part} of this charge was not captured; Stripe's entry for that is awaited."
-    return common_problem(snapshot, charge.currency, movements)
+    return common_problem(snapshot, movements)
 
 
 def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg]) -> None:
     verdict = draft.matches.verdict(charge.id)
-    if verdict.decision == "auto" and verdict.role == "already_recorded":
-        documents = [allocation.ledger_id for allocation in verdict.allocations]
-        draft.decide(gross, charge.id, "matched", "already_recorded", verdict.text, documents=documents)
-        document = draft.snapshot.documents.get(documents[0])
-        draft.places[charge.id] = Place(customer_id=document.customer_id if document else None)
+    if draft.is_answered(charge.id, gross, charge.id):
+        if verdict.decision == "auto":
+            document = draft.snapshot.documents.get(verdict.allocations[0].ledger_id)
+            draft.places[charge.id] = Place(customer_id=document.customer_id if document else None)
     elif verdict.decision == "auto":
         _pay_invoices(draft, charge, movements, gross, verdict)
-    elif verdict.decision == "proposed" or verdict.code not in ("", "UNMATCHED_STRIPE"):
-        draft.wait(gross, charge.id, verdict.code or "proposed", verdict.text)
+    elif verdict.code not in ("", "UNMATCHED_STRIPE"):
+        draft.wait(gross, charge.id, verdict.code, verdict.text)
     else:
         _book_without_invoice(draft, charge, movements, gross, verdict)
 
@@ -73,7 +81,8 @@ def _pay_invoices(
         detail = f"Another payment of invoice {number} is not settled yet; this one is decided after it."
         draft.wait(gross, charge.id, "in_progress", detail)
         return
-    snapshot, total = draft.snapshot, sum(leg.amount_minor for leg in gross)
+    snapshot, settled = draft.snapshot, sum(leg.amount_minor for leg in gross)
+    total = settled if charge.currency == movements[0].currency else charge.captured_minor
     by_customer: dict[str, list[Applied]] = defaultdict(list)
     for allocation in verdict.allocations:
         document = snapshot.documents[allocation.ledger_id]
@@ -85,14 +94,16 @@ def _pay_invoices(
         detail = "It pays invoices of several customers, but they do not take the whole amount. Split it by hand."
         draft.wait(gross, charge.id, "SPLIT_AMBIGUOUS", detail)
         return
-    postings = []
-    for step, (customer_id, lines) in enumerate(sorted(by_customer.items()), start=1):
-        amount = total if len(by_customer) == 1 else sum(line.amount_minor for line in lines)
+    customers = sorted(by_customer.items())
+    amounts = [total if len(customers) == 1 else sum(line.amount_minor for line in lines) for _, lines in customers]
+    parts, postings = divide(settled, amounts), []
+    for step, (customer_id, lines) in enumerate(customers, start=1):
         kept = tuple(line for line in lines if line.amount_minor)
         for line in kept:
             draft.taken[line.id] += line.amount_minor
-        postings.append(_payment(snapshot, charge, movements, customer_id, amount, kept, step))
-    draft.post(share(postings, gross), gross, charge.id)
+        amount, part = amounts[step - 1], parts[step - 1]
+        postings.append(_payment(snapshot, charge, movements, customer_id, amount, part, kept, step))
+    draft.post(share(postings, gross, parts), gross, charge.id)
     taxed = any(snapshot.documents[line.ledger_id].tax_minor for line in verdict.allocations)
     draft.places[charge.id] = Place(
         customer_id=postings[0].party_id, marker=postings[0].marker, unapplied_minor=total - applied, taxed=taxed
@@ -108,12 +119,15 @@ def _book_without_invoice(
     if policy == "wait":
         text = verdict.text or "No invoice in QuickBooks is named, and none fits. Choose one, or record it without."
         draft.wait(gross, charge.id, "no_invoice", text)
+    elif charge.currency != snapshot.home_currency:
+        detail = f"No invoice fits, and the customer's account in {charge.currency} is not certain. Record it by hand."
+        draft.wait(gross, charge.id, "unknown_customer", detail)
     elif verdict.customer_id is None:
         who = charge.customer_name or charge.customer_email or "its customer"
         detail = f"No invoice fits, and QuickBooks has no customer that is certainly {who}. Choose the customer."
         draft.wait(gross, charge.id, "unknown_customer", detail)
     elif policy == "unapplied_payment":
-        posting = _payment(snapshot, charge, movements, verdict.customer_id, total, (), 1)
+        posting = _payment(snapshot, charge, movements, verdict.customer_id, total, total, (), 1)
         draft.post(share([posting], gross), gross, charge.id)
         draft.places[charge.id] = Place(customer_id=verdict.customer_id, marker=posting.marker, unapplied_minor=total)
     elif snapshot.mappings.sales_item is None:
@@ -130,9 +144,11 @@ def _payment(
     movements: Sequence[Movement],
     customer_id: str,
     amount: int,
+    settled: int,
     applied: tuple[Applied, ...],
     step: int,
 ) -> Posting:
+    """`amount` in the currency of the charge, which came to `settled` on the clearing account."""
     return Posting(
         marker=f"{movements[0].id}:charge:r1:s{step}",
         kind="payment",
@@ -143,5 +159,6 @@ def _payment(
         memo=memo(charge.id, movements),
         reference=charge.id[-REFERENCE_LENGTH:],
         party_id=customer_id,
+        exchange_rate=rate(snapshot, charge.currency, amount, settled),
         applied=applied,
     )

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Context, Decimal
 from zoneinfo import ZoneInfo
 
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
-from reconcile.postings import Leg, LegDecision, LegState, Posting, Share
+from reconcile.money import exponent
+from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
 from reconcile.snapshot import Place, Snapshot
 
@@ -26,6 +28,7 @@ class Draft:
     places: dict[str, Place] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     openings: dict[str, str] = field(default_factory=dict)
+    disputed: dict[str, list[Posting]] = field(default_factory=lambda: defaultdict(list))
 
     def undecided(self, movements: Sequence[Movement]) -> list[Leg]:
         return [leg for movement in movements for leg in legs_of(movement) if leg.id not in self.snapshot.decided_legs]
@@ -64,6 +67,23 @@ class Draft:
             legs, source_id, "waiting", "queued", "Goes into QuickBooks with the next posting.", markers=markers
         )
 
+    def cancel_out(self, legs: Sequence[Leg], source_id: str, detail: str) -> None:
+        """Legs of one source that make nothing together and of which none is in the books: no document."""
+        assert sum(leg.amount_minor for leg in legs) == 0, "they must make nothing together"
+        self.decide(legs, source_id, "matched", "cancels_out", detail)
+
+    def is_answered(self, item_id: str, legs: Sequence[Leg], source_id: str) -> bool:
+        """Whether the matcher knows better than to post: recorded by somebody, or a question. That is then decided."""
+        verdict = self.matches.verdict(item_id)
+        if verdict.decision == "auto" and verdict.role == "already_recorded":
+            documents = [allocation.ledger_id for allocation in verdict.allocations]
+            self.decide(legs, source_id, "matched", "already_recorded", verdict.text, documents=documents)
+        elif verdict.decision == "proposed":
+            self.wait(legs, source_id, verdict.code or "proposed", verdict.text)
+        else:
+            return False
+        return True
+
 
 def book_day(instant: datetime, time_zone: str) -> date:
     """The calendar day of an instant where the books are kept."""
@@ -83,18 +103,26 @@ def cover_by_opening(draft: Draft, legs: Sequence[Leg], source_id: str) -> None:
         draft.decide(legs, source_id, "posted", "opening", detail, markers=[marker])
 
 
-def common_problem(snapshot: Snapshot, paid_currency: str, movements: Sequence[Movement]) -> tuple[str, str] | None:
+def common_problem(snapshot: Snapshot, movements: Sequence[Movement]) -> tuple[str, str] | None:
+    """Why nothing can be posted of movements that settled together; what was paid may be in any currency."""
     settled = movements[0].currency
-    for currency in (paid_currency, settled):
-        if currency != snapshot.home_currency:
-            return foreign(currency)
+    if settled != snapshot.home_currency:
+        return foreign(settled)
     if settled not in snapshot.mappings.clearing:
         return "unmapped_account", f"No clearing account is chosen for {settled}. Choose one."
     return closed_problem(snapshot, book_day(movements[0].created_at, snapshot.time_zone))
 
 
+def missing_account(snapshot: Snapshot, *roles: str) -> tuple[str, str] | None:
+    missing = [ROLES[role] for role in roles if role not in snapshot.mappings.accounts]
+    return ("unmapped_account", f"No account is chosen for {' and '.join(missing)}. Choose it.") if missing else None
+
+
 def foreign(currency: str) -> tuple[str, str]:
-    return "foreign_currency", f"Entries in {currency} are not posted yet. Record it by hand."
+    detail = (
+        f"Stripe keeps this money in {currency}; entries of a balance in {currency} are not posted. Record it by hand."
+    )
+    return "foreign_currency", detail
 
 
 def is_closed(snapshot: Snapshot, day: date) -> bool:
@@ -118,14 +146,40 @@ def memo(source_id: str, movements: Sequence[Movement]) -> str:
     return " ".join([source_id, *(movement.id for movement in movements)])
 
 
-def share(postings: list[Posting], legs: Sequence[Leg]) -> list[Posting]:
-    """Says which part of which leg each posting books: legs are used up in order, each to the last cent."""
-    rest = [(leg.id, leg.amount_minor) for leg in legs]
+def share(postings: list[Posting], legs: Sequence[Leg], amounts: Sequence[int] | None = None) -> list[Posting]:
+    """Says which part of which leg each posting books, each leg to the last cent.
+
+    `amounts` are what the postings do to the clearing account. The first leg is divided among them; the others (the
+    reversal of what was not captured) are the first posting's.
+    """
+    first, *others = legs
+    rest = sum(leg.amount_minor for leg in others)
+    if amounts is None:
+        amounts = [first.amount_minor + rest] if len(postings) == 1 else [each.amount_minor for each in postings]
     shared = []
-    for posting in postings:
-        if len(postings) == 1:
-            shares = tuple(Share(leg_id=leg_id, amount_minor=amount) for leg_id, amount in rest)
-        else:  # several payments of one gross leg
-            shares = (Share(leg_id=rest[0][0], amount_minor=posting.amount_minor),)
-        shared.append(replace(posting, shares=shares))
+    for number, (posting, amount) in enumerate(zip(postings, amounts, strict=True)):
+        shares = [Share(leg_id=first.id, amount_minor=amount if number else amount - rest)]
+        shares += [Share(leg_id=leg.id, amount_minor=leg.amount_minor) for leg in others if number == 0]
+        shared.append(replace(posting, shares=tuple(shares)))
     return shared
+
+
+RATE_DIGITS = Context(prec=12)  # enough for a cent of any amount Stripe moves; a JSON number keeps 15
+
+
+def rate(snapshot: Snapshot, currency: str, amount: int, settled: int) -> str | None:
+    """Home units for one of `currency`, so that `amount` of it comes to `settled`; None in home currency."""
+    if currency == snapshot.home_currency:
+        return None
+    shift = exponent(currency) - exponent(snapshot.home_currency)
+    return str(RATE_DIGITS.divide(Decimal(settled).scaleb(shift), Decimal(amount)))
+
+
+def divide(settled: int, parts: Sequence[int]) -> list[int]:
+    """`settled` in proportion to `parts`, to the last unit."""
+    left, whole, divided = settled, sum(parts), []
+    for part in parts:
+        amount = (2 * left * part + whole) // (2 * whole) if whole else left
+        divided.append(amount)
+        left, whole = left - amount, whole - part
+    return divided

@@ -1,39 +1,84 @@
-"""Stripe's fees on a charge (row 1)."""
+"""What Stripe takes for itself: fees on charges and other movements, its own bills, and what it gives back (17)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from reconcile.draft import REFERENCE_LENGTH, Draft, book_day, memo, share
-from reconcile.postings import Leg, Posting, PostingLine
+from reconcile.draft import REFERENCE_LENGTH, Draft, before_cutover, book_day, common_problem, cover_by_opening, memo
+from reconcile.postings import Leg, Mappings, Posting, PostingLine, Share
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
 
+# Kinds that go where Stripe's other fees go, unless the accountant chose an account of their own.
+LIKE_FEES = ("fee", "stripe_fx_fee", "network_cost")
+
+
+def fee_account(mappings: Mappings, kind: str) -> str | None:
+    return mappings.fees.get(kind) or (mappings.fees.get("stripe_fee") if kind in LIKE_FEES else None)
+
 
 def book_fees(draft: Draft, source_id: str, movements: Sequence[Movement], fees: list[Leg]) -> None:
-    """One expense out of the clearing account, a line for each kind of fee."""
-    snapshot = draft.snapshot
-    if source_id not in draft.places and source_id not in snapshot.places:
+    """Fees on a charge or refund, which are recorded with it."""
+    if source_id not in draft.places and source_id not in draft.snapshot.places:
         draft.wait(fees, source_id, "waits_with_charge", "Stripe's fee is recorded together with its charge.")
-        return
-    totals: dict[str, int] = defaultdict(int)
-    for leg in fees:
-        totals[leg.kind] -= leg.amount_minor
-    accounts = {kind: snapshot.mappings.fees.get(kind) for kind in totals}
-    missing = sorted(kind for kind, account in accounts.items() if account is None)
-    if missing or snapshot.mappings.fee_vendor is None:
-        what = ", ".join(missing) or "the vendor Stripe"
-        draft.wait(fees, source_id, "unmapped_account", f"Nothing is chosen in QuickBooks for {what}. Choose it.")
-    elif any(total <= 0 for total in totals.values()):
-        detail = "Stripe gave back more fees than it took; record it by hand until credits of fees can be posted."
-        draft.wait(fees, source_id, "fee_credit", detail)
     else:
-        draft.post(share([_fee_purchase(snapshot, source_id, movements, totals)], fees), fees, source_id)
+        book_costs(draft, source_id, movements, fees)
 
 
-def _fee_purchase(snapshot: Snapshot, source_id: str, movements: Sequence[Movement], totals: dict[str, int]) -> Posting:
+def plan_bill(draft: Draft, movement_id: str, movements: list[Movement]) -> None:
+    """A bill of Stripe's own, with no charge behind it (row 17)."""
+    (movement,) = movements
+    legs = draft.undecided(movements)
+    if before_cutover(draft.snapshot, movements):
+        cover_by_opening(draft, legs, movement_id)
+    elif not draft.is_answered(movement_id, legs, movement_id):
+        own = movement.type if movement.type in LIKE_FEES else movement.category
+        book_costs(draft, movement_id, movements, legs, {"gross": own})
+
+
+def book_costs(
+    draft: Draft,
+    source_id: str,
+    movements: Sequence[Movement],
+    legs: Sequence[Leg],
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """An expense out of the clearing account with a line for each kind of leg; kinds of which more came back than was
+    taken are a deposit into it. `names` renames kinds.
+    """
+    if not legs:
+        return
+    by_kind: dict[str, list[Leg]] = defaultdict(list)
+    for leg in legs:
+        by_kind[(names or {}).get(leg.kind, leg.kind)].append(leg)
+    problem = common_problem(draft.snapshot, movements) or _unmapped(draft.snapshot, by_kind)
+    if problem:
+        draft.wait(legs, source_id, *problem)
+        return
+    for step, sign in ((1, -1), (2, 1)):
+        kinds = {kind: each for kind, each in by_kind.items() if sign * sum(leg.amount_minor for leg in each) > 0}
+        if kinds:
+            booked = [leg for each in kinds.values() for leg in each]
+            draft.post([_cost(draft.snapshot, source_id, movements, kinds, step)], booked, source_id)
+    nothing = [leg for each in by_kind.values() if not sum(leg.amount_minor for leg in each) for leg in each]
+    draft.cancel_out(nothing, source_id, "Taken and given back by Stripe; nothing is left to record.")
+
+
+def _unmapped(snapshot: Snapshot, kinds: Mapping[str, list[Leg]]) -> tuple[str, str] | None:
+    missing = sorted(kind for kind in kinds if fee_account(snapshot.mappings, kind) is None)
+    if not missing and snapshot.mappings.fee_vendor is not None:
+        return None
+    what = ", ".join(missing) or "the vendor Stripe"
+    return "unmapped_account", f"Nothing is chosen in QuickBooks for {what}. Choose it."
+
+
+def _cost(
+    snapshot: Snapshot, source_id: str, movements: Sequence[Movement], kinds: Mapping[str, list[Leg]], step: int
+) -> Posting:
+    """Step 1 is what Stripe took, step 2 what it gave back: QuickBooks has no expense below zero."""
+    totals = {kind: abs(sum(leg.amount_minor for leg in legs)) for kind, legs in sorted(kinds.items())}
     return Posting(
-        marker=f"{movements[0].id}:fee:r1:s1",
-        kind="purchase",
+        marker=f"{movements[0].id}:fee:r1:s{step}",
+        kind="purchase" if step == 1 else "deposit",
         dated=book_day(movements[0].created_at, snapshot.time_zone),
         currency=movements[0].currency,
         amount_minor=sum(totals.values()),
@@ -44,9 +89,10 @@ def _fee_purchase(snapshot: Snapshot, source_id: str, movements: Sequence[Moveme
         lines=tuple(
             PostingLine(
                 amount_minor=total,
-                account_id=snapshot.mappings.fees[kind],
+                account_id=fee_account(snapshot.mappings, kind),
                 description=f"{kind.replace('_', ' ').capitalize()} of {source_id}",
             )
-            for kind, total in sorted(totals.items())
+            for kind, total in totals.items()
         ),
+        shares=tuple(Share(leg_id=leg.id, amount_minor=leg.amount_minor) for legs in kinds.values() for leg in legs),
     )

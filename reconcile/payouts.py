@@ -1,58 +1,111 @@
-"""Payouts to the bank (row 14)."""
+"""Payouts to the bank, those that come back or that Stripe draws from the bank, and top-ups (rows 14 to 16)."""
 
 from collections.abc import Sequence
+from datetime import date
 
-from reconcile.draft import REFERENCE_LENGTH, Draft, closed_problem, cover_by_opening, foreign, memo, share
+from reconcile.draft import (
+    REFERENCE_LENGTH,
+    Draft,
+    before_cutover,
+    book_day,
+    closed_problem,
+    cover_by_opening,
+    foreign,
+    memo,
+    share,
+)
+from reconcile.failures import NEVER
+from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
-from reconcile.postings import Posting
+from reconcile.postings import Leg, Posting
 from reconcile.records import Movement, Payout
 from reconcile.snapshot import Snapshot
 
 
 def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None:
-    snapshot, payout = draft.snapshot, draft.snapshot.payouts[payout_id]
-    legs = draft.undecided(movements)
-    if payout.arrives_on < snapshot.cutover:
-        cover_by_opening(draft, legs, payout_id)
+    """A payout counts on the day it arrives; its return on the day Stripe booked that."""
+    payout = draft.snapshot.payouts[payout_id]
+    taken = [movement for movement in movements if movement.category == "payout"]
+    returned = [movement for movement in movements if movement.category == "payout_reversal"]
+    if returned and before_cutover(draft.snapshot, returned):  # made and given back before: all in the opening
+        cover_by_opening(draft, draft.undecided(movements), payout_id)
         return
-    gross, fees = gross_of(legs), fees_of(legs)
-    problem = _payout_problem(snapshot, payout)
-    verdict = draft.matches.verdict(payout_id)
-    if verdict.decision == "auto" and verdict.role == "already_recorded":
-        documents = [allocation.ledger_id for allocation in verdict.allocations]
-        draft.decide(gross, payout_id, "matched", "already_recorded", verdict.text, documents=documents)
-    elif verdict.decision == "proposed":
-        draft.wait(gross, payout_id, verdict.code or "proposed", verdict.text)
-    elif problem:
-        draft.wait(gross, payout_id, *problem)
-    elif gross:
-        draft.post(share([_transfer(snapshot, payout, movements)], gross), gross, payout_id)
-    draft.wait(fees, payout_id, "unmapped_category", "Fees of payouts are not posted yet; record this one by hand.")
+    if taken and payout.arrives_on < draft.snapshot.cutover:
+        cover_by_opening(draft, draft.undecided(taken), payout_id)
+        taken = []
+    own, back = draft.undecided(taken), draft.undecided(returned)
+    gross, gross_back = gross_of(own), gross_of(back)
+    answered = bool(gross) and draft.is_answered(payout_id, gross, payout_id)
+    if gross and gross_back and not answered:
+        draft.cancel_out([*gross, *gross_back], payout_id, NEVER)
+    else:
+        if gross and not answered:
+            _move(draft, payout_id, taken, gross, payout.arrives_on, _not_paid(payout))
+        if gross_back and not draft.is_answered(returned[0].id, gross_back, payout_id):
+            day = book_day(returned[0].created_at, draft.snapshot.time_zone)
+            _move(draft, payout_id, returned, gross_back, day, None)
+    for group, legs in ((taken, own), (returned, back)):
+        book_costs(draft, payout_id, group, fees_of(legs))
 
 
-def _payout_problem(snapshot: Snapshot, payout: Payout) -> tuple[str, str] | None:
+def plan_topup(draft: Draft, movement_id: str, movements: list[Movement]) -> None:
+    """Money from the bank into the Stripe balance, or such money back."""
+    legs, source = draft.undecided(movements), movements[0].source_id or movement_id
+    if before_cutover(draft.snapshot, movements):
+        cover_by_opening(draft, legs, source)
+        return
+    gross = gross_of(legs)
+    if gross and not draft.is_answered(movement_id, gross, source):
+        day = book_day(movements[0].created_at, draft.snapshot.time_zone)
+        _move(draft, source, movements, gross, day, None)
+    book_costs(draft, source, movements, fees_of(legs))
+
+
+def _not_paid(payout: Payout) -> tuple[str, str] | None:
     if payout.status in ("pending", "in_transit"):
         return "in_transit", f"On its way to the bank; expected on {payout.arrives_on}."
     if payout.status != "paid":
-        return "payout_failed", f"Stripe says this payout is {payout.status}; nothing is posted for it."
-    if payout.amount_minor <= 0:
-        return "unmapped_category", "Stripe took money from the bank; such payouts are not posted yet."
-    if payout.currency != snapshot.home_currency:
-        return foreign(payout.currency)
-    if payout.currency not in snapshot.mappings.bank or payout.currency not in snapshot.mappings.clearing:
-        return "unmapped_account", f"No bank account is chosen for payouts in {payout.currency}. Choose one."
-    return closed_problem(snapshot, payout.arrives_on)
+        return "payout_failed", f"Stripe says this payout is {payout.status}; its entry for that is awaited."
+    return None
 
 
-def _transfer(snapshot: Snapshot, payout: Payout, movements: Sequence[Movement]) -> Posting:
+def _move(
+    draft: Draft,
+    source_id: str,
+    movements: Sequence[Movement],
+    gross: Sequence[Leg],
+    day: date,
+    problem: tuple[str, str] | None,
+) -> None:
+    problem = problem or _transfer_problem(draft.snapshot, movements[0].currency, day)
+    if problem:
+        draft.wait(gross, source_id, *problem)
+    else:
+        amount = sum(leg.amount_minor for leg in gross)
+        posting = _transfer(draft.snapshot, source_id, movements, amount, day)
+        draft.post(share([posting], gross, [amount]), gross, source_id)
+
+
+def _transfer_problem(snapshot: Snapshot, currency: str, day: date) -> tuple[str, str] | None:
+    if currency != snapshot.home_currency:
+        return foreign(currency)
+    if currency not in snapshot.mappings.bank or currency not in snapshot.mappings.clearing:
+        return "unmapped_account", f"No bank account is chosen for payouts in {currency}. Choose one."
+    return closed_problem(snapshot, day)
+
+
+def _transfer(snapshot: Snapshot, source_id: str, movements: Sequence[Movement], amount: int, day: date) -> Posting:
+    """`amount` is what it does to the clearing account."""
+    currency = movements[0].currency
+    clearing, bank = snapshot.mappings.clearing[currency], snapshot.mappings.bank[currency]
     return Posting(
-        marker=f"{movements[0].id}:payout:r1:s1",
+        marker=f"{movements[0].id}:{movements[0].category}:r1:s1",
         kind="transfer",
-        dated=payout.arrives_on,
-        currency=payout.currency,
-        amount_minor=payout.amount_minor,
-        account_id=snapshot.mappings.clearing[payout.currency],
-        other_account_id=snapshot.mappings.bank[payout.currency],
-        memo=memo(payout.id, movements),
-        reference=payout.id[-REFERENCE_LENGTH:],
+        dated=day,
+        currency=currency,
+        amount_minor=abs(amount),
+        account_id=clearing if amount < 0 else bank,
+        other_account_id=bank if amount < 0 else clearing,
+        memo=memo(source_id, movements),
+        reference=source_id[-REFERENCE_LENGTH:],
     )

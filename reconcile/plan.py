@@ -4,16 +4,34 @@ Pure. Each rule is a row of docs/ACCOUNTING.md; a movement without a rule waits,
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from reconcile.charges import plan_charge
+from reconcile.disputes import plan_closings, plan_dispute
 from reconcile.draft import Draft, before_cutover, cover_by_opening
+from reconcile.failures import plan_charge_failure
+from reconcile.fees import plan_bill
 from reconcile.matching import MatchResult
 from reconcile.openings import plan_openings
-from reconcile.payouts import plan_payout
+from reconcile.payouts import plan_payout, plan_topup
 from reconcile.postings import Plan
 from reconcile.records import Movement
 from reconcile.refunds import plan_refund
+from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
+
+RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
+    ("charge", plan_charge),  # first, for the others ask where their charge is
+    ("charge_failure", plan_charge_failure),
+    ("refund", plan_refund),
+    ("dispute", plan_dispute),
+    ("payout", plan_payout),
+    ("topup", plan_topup),
+    ("bill", plan_bill),
+    ("reserve", plan_reserve),
+    ("hold", plan_holds),
+)
 
 
 def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
@@ -21,9 +39,10 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     draft = Draft(snapshot, matches)
     plan_openings(draft)
     groups = _group(snapshot)
-    for rule, planner in (("charge", plan_charge), ("refund", plan_refund), ("payout", plan_payout)):
+    for rule, planner in RULES:
         for source_id in sorted(groups[rule]):
             planner(draft, source_id, groups[rule][source_id])
+    plan_closings(draft)
     for source_id, movements in sorted(groups["other"].items()):
         _wait_unmapped(draft, source_id, movements)
     return Plan(postings=tuple(draft.postings), decisions=tuple(draft.decisions))
@@ -32,28 +51,55 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
 def _group(snapshot: Snapshot) -> dict[str, dict[str, list[Movement]]]:
     """Movements by rule and source: a charge together with the reversal of what was not captured."""
     groups: dict[str, dict[str, list[Movement]]] = defaultdict(lambda: defaultdict(list))
+    undecided = {each.id for each in snapshot.movements if f"{each.id}:gross" not in snapshot.decided_legs}
     for movement in sorted(snapshot.movements, key=lambda m: (m.created_at, m.id)):
-        rule, source_id = _rule_of(movement, snapshot)
+        rule, source_id = _rule_of(movement, snapshot, undecided)
         groups[rule][source_id].append(movement)
     return groups
 
 
-def _rule_of(movement: Movement, snapshot: Snapshot) -> tuple[str, str]:
+def _rule_of(movement: Movement, snapshot: Snapshot, undecided: set[str]) -> tuple[str, str]:
+    """Which rule, and the id of what its movements are planned together by."""
     source = movement.source_id or movement.id
-    if movement.balance_type != "payments":
+    if movement.balance_type not in ("payments", "risk_reserved"):
         return "other", source
-    match movement.category:
-        case "charge" if source in snapshot.charges:
-            return "charge", source
-        case "partial_capture_reversal":
-            refund = snapshot.refunds.get(source)
-            charge = refund.charge_id if refund else source
-            return ("charge", charge) if charge in snapshot.charges else ("other", source)
-        case "refund" if source in snapshot.refunds:
-            return "refund", source
-        case "payout" if source in snapshot.payouts:
-            return "payout", source
-    return "other", source
+    if movement.type in HOLDS:
+        return "hold", movement.currency
+    if movement.category in ALONE:
+        return ALONE[movement.category], movement.id
+    rule, known = _objects(snapshot).get(movement.category, ("other", {}))
+    if movement.category == "partial_capture_reversal" and source in snapshot.refunds:
+        source = snapshot.refunds[source].charge_id or source
+    if source not in known:
+        return "other", source
+    if movement.category == "charge_failure" and snapshot.charges[source].movement_id not in undecided:
+        rule = "charge_failure"  # its charge is in the books; else the two are planned together
+    return rule, source
+
+
+ALONE = {
+    "topup": "topup",
+    "topup_reversal": "topup",
+    "fee": "bill",
+    "network_cost": "bill",
+    "tax": "bill",
+    "risk_reserved_funds": "reserve",
+}
+
+
+def _objects(snapshot: Snapshot) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """By category: the rule, and the Stripe objects one of which must be behind a movement."""
+    return {
+        "charge": ("charge", snapshot.charges),
+        "charge_failure": ("charge", snapshot.charges),
+        "partial_capture_reversal": ("charge", snapshot.charges),
+        "refund": ("refund", snapshot.refunds),
+        "refund_failure": ("refund", snapshot.refunds),
+        "dispute": ("dispute", snapshot.disputes),
+        "dispute_reversal": ("dispute", snapshot.disputes),
+        "payout": ("payout", snapshot.payouts),
+        "payout_reversal": ("payout", snapshot.payouts),
+    }
 
 
 def _wait_unmapped(draft: Draft, source_id: str, movements: list[Movement]) -> None:

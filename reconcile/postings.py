@@ -9,13 +9,23 @@ from reconcile.records import Applied
 PostingKind = Literal["payment", "sales_receipt", "refund_receipt", "purchase", "deposit", "transfer", "journal_entry"]
 LegState = Literal["matched", "posted", "waiting", "ignored"]
 
+# Accounts that single rows of the accounting table need, by what they are called in the books.
+ROLES = {
+    "disputes_receivable": "Disputes receivable",
+    "dispute_losses": "Dispute losses",
+    "dispute_fees": "Dispute fees",
+    "reserve": "Stripe reserve",
+    "refunds_owed": "Refunds owed",
+    "exchange": "Exchange Gain or Loss",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostingLine:
     """One line: of an item (receipts), of an account (purchase, deposit) or a side of a journal entry.
 
     `amount_minor` is signed as the document kind reads it (positive adds to the document's total); a journal line
-    is a debit when positive, a credit when negative.
+    is a debit when positive, a credit when negative. `party_id` is the customer of a line on receivables.
     """
 
     amount_minor: int
@@ -29,10 +39,11 @@ class PostingLine:
 class Posting:
     """One document to be written, complete but for what is known only when it is sent (sync tokens, ids of `after`).
 
-    `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account;
-    `other_account_id` the bank of a transfer: money goes from clearing to it if `amount_minor` is positive.
-    `amount_minor` is the document's total in `currency`. `applied` are the invoices a payment pays.
-    `after` is the marker of a posting that must be in the books first. `shares` are the legs it books.
+    `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account, or where a
+    transfer's money comes from; `other_account_id` is where it goes to. `party_id` is the customer, or a purchase's
+    payee. `amount_minor` is the document's total in `currency`; `exchange_rate` is home units for one of it, None in
+    home currency. `applied` are the invoices a payment pays. `after` is the marker of a posting that must be in the
+    books first. `shares` are the legs it books.
     """
 
     marker: str
@@ -44,7 +55,9 @@ class Posting:
     memo: str
     reference: str = ""
     party_id: str | None = None
+    payee: Literal["vendor", "customer"] = "vendor"
     other_account_id: str | None = None
+    exchange_rate: str | None = None
     applied: tuple[Applied, ...] = ()
     lines: tuple[PostingLine, ...] = ()
     shares: tuple["Share", ...] = ()
@@ -104,7 +117,8 @@ class Plan:
 class Mappings:
     """The accountant's choices of one link: which account, item or vendor each role means.
 
-    Keys of `clearing`, `bank` are currencies. A role that is missing makes what needs it wait, with that reason.
+    Keys of `clearing`, `bank` are currencies, of `fees` kinds of fees and bills, of `accounts` those of ROLES. A role
+    that is missing makes what needs it wait, with that reason.
     """
 
     clearing: dict[str, str] = field(default_factory=dict)
@@ -114,6 +128,7 @@ class Mappings:
     sales_item: str | None = None
     refund_item: str | None = None
     opening_account: str | None = None
+    accounts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

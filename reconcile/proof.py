@@ -151,8 +151,11 @@ def _events(starts: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame) ->
 
     Added up over all groups they are Stripe's balance less the clearing account.
     """
+    cancels = pl.col("reason") == "cancels_out"  # such legs of one source are nothing together: one group
     legs = legs.with_columns(
-        group=pl.format("{} {}", "leg_id", pl.col("document_id").fill_null("")),
+        group=pl.when(cancels)
+        .then(pl.format("{} cancels", "source_id"))
+        .otherwise(pl.format("{} {}", "leg_id", pl.col("document_id").fill_null(""))),
         claim=pl.coalesce("document_id", pl.format("leg {}", "leg_id")),
     )
     clearing = clearing.join(starts.select("currency", "cutover"), on="currency").with_columns(
@@ -282,6 +285,8 @@ def _unbooked_item(row: Mapping[str, Any], amount: str) -> dict[str, Any]:
     start = f"{amount} of {row['source_id']}"
     if row["reason"] == "in_transit":
         return _item(row, "in_transit", f"{start} is on its way. {detail}".strip())
+    if row["reason"] == "cancels_out":
+        return _item(row, "in_transit", f"{start} was on its way and came back. {detail}".strip())
     if row["state"] == "matched":
         where = row["document_id"] or "a document"
         return _item(row, "recorded_elsewhere", f"{start} is recorded in {where}, outside the clearing account.")

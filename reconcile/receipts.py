@@ -2,28 +2,34 @@
 
 from collections.abc import Sequence
 
-from reconcile.draft import REFERENCE_LENGTH, book_day, memo
+from reconcile.draft import REFERENCE_LENGTH, book_day, memo, rate
 from reconcile.postings import Posting, PostingLine
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
 
 
-def receipt(
+def receipt(  # noqa: PLR0913 - all of it is the document
     snapshot: Snapshot,
     kind: str,
     source_id: str,
     movements: Sequence[Movement],
     amount: int,
     customer_id: str,
+    *,
+    currency: str | None = None,
+    settled: int = 0,
+    step: int = 1,
     after: str | None = None,
 ) -> Posting:
+    """`amount` in `currency`, which came to `settled` on the clearing account; without it in that account's own."""
     sale = kind == "sales_receipt"
     item = snapshot.mappings.sales_item if sale else snapshot.mappings.refund_item
     return Posting(
-        marker=f"{movements[0].id}:{'charge' if sale else 'refund'}:r1:s1",
+        marker=f"{movements[0].id}:{'charge' if sale else 'refund'}:r1:s{step}",
         kind="sales_receipt" if sale else "refund_receipt",
         dated=book_day(movements[0].created_at, snapshot.time_zone),
-        currency=movements[0].currency,
+        currency=currency or movements[0].currency,
+        exchange_rate=rate(snapshot, currency, amount, settled) if currency else None,
         amount_minor=amount,
         account_id=snapshot.mappings.clearing[movements[0].currency],
         memo=memo(source_id, movements),

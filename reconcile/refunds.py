@@ -1,53 +1,74 @@
-"""Refunds of charges that are in the books (row 8)."""
+"""Refunds of charges that are in the books (rows 8, 8c and 19b), and refunds that fail (row 9)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, share
+from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, divide, share
+from reconcile.failures import NEVER, plan_refund_failure
+from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
-from reconcile.matching import Verdict
-from reconcile.postings import Leg
+from reconcile.postings import Leg, Posting
 from reconcile.receipts import receipt
+from reconcile.receivables import give_back, missing_receivable
 from reconcile.records import Movement, Refund
 from reconcile.snapshot import Place, Snapshot
 
 
 def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None:
-    snapshot, refund = draft.snapshot, draft.snapshot.refunds[refund_id]
-    legs = draft.undecided(movements)
-    if before_cutover(snapshot, movements):
-        cover_by_opening(draft, legs, refund_id)
-        return
-    gross, fees = gross_of(legs), fees_of(legs)
-    problem = common_problem(snapshot, refund.currency, movements)
-    if problem:
-        draft.wait(legs, refund_id, *problem)
-        return
-    if gross:
-        _book_refund(draft, refund, movements, gross)
-    draft.wait(fees, refund_id, "unmapped_category", "Fees of refunds are not posted yet; record this one by hand.")
+    refund = draft.snapshot.refunds[refund_id]
+    open_: dict[str, list[Leg]] = {}
+    for movement in movements:
+        legs = draft.undecided([movement])
+        if before_cutover(draft.snapshot, [movement]):
+            cover_by_opening(draft, legs, refund_id)
+        else:
+            open_[movement.category] = gross_of(legs)
+            book_costs(draft, refund_id, [movement], fees_of(legs))
+    taken, returned = open_.get("refund", []), open_.get("refund_failure", [])
+    made = [movement for movement in movements if movement.category == "refund"]
+    if taken and returned and not draft.is_answered(refund_id, taken, refund_id):
+        draft.cancel_out([*taken, *returned], refund_id, NEVER)
+    elif returned:
+        plan_refund_failure(draft, refund_id, movements[-1], returned)
+    elif taken and refund.failure_movement_id:
+        draft.wait(taken, refund_id, "awaiting_reversal", "This refund failed; Stripe's entry for that is awaited.")
+    elif taken and not draft.is_answered(refund_id, taken, refund_id):
+        _book_refund(draft, refund, made, taken)
 
 
 def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gross: list[Leg]) -> None:
-    verdict = draft.matches.verdict(refund.id)
-    if verdict.decision == "auto" and verdict.role == "already_recorded":
-        documents = [allocation.ledger_id for allocation in verdict.allocations]
-        draft.decide(gross, refund.id, "matched", "already_recorded", verdict.text, documents=documents)
-        return
-    place = draft.places.get(refund.charge_id or "") or draft.snapshot.places.get(refund.charge_id or "")
-    problem = _refund_problem(draft.snapshot, verdict, place)
+    """First from what the charge left with the customer, the rest as a refund receipt."""
+    snapshot, charge_id = draft.snapshot, refund.charge_id or ""
+    place = draft.places.get(charge_id) or snapshot.places.get(charge_id)
+    settled = -sum(leg.amount_minor for leg in gross)
+    amount = settled if refund.currency == movements[0].currency else refund.amount_minor
+    problem = common_problem(snapshot, movements) or _refund_problem(snapshot, refund, place, amount)
     if problem or place is None or place.customer_id is None:
         draft.wait(gross, refund.id, *(problem or ("waits_with_charge", "Its charge is not in the books.")))
         return
-    amount = -sum(leg.amount_minor for leg in gross)
-    posting = receipt(
-        draft.snapshot, "refund_receipt", refund.id, movements, amount, place.customer_id, after=place.marker
-    )
-    draft.post(share([posting], gross), gross, refund.id)
+    credit = min(amount, place.unapplied_minor)
+    parts = [part for part in (credit, amount - credit) if part]
+    moved, postings = divide(settled, parts), list[Posting]()
+    for part, settled_part in zip(parts, moved, strict=True):
+        if part == credit and not postings:
+            postings.append(
+                give_back(
+                    snapshot, "credit", refund.id, movements, refund.currency, part, settled_part, place.customer_id,
+                    place.marker,
+                )
+            )  # fmt: skip
+        else:
+            postings.append(
+                receipt(
+                    snapshot, "refund_receipt", refund.id, movements, part, place.customer_id,
+                    currency=refund.currency, settled=settled_part, after=place.marker,
+                )
+            )  # fmt: skip
+    draft.places[charge_id] = replace(place, unapplied_minor=place.unapplied_minor - credit)
+    draft.post(share(postings, gross, [-part for part in moved]), gross, refund.id)
 
 
-def _refund_problem(snapshot: Snapshot, verdict: Verdict, place: Place | None) -> tuple[str, str] | None:
-    if verdict.decision == "proposed":
-        return verdict.code or "proposed", verdict.text
+def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amount: int) -> tuple[str, str] | None:
     if place is None:
         return "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
     if place.customer_id is None:
@@ -56,7 +77,9 @@ def _refund_problem(snapshot: Snapshot, verdict: Verdict, place: Place | None) -
             "It refunds a charge from before the cut-over. Choose the customer it belongs to.",
         )
     if place.unapplied_minor:
-        return "refund_of_credit", "The charge left a credit with the customer: decide whether this gives that back."
+        problem = missing_receivable(snapshot, refund.currency)
+        if problem or amount <= place.unapplied_minor:
+            return problem
     if place.taxed:
         return (
             "refund_with_tax",

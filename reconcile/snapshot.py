@@ -1,7 +1,7 @@
 """Everything one round of matching and planning looks at, read at one moment."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from reconcile.postings import Mappings, Policies
 from reconcile.records import (
@@ -42,10 +42,26 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeBooks:
+    """What our entries of a dispute come to: `held_minor` on Disputes receivable, after `closings` closing entries.
+
+    `movement_ids` are those we booked, the last of them on `last_day`; `closed_at` is when Stripe said it was closed.
+    """
+
+    held_minor: int = 0
+    closings: int = 0
+    movement_ids: frozenset[str] = frozenset()
+    last_day: date | None = None
+    last_marker: str | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided.
 
-    `busy` are invoices with a posting under way or refused: what is open on them is not certain now.
+    `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `receivables`
+    are the accounts receivable by currency.
     """
 
     account_id: str  # Stripe's, so that two links into one company never share a marker
@@ -66,6 +82,8 @@ class Snapshot:
     documents: dict[str, Document] = field(default_factory=dict)
     decided_legs: frozenset[str] = frozenset()
     places: dict[str, Place] = field(default_factory=dict)
+    dispute_books: dict[str, DisputeBooks] = field(default_factory=dict)
+    receivables: dict[str, str] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)

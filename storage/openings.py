@@ -31,6 +31,9 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
             stripe[movement.currency] -= movement.net_minor
     payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
     for payout in payouts:
+        returned = movements.get(payout.failure_movement_id or "")
+        if payout.status in ("failed", "canceled") and (returned is None or returned.created_at < start):
+            continue  # its money was back by then
         movement_before = movements.get(payout.movement_id or "")
         if movement_before is not None and movement_before.created_at < start and payout.arrives_on >= link.cutover:
             in_transit[payout.currency] -= movement_before.net_minor

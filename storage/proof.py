@@ -3,12 +3,13 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import polars as pl
 from sqlalchemy import Connection, Row, select
 
+from reconcile.money import exponent
 from reconcile.postings import Posting
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Account, Document
@@ -120,5 +121,6 @@ def _in_account(amount_minor: int, document: Document, account: Account | None) 
     """A leg in its account's currency: QuickBooks converts at the document's rate, to the cent."""
     if account is None or account.currency == document.currency or document.exchange_rate is None:
         return amount_minor
-    converted = Decimal(amount_minor) * Decimal(document.exchange_rate)
-    return int(converted.quantize(Decimal(1), ROUND_HALF_EVEN))
+    shift = exponent(account.currency) - exponent(document.currency)
+    converted = (Decimal(amount_minor) * Decimal(document.exchange_rate)).scaleb(shift)
+    return int(converted.quantize(Decimal(1), ROUND_HALF_UP))

@@ -8,9 +8,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from reconcile.records import Charge, Company, Customer, Document, InvoicePayment, Movement, Payout, ProcessorInvoice
+from reconcile.records import (
+    Account,
+    Charge,
+    Company,
+    Customer,
+    Dispute,
+    Document,
+    InvoicePayment,
+    Movement,
+    Payout,
+    ProcessorInvoice,
+    Refund,
+)
 from reconcile.snapshot import Place, Snapshot
 from storage import connections, legs, mirror, outbox
+from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
 from storage.records import DOCUMENT_KINDS
@@ -33,6 +46,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
     invoices: dict[str, ProcessorInvoice] = mirror.load(
         conn, processor, "processor_invoice", {payment.invoice_id for payment in paying}
     )
+    disputes: dict[str, Dispute] = {each.id: each for each in mirror.load_all(conn, processor, ["dispute"])}
     company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
     decided = legs.decided(conn, link.id, [movement.id for movement in movements])
     return Snapshot(
@@ -46,7 +60,9 @@ def load(conn: Connection, link: Link) -> Snapshot:
         movements=tuple(movements),
         charges=charges,
         refunds=refunds,
-        disputes=mirror.load(conn, processor, "dispute", _starting(sources, "dp_", "du_")),
+        disputes=disputes,
+        dispute_books=dispute_books.load(conn, link, disputes.values()),
+        receivables=_receivables(conn, ledger),
         payouts=_payouts(conn, processor, sources),
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
@@ -109,18 +125,24 @@ def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Pla
     rows = legs.of_sources(conn, link.id, sorted(charge_ids - {""}))
     gross = [row for row in rows if row.kind == "gross" and row.category == "charge"]
     items = outbox.by_marker(conn, link.ledger_id, [marker for row in gross for marker in row.markers])
+    written = [item.document_id or "" for item in items.values()]
     paid = [part.id for item in items.values() for part in item.posting.applied]
     matched = [document_id for row in gross for document_id in row.document_ids]
-    documents = _load_documents(conn, link.ledger_id, [*paid, *matched])
+    documents = _load_documents(conn, link.ledger_id, [*written, *paid, *matched])
+    used = _credit_given_back(conn, link, charge_ids)
     places = {row.source_id: _place(row, items, documents) for row in gross}
-    return {source_id: place for source_id, place in places.items() if place is not None}
+    return {
+        source_id: replace(place, unapplied_minor=max(0, place.unapplied_minor - used.get(source_id, 0)))
+        for source_id, place in places.items()
+        if place is not None
+    }
 
 
 def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]) -> Place | None:
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
     if row.state == "matched":
-        document = documents.get(row.document_ids[0])
+        document = documents.get(row.document_ids[0]) if row.document_ids else None
         return Place(
             customer_id=document.customer_id if document else None,
             unapplied_minor=document.open_minor if document and document.kind == "payment" else 0,
@@ -128,11 +150,30 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         )
     if not row.markers:
         return None
-    posting = items[row.markers[0]].posting
-    applied = sum(part.amount_minor for part in posting.applied)
-    rest = posting.amount_minor - applied if posting.kind == "payment" else 0
+    item = items[row.markers[0]]
+    posting, written = item.posting, documents.get(item.document_id or "")
+    rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied)
+    if written is not None:  # somebody may have used the credit for another invoice since
+        rest = min(rest, written.open_minor)
     taxed = any(documents[part.id].tax_minor for part in posting.applied if part.id in documents)
-    return Place(customer_id=posting.party_id, marker=posting.marker, unapplied_minor=rest, taxed=taxed)
+    return Place(
+        customer_id=posting.party_id,
+        marker=posting.marker,
+        unapplied_minor=rest if posting.kind == "payment" else 0,
+        taxed=taxed,
+    )
+
+
+def _credit_given_back(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, int]:
+    """By charge, what earlier refunds took from the credit it left with its customer."""
+    refunds: list[Refund] = mirror.load_children(conn, link.processor_id, "refund", charge_ids)
+    rows = legs.of_sources(conn, link.id, [refund.id for refund in refunds])
+    source_of = {marker: row.source_id for row in rows for marker in row.markers if ":credit:" in marker}
+    charge_of = {refund.id: refund.charge_id or "" for refund in refunds}
+    used: dict[str, int] = defaultdict(int)
+    for marker, item in outbox.by_marker(conn, link.ledger_id, list(source_of)).items():
+        used[charge_of[source_of[marker]]] += item.posting.amount_minor
+    return used
 
 
 def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> dict[str, Document]:
@@ -146,9 +187,17 @@ def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> d
     }
 
 
+def _receivables(conn: Connection, ledger: int) -> dict[str, str]:
+    """The first account receivable of each currency."""
+    accounts: list[Account] = mirror.load_all(conn, ledger, ["account"])
+    found = [each for each in accounts if each.type == "Accounts Receivable" and each.active]
+    return {each.currency: each.id for each in sorted(found, key=lambda each: -int(each.id))}
+
+
 def _opening_markers(conn: Connection, link: Link) -> dict[str, str]:
     account = connections.connection(conn, link.processor_id).external_id
     wanted = {
         f"{account}:opening-{opening.currency.lower()}:r1:s1": opening.currency for opening in link.openings or ()
     }
-    return {wanted[marker]: marker for marker in outbox.by_marker(conn, link.ledger_id, list(wanted))}
+    found = outbox.by_marker(conn, link.ledger_id, list(wanted))
+    return {wanted[marker]: marker for marker, item in found.items() if item.state != "withdrawn"}

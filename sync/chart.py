@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from reconcile.postings import Mappings
+from reconcile.postings import ROLES, Mappings
 from sync.ports import Request, Response
 from sync.qbo import faults
 from sync.qbo.wire import encode
@@ -17,6 +17,14 @@ VENDOR = "Stripe"
 SALE = "Stripe sale"
 REFUND = "Stripe refund"
 OPENING = "Opening Balance Equity"
+# What each role's account is made as; one that is missing here is only looked for, QuickBooks makes it itself.
+ROLE_TYPES = {
+    "disputes_receivable": "Other Current Asset",
+    "dispute_losses": "Expense",
+    "dispute_fees": "Expense",
+    "reserve": "Other Current Asset",
+    "refunds_owed": "Other Current Liability",
+}
 
 
 def prepare(carry: Carry, home_currency: str) -> Mappings:
@@ -38,7 +46,18 @@ def prepare(carry: Carry, home_currency: str) -> Mappings:
         sales_item=sale["Id"],
         refund_item=refund["Id"],
         opening_account=opening["Id"] if opening else None,
+        accounts=_role_accounts(carry),
     )
+
+
+def _role_accounts(carry: Carry) -> dict[str, str]:
+    found = {}
+    for role, name in ROLES.items():
+        if role in ROLE_TYPES:
+            found[role] = _ensure(carry, "Account", "Name", name, {"AccountType": ROLE_TYPES[role]})["Id"]
+        elif account := _find(carry, "Account", f"Name = '{name}'"):
+            found[role] = account["Id"]
+    return found
 
 
 def home_currency(carry: Carry) -> str:

@@ -93,3 +93,10 @@ def marked(qbo: QboEmulator) -> list[tuple[str, str]]:
                     found.append((f"{kind}:{body['Id']}", marker.group(1)))
             start += 1000
     return found
+
+
+def waiting_legs(environment: Environment) -> list[dict[str, object]]:
+    """The legs of which something is left to do for somebody."""
+    with environment.database.read() as conn:
+        rows = conn.execute(select(legs).where(legs.c.state == "waiting", legs.c.reason != "in_transit"))
+        return [dict(row._mapping) for row in rows]

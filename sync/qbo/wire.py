@@ -58,10 +58,13 @@ def write_body(posting: Posting, home_currency: str) -> str:
         "sales_receipt": _receipt,
         "refund_receipt": _receipt,
         "purchase": _purchase,
+        "deposit": _deposit,
         "transfer": _transfer,
         "journal_entry": _journal_entry,
     }
-    currency = {} if posting.currency == home_currency else {"CurrencyRef": _ref(posting.currency)}
+    currency: dict[str, Any] = {} if posting.currency == home_currency else {"CurrencyRef": _ref(posting.currency)}
+    if posting.exchange_rate is not None:
+        currency["ExchangeRate"] = Decimal(posting.exchange_rate)
     return encode(_common(posting) | currency | builders[posting.kind](posting))
 
 
@@ -109,11 +112,20 @@ def _purchase(posting: Posting) -> dict[str, Any]:
     return {
         "PaymentType": "Cash",
         "AccountRef": _ref(posting.account_id),
-        "EntityRef": {"value": posting.party_id, "type": "Vendor"},
+        "EntityRef": {"value": posting.party_id, "type": posting.payee.capitalize()},
         "DocNumber": posting.reference,
         "Line": [
             _line(posting, line, "AccountBasedExpenseLineDetail", {"AccountRef": _ref(line.account_id)})
             for line in posting.lines
+        ],
+    }
+
+
+def _deposit(posting: Posting) -> dict[str, Any]:
+    return {
+        "DepositToAccountRef": _ref(posting.account_id),
+        "Line": [
+            _line(posting, line, "DepositLineDetail", {"AccountRef": _ref(line.account_id)}) for line in posting.lines
         ],
     }
 
@@ -137,7 +149,8 @@ def _journal_entry(posting: Posting) -> dict[str, Any]:
                 {
                     "PostingType": "Debit" if line.amount_minor > 0 else "Credit",
                     "AccountRef": _ref(line.account_id),
-                },
+                }
+                | ({"Entity": {"Type": "Customer", "EntityRef": _ref(line.party_id)}} if line.party_id else {}),
             )
             for line in posting.lines
         ],

@@ -1,0 +1,78 @@
+"""Disputes: every withdrawal and return of money, and the remainder once they are closed (rows 11 to 13).
+
+Stripe tells no movement when a dispute is lost, so its closing entry is of the dispute itself and books no leg. An
+inquiry moves nothing and needs nothing.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from reconcile.draft import Draft, before_cutover, book_day, cover_by_opening, missing_account
+from reconcile.entries import book_entry, entry
+from reconcile.legs import gross_of
+from reconcile.postings import Posting
+from reconcile.records import Dispute, Movement
+from reconcile.snapshot import DisputeBooks, Snapshot
+
+CLOSED = ("won", "lost", "warning_closed", "prevented")
+ACCOUNTS = {"gross": "disputes_receivable", "stripe_fee": "dispute_fees"}
+
+
+def plan_dispute(draft: Draft, dispute_id: str, movements: list[Movement]) -> None:
+    for number, movement in enumerate(movements):
+        legs = draft.undecided([movement])
+        if before_cutover(draft.snapshot, [movement]):
+            cover_by_opening(draft, legs, dispute_id)
+            continue
+        # The matcher knows a dispute by its first movement; what comes later has rows of its own.
+        item_id = movement.id if number else dispute_id
+        gross = gross_of(legs)
+        if gross and draft.is_answered(item_id, gross, dispute_id):
+            legs = [leg for leg in legs if leg not in gross]
+        if legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)) and gross:
+            draft.disputed[dispute_id].append(posting)
+
+
+def plan_closings(draft: Draft) -> None:
+    """Brings Disputes receivable to nothing for every closed dispute all of whose movements we booked."""
+    for dispute in sorted(draft.snapshot.disputes.values(), key=lambda each: each.id):
+        books = _with_planned(draft, dispute)
+        if dispute.status in CLOSED and books.held_minor and set(dispute.movement_ids) <= books.movement_ids:
+            draft.postings += _closing(draft, dispute, books)
+
+
+def _with_planned(draft: Draft, dispute: Dispute) -> DisputeBooks:
+    books = draft.snapshot.dispute_books.get(dispute.id, DisputeBooks())
+    for posting in draft.disputed[dispute.id]:
+        held = -sum(share.amount_minor for share in posting.shares if share.leg_id.endswith(":gross"))
+        books = replace(
+            books,
+            held_minor=books.held_minor + held,
+            movement_ids=books.movement_ids | {share.leg_id.partition(":")[0] for share in posting.shares},
+            last_day=max(books.last_day or posting.dated, posting.dated),
+            last_marker=posting.marker,
+        )
+    return books
+
+
+def _closing(draft: Draft, dispute: Dispute, books: DisputeBooks) -> list[Posting]:
+    """What is left is lost; a later return of money finds it again, and the next closing gives it back."""
+    snapshot = draft.snapshot
+    if missing_account(snapshot, "disputes_receivable", "dispute_losses"):
+        return []  # its movements wait for the same accounts
+    receivable, losses = (snapshot.mappings.accounts[role] for role in ("disputes_receivable", "dispute_losses"))
+    marker = f"{dispute.id}:close:r{books.closings + 1}:s1"
+    charge = f" of {dispute.charge_id}" if dispute.charge_id else ""
+    text = f"{dispute.id}{charge} is {dispute.status}: what Stripe kept of it"
+    amounts = {losses: books.held_minor, receivable: -books.held_minor}
+    posting = entry(snapshot, marker, _closing_day(snapshot, books), receivable, amounts, text, dispute.id)
+    return [replace(posting, after=books.last_marker)]
+
+
+def _closing_day(snapshot: Snapshot, books: DisputeBooks) -> date:
+    """When Stripe said so, if we heard it; else the day of its last movement. Never in a closed period."""
+    day = book_day(books.closed_at, snapshot.time_zone) if books.closed_at else snapshot.cutover
+    day = max(day, books.last_day or day, snapshot.cutover)
+    if snapshot.closed_through is not None:
+        day = max(day, snapshot.closed_through + timedelta(days=1))
+    return day

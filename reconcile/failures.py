@@ -1,0 +1,71 @@
+"""What came back: refunds that failed, bank debits that failed after they had succeeded (rows 9 and 10).
+
+If what failed was never in the books, the two movements cancel out and no document is made.
+"""
+
+from collections.abc import Sequence
+
+from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, share
+from reconcile.entries import book_entry
+from reconcile.fees import book_costs
+from reconcile.legs import fees_of, gross_of
+from reconcile.postings import Leg
+from reconcile.receivables import give_back, missing_receivable
+from reconcile.records import Movement
+from reconcile.snapshot import Place
+
+NEVER = "It came back before it was in the books; the two entries of Stripe's cancel out."
+
+
+def plan_failed_charge(draft: Draft, charge_id: str, movements: Sequence[Movement]) -> None:
+    """A charge that is not in the books yet, with its failure."""
+    taken = [movement for movement in movements if movement.category != "charge_failure"]
+    returned = [movement for movement in movements if movement.category == "charge_failure"]
+    own, back = draft.undecided(taken), draft.undecided(returned)
+    if draft.is_answered(charge_id, gross_of(own), charge_id):
+        verdict = draft.matches.verdict(charge_id)
+        document = draft.snapshot.documents.get(verdict.allocations[0].ledger_id) if verdict.allocations else None
+        if verdict.decision == "auto":
+            draft.places[charge_id] = Place(customer_id=document.customer_id if document else None)
+        book_costs(draft, charge_id, taken, fees_of(own))
+        plan_charge_failure(draft, charge_id, returned)
+        return
+    gross = gross_of([*own, *back])
+    if sum(leg.amount_minor for leg in gross):
+        detail = "Only a part of this charge came back. Record both by hand."
+        draft.wait(gross, charge_id, "charge_failed", detail)
+    else:
+        draft.cancel_out(gross, charge_id, NEVER)
+    book_costs(draft, charge_id, taken, fees_of(own))
+    book_costs(draft, charge_id, returned, fees_of(back))
+
+
+def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
+    """The customer owes it again: an expense to receivables, which a person links to the payment (row 10)."""
+    snapshot, charge = draft.snapshot, draft.snapshot.charges[charge_id]
+    legs = draft.undecided(movements)
+    if before_cutover(snapshot, movements):
+        cover_by_opening(draft, legs, charge_id)
+        return
+    gross, place = gross_of(legs), draft.places.get(charge_id) or snapshot.places.get(charge_id)
+    problem = common_problem(snapshot, movements) or missing_receivable(snapshot, charge.currency)
+    if place is None:
+        problem = "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
+    elif place.customer_id is None:
+        problem = "charge_before_cutover", "The payment that failed is from before the cut-over. Choose its customer."
+    if problem:
+        draft.wait(gross, charge_id, *problem)
+    elif gross and place and place.customer_id:
+        settled = -sum(leg.amount_minor for leg in gross)
+        amount = settled if charge.currency == movements[0].currency else charge.captured_minor
+        posting = give_back(
+            snapshot, "failure", charge_id, movements, charge.currency, amount, settled, place.customer_id, place.marker
+        )
+        draft.post(share([posting], gross, [-settled]), gross, charge_id)
+    book_costs(draft, charge_id, movements, fees_of(legs))
+
+
+def plan_refund_failure(draft: Draft, refund_id: str, movement: Movement, gross: Sequence[Leg]) -> None:
+    """The customer is still owed it: a person decides how they get it (row 9)."""
+    if gross and not draft.is_answered(movement.id, gross, refund_id):
+        book_entry(draft, movement, gross, refund_id, "refund_failure", {"gross": "refunds_owed"})

@@ -1,0 +1,47 @@
+"""Money that goes back to a customer's account: an expense out of clearing to receivables (rows 8c and 10)."""
+
+from collections.abc import Sequence
+
+from reconcile.draft import REFERENCE_LENGTH, book_day, memo, rate
+from reconcile.postings import Posting, PostingLine
+from reconcile.records import Movement
+from reconcile.snapshot import Snapshot
+
+
+def missing_receivable(snapshot: Snapshot, currency: str) -> tuple[str, str] | None:
+    if currency in snapshot.receivables:
+        return None
+    return "unmapped_account", f"QuickBooks has no account receivable in {currency}. Create it."
+
+
+def give_back(  # noqa: PLR0913, PLR0917 - all of it is the document
+    snapshot: Snapshot,
+    kind: str,
+    source_id: str,
+    movements: Sequence[Movement],
+    currency: str,
+    amount: int,
+    settled: int,
+    customer_id: str,
+    after: str | None,
+) -> Posting:
+    """The customer owes `amount` (again), which came to `settled` on the clearing account."""
+    return Posting(
+        marker=f"{movements[0].id}:{kind}:r1:s1",
+        kind="purchase",
+        dated=book_day(movements[0].created_at, snapshot.time_zone),
+        currency=currency,
+        amount_minor=amount,
+        account_id=snapshot.mappings.clearing[movements[0].currency],
+        memo=memo(source_id, movements),
+        reference=source_id[-REFERENCE_LENGTH:],
+        party_id=customer_id,
+        payee="customer",
+        exchange_rate=rate(snapshot, currency, amount, settled),
+        lines=(
+            PostingLine(
+                amount_minor=amount, account_id=snapshot.receivables[currency], description=f"Stripe {source_id}"
+            ),
+        ),
+        after=after,
+    )

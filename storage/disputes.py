@@ -1,0 +1,73 @@
+"""What our documents say of each dispute so far: the ground for its closing entry."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from reconcile.postings import Posting
+from reconcile.records import Dispute
+from reconcile.snapshot import DisputeBooks
+from storage import legs
+from storage.connections import Link
+from storage.mirror import chunks
+from storage.models import inbox, outbox
+from storage.records import from_json
+
+CLOSED_EVENT = "charge.dispute.closed"
+
+
+def load(conn: Connection, link: Link, disputes: Iterable[Dispute]) -> dict[str, DisputeBooks]:
+    """By dispute id; nothing for those of which nothing is in the books or on its way there."""
+    ids = sorted(dispute.id for dispute in disputes)
+    entries = _entries(conn, link.id)
+    gross: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in legs.of_sources(conn, link.id, ids):
+        if row.kind == "gross" and any(marker in entries for marker in row.markers):
+            gross[row.source_id].append(row)
+    closed = _closed_at(conn, link.processor_id, [each for each in ids if each in gross])
+    found = {}
+    for dispute_id, rows in gross.items():
+        closings = [each for marker, each in entries.items() if marker.startswith(f"{dispute_id}:close:")]
+        made = [entries[marker] for row in rows for marker in row.markers if marker in entries]
+        books = DisputeBooks(
+            held_minor=sum(_closed(posting) for posting in closings) - sum(row.amount_minor for row in rows),
+            closings=len(closings),
+            movement_ids=frozenset(row.movement_id for row in rows),
+            last_day=max(posting.dated for posting in made),
+            last_marker=max(made, key=lambda posting: (posting.dated, posting.marker)).marker,
+        )
+        found[dispute_id] = replace(books, closed_at=closed.get(dispute_id))
+    return found
+
+
+def _entries(conn: Connection, link_id: int) -> dict[str, Posting]:
+    """Our entries of disputes, by marker; not those that were taken back before they were sent."""
+    rows = conn.execute(
+        select(outbox.c.marker, outbox.c.posting).where(
+            outbox.c.link_id == link_id,
+            outbox.c.kind == "journal_entry",
+            outbox.c.state != "withdrawn",
+            outbox.c.marker.like("%:close:%") | outbox.c.marker.like("%:dispute:%"),
+        )
+    )
+    return {row.marker: from_json(row.posting, Posting) for row in rows}
+
+
+def _closed(posting: Posting) -> int:
+    """What a closing entry did to Disputes receivable."""
+    return sum(line.amount_minor for line in posting.lines if line.account_id == posting.account_id)
+
+
+def _closed_at(conn: Connection, processor: int, dispute_ids: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for chunk in chunks(dispute_ids):
+        rows = conn.execute(
+            select(inbox.c.object_id, inbox.c.occurred_at)
+            .where(inbox.c.connection_id == processor, inbox.c.type == CLOSED_EVENT, inbox.c.object_id.in_(chunk))
+            .order_by(inbox.c.occurred_at)
+        )
+        found.update({row.object_id: row.occurred_at for row in rows})
+    return found
