@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL
 
 import polars as pl
 
+from reconcile import score
 from reconcile.discrepancy import INFORMATIVE, Code, Discrepancy
 from reconcile.result import (
     ALLOCATIONS_SCHEMA,
@@ -41,27 +42,48 @@ ANSWERS_SCHEMA = pl.Schema(
 
 def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
     """ANSWERS_SCHEMA of answers found one by one."""
-    pairs = [sorted(answer.pairs) for answer in answers]
     names = ("processor_id", "tier", "role", "accepted", "weight", "probability_ppm", "reason")
     columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in answers] for name in names}
-    columns["currency"] = [sides.documents[parts[0][0]]["currency"] for parts in pairs]
-    columns["ledger_ids"] = [[ledger_id for ledger_id, _ in parts] for parts in pairs]
-    columns["amounts"] = [[amount for _, amount in parts] for parts in pairs]
-    return pl.DataFrame(columns, schema=ANSWERS_SCHEMA)
+    columns["currency"] = [sides.documents[answer.pairs[0][0]]["currency"] for answer in answers]
+    parts = [(number, *pair) for number, answer in enumerate(answers) for pair in sorted(answer.pairs)]
+    row, ledger_ids, amounts = zip(*parts, strict=True) if parts else ((), (), ())
+    flat = pl.DataFrame(
+        {"row": row, "ledger_ids": ledger_ids, "amounts": amounts},
+        schema={"row": pl.Int64, "ledger_ids": pl.String, "amounts": pl.Int64},
+    )
+    lists = flat.group_by("row", maintain_order=True).agg("ledger_ids", "amounts").drop("row")
+    schema = {name: ANSWERS_SCHEMA[name] for name in (*names, "currency")}
+    return pl.concat([pl.DataFrame(columns, schema=schema), lists], how="horizontal")
 
 
-def from_plain(plain: Plain, weight: int) -> pl.DataFrame:
-    """ANSWERS_SCHEMA of the plain references."""
-    pairs = plain.pairs
+def from_plain(plain: Plain) -> pl.DataFrame:
+    """ANSWERS_SCHEMA of what was plain."""
+    named, recorded = plain.pairs, plain.recorded
     text = "Invoice {} is named in the {} and its open balance equals the charge."
+    carries = "{} carries the id of this {} ({}): it is already in the books."
+    return pl.concat(
+        [
+            _single(named, "reference", "pays_invoice", score.REFERENCE, pl.format(text, "doc_number", "source")),
+            _single(
+                recorded,
+                "recorded",
+                "already_recorded",
+                score.IDENTITY,
+                pl.format(carries, "doc_label", "item_kind", "name"),
+            ),
+        ]
+    )
+
+
+def _single(pairs: pl.DataFrame, tier: str, role: str, weight: int, reason: pl.Expr) -> pl.DataFrame:
     return pairs.select(
         "processor_id",
-        tier=pl.lit("reference"),
-        role=pl.lit("pays_invoice"),
+        tier=pl.lit(tier),
+        role=pl.lit(role),
         accepted=pl.lit(True),
         weight=pl.lit(weight, dtype=pl.Int64),
         probability_ppm=pl.lit(None, dtype=pl.Int64),
-        reason=pl.format(text, "doc_number", "source"),
+        reason=reason,
         currency="currency",
         ledger_ids=pl.col("ledger_id").reshape((-1, 1)).arr.to_list(),
         amounts=pl.col("amount_minor").reshape((-1, 1)).arr.to_list(),
@@ -90,16 +112,17 @@ def _match_ids(answers: pl.DataFrame) -> pl.Series:
     names = answers.select(
         pl.format("tieout:{}|{}|{}", "role", "processor_id", pl.col("ledger_ids").list.join(","))
     ).to_series()
-    space = sha1(NAMESPACE_URL.bytes, usedforsecurity=False)
-    return pl.Series("match_id", [_name_id(space.copy(), each) for each in names], dtype=pl.String)
+    space = NAMESPACE_URL.bytes
+    digests = [sha1(space + each.encode(), usedforsecurity=False).hexdigest() for each in names]
+    return pl.DataFrame({"hex": digests}, schema={"hex": pl.String}).select(_as_uuid(pl.col("hex"))).to_series()
 
 
-def _name_id(digest: Any, text: str) -> str:
-    """`str(uuid5(NAMESPACE_URL, text))`, without making a UUID of it."""
-    digest.update(text.encode())
-    value = digest.hexdigest()
-    variant = "89ab"[int(value[16], 16) & 3]
-    return f"{value[:8]}-{value[8:12]}-5{value[13:16]}-{variant}{value[17:20]}-{value[20:32]}"
+def _as_uuid(digest: pl.Expr) -> pl.Expr:
+    """`str(uuid5(NAMESPACE_URL, text))` of hexadecimal SHA-1 digests, whole columns at a time."""
+    variant = digest.str.slice(16, 1).replace_strict({each: "89ab"[int(each, 16) & 3] for each in "0123456789abcdef"})
+    spans = ((0, 8, ""), (8, 4, "-"), (13, 3, "-5"), (17, 3, "-"), (20, 12, "-"))
+    first, second, third, fourth, fifth = (pl.lit(mark) + digest.str.slice(start, size) for start, size, mark in spans)
+    return pl.concat_str(first, second, third, pl.lit("-") + variant, fourth.str.slice(1), fifth).alias("match_id")
 
 
 def matches_of(answers: pl.DataFrame) -> pl.DataFrame:

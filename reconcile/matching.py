@@ -62,7 +62,7 @@ def match(
     left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
     sides = Sides.of(_taking_part(left, constraints), _not_idle(right, constraints), rules, model, constraints)
     plain = match_plain(sides)
-    rest = sides.without(plain.pairs["processor_id"], plain.pairs["ledger_id"])
+    rest = sides.without(plain.taken("processor_id"), plain.taken("ledger_id"))
     found = Found()
     candidates = _match_one_by_one(rest, found, left)
     return _result(sides, rest, plain, found, candidates, (left, right))
@@ -104,7 +104,7 @@ def _result(
 ) -> MatchResult:
     for answer in found.answers:
         answer.accepted &= answer.processor_id not in found.waiting or answer.tier == "recorded"
-    frames = [answers.from_plain(plain, score.REFERENCE), answers.from_python(rest, found.answers), candidates]
+    frames = [answers.from_plain(plain), answers.from_python(rest, found.answers), candidates]
     names = answers.ANSWERS_SCHEMA.names()
     ranked = answers.ranked(pl.concat([frame.select(names) for frame in frames]))
     allocations, discrepancies = answers.allocations_of(ranked), answers.discrepancies_of(found)
@@ -138,7 +138,7 @@ def _evidence(sides: Sides, plain: Plain, found: Found, allocations: pl.DataFram
     named = sides.compare(plain.pairs.select("processor_id", "ledger_id", "source", "key")).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
-    compared = pl.concat([LEARNT, named, *found.evidence], how="diagonal_relaxed")
+    compared = pl.concat([LEARNT, named, plain.recorded, *found.evidence], how="diagonal_relaxed")
     compared = compared.with_columns(
         named_in=pl.when(pl.col("source") == "reference").then(pl.lit("reference")).otherwise(pl.lit("description")),
         competitors=pl.len().over("processor_id").cast(pl.Int64) - 1,

@@ -8,14 +8,22 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconcile import score
+from reconcile.discrepancy import NOUNS
 from reconcile.tiers.state import Sides
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Accepted pairs: `processor_id, ledger_id, source, key, currency, amount_minor, doc_number`."""
+    """Accepted pairs: those of references (`source, key, currency, amount_minor, doc_number`), and those of ids.
+
+    The latter are compared pairs with `currency`, `amount_minor` and `doc_label`.
+    """
 
     pairs: pl.DataFrame
+    recorded: pl.DataFrame
+
+    def taken(self, column: str) -> pl.Series:
+        return pl.concat([self.pairs[column], self.recorded[column]])
 
 
 def exact_pairs(keys: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
@@ -63,7 +71,33 @@ def match_plain(sides: Sides) -> Plain:
     found = found.join(busy_items, on="processor_id", how="anti").join(busy_documents, on="ledger_id", how="anti")
     found = found.join(_contradicting(found, sides), on="processor_id", how="anti")
     columns = ("processor_id", "ledger_id", "source", "key", "currency", "amount_minor", "doc_number")
-    return Plain(found.select(columns).sort("processor_id"))
+    return Plain(found.select(columns).sort("processor_id"), _recorded(sides, must))
+
+
+def _recorded(sides: Sides, must: dict[str, list[tuple[str, int | None]]]) -> pl.DataFrame:
+    """One document that names one item, of the same amount: as `reconcile.tiers.recorded` would find it."""
+    lone = ~pl.col("processor_id").is_duplicated() & ~pl.col("ledger_id").is_duplicated()
+    decided = _column("processor_id", [*must, *sides.constraints.unmatched_items])
+    linked = sides.links.select("ledger_id")
+    asked = _column("ledger_id", [ledger_id for parts in must.values() for ledger_id, _ in parts])
+    pairs = sides.identity.filter(lone).join(decided, on="processor_id", how="anti")
+    pairs = pairs.join(pl.concat([linked, asked]), on="ledger_id", how="anti")
+    label = pl.col("doc_kind").replace_strict(
+        {kind: noun.capitalize() for kind, noun in NOUNS.items()}, default=pl.col("doc_kind")
+    )
+    tail = pl.col("ledger_id").str.split(":").list.last()
+    number = pl.when(pl.col("doc_number") != "").then("doc_number").otherwise(tail)
+    return (
+        sides.compare(pairs)
+        .filter(pl.col("is_equal") & (pl.col("target_minor") > 0))
+        .with_columns(
+            identity_level=pl.lit("equal"),
+            identity_weight=pl.lit(score.IDENTITY, dtype=pl.Int64),
+            currency="doc_currency",
+            amount_minor="target_minor",
+            doc_label=pl.format("{} {}", label, number),
+        )
+    )
 
 
 def _column(name: str, ids: list[str]) -> pl.DataFrame:

@@ -74,7 +74,7 @@ class Sides:
             model=self.model,
             constraints=self.constraints,
             known=self.known,
-            identity=self.identity,
+            identity=self.identity.join(gone[0], on="processor_id", how="anti"),
             links=self.links,
             references=self.references.join(gone[0], on="processor_id", how="anti"),
             typed=self.typed,

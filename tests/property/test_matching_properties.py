@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile import MatchResult, match
+from reconcile import MatchResult, match, matching
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA
+from reconcile.tiers.plain import Plain, match_plain
+from reconcile.tiers.state import Sides
 
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
 amounts = st.sampled_from([40, 60, 100])
@@ -144,3 +147,20 @@ def test_every_item_is_answered_once_and_every_silence_has_a_reason(world: tuple
         assert not verdict.proposals or verdict.match_id in {each.match_id for each in verdict.proposals}
         assert verdict.text or kind != "charge"
     assert result.matches["match_id"].n_unique() == result.matches.height
+
+
+@settings(max_examples=120, deadline=None)
+@given(worlds())
+def test_what_is_plain_is_what_the_tiers_would_take_one_by_one(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    """Whole columns and single rows: two ways, one answer."""
+    fast = match(*world)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "match_plain", _nothing_plain)
+        slow = match(*world)
+    assert frames(fast)[:3] == frames(slow)[:3]
+    assert fast.verdicts == slow.verdicts
+
+
+def _nothing_plain(sides: Sides) -> Plain:
+    plain = match_plain(sides)
+    return Plain(plain.pairs.clear(), plain.recorded.clear())
