@@ -13,6 +13,7 @@ from sync import consent
 from sync.cli import main
 from sync.environment import open_environment
 from sync.processes import free_port, make_worker
+from tests import laws
 
 
 def say_yes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +57,13 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
             assert {side.mode for side in connections.all_connections(conn)} == {"test"}
         assert link.name == books["company_name"]
         assert not link.posting_on
+
+        with environment.database.write() as conn:
+            connections.switch_posting(conn, link.id, on=True)
+        customer = world.qbo.query("SELECT * FROM Customer MAXRESULTS 1")["Customer"][0]["Id"]
+        world.qbo.create("Customer", {"DisplayName": f"Another than {customer}"})  # so that all is decided anew
+        worker.enqueue_now("test")
+        assert worker.work()
+        laws.check(environment, world.stripe, world.qbo)
+        kinds = {marker.split(":")[1] for _, marker in laws.marked(world.qbo)}
+        assert {"charge", "fee", "payout", "opening-usd"} <= kinds

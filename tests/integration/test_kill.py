@@ -31,8 +31,9 @@ def kill_and_restart(data_dir: Path, monkeypatch: pytest.MonkeyPatch, *, kills: 
         assert int(done.stdout) >= kills * 0.9, "the syncs were over before they could be killed"
         laws.check(environment, world.stripe, world.qbo)
         with environment.database.read() as conn:
-            rows = conn.execute(select(outbox.c.document_id, outbox.c.marker, outbox.c.state)).all()
-        assert {row.state for row in rows} == {"verified"}
+            columns = (outbox.c.document_id, outbox.c.marker, outbox.c.state, outbox.c.attempt, outbox.c.problem)
+            rows = conn.execute(select(*columns)).all()
+        assert [row for row in rows if row.state != "verified"] == []
         assert sorted((row.document_id, row.marker) for row in rows) == sorted(laws.marked(world.qbo))
         linked = [charge for charge in world.truth.charges if charge.category == "linked"]
         paid = {marker.partition(":")[0] for _, marker in laws.marked(world.qbo) if ":charge:" in marker}
