@@ -201,12 +201,15 @@ def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     pairs = reference_keys(charges).join(
         numbers_of(invoices, "ledger_id", "doc_number"), on=["company", "key"], maintain_order="none"
     )
-    twice = pl.struct("processor_id", "ledger_id").is_duplicated()
-    if pairs["source"].n_unique() < 2 and not pairs.select(twice.any()).item():
-        return pairs.select("processor_id", "ledger_id", "source", "key")
-    return pairs.group_by("processor_id", "ledger_id").agg(
-        pl.col("source").max(), pl.col("key").min()
-    )  # "reference" > "description"
+    columns = ["processor_id", "ledger_id", "source", "key"]
+    several = pl.col("processor_id").is_duplicated()
+    # One pair may have been found in both texts.
+    more = (
+        pairs.filter(several)
+        .group_by("processor_id", "ledger_id")
+        .agg(pl.col("source").max(), pl.col("key").min())  # "reference" > "description"
+    )
+    return pl.concat([pairs.filter(~several).select(columns), more.select(columns)])
 
 
 def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -219,6 +222,25 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         schema={"kind": pl.String, "ledger_kind": pl.String},
     )
     is_payout = pl.col("kind") == "payout"
+    before = pl.when(is_payout).then(rules.payout_days_before).otherwise(rules.record_days_before)
+    after = pl.when(is_payout).then(rules.payout_days_after).otherwise(rules.record_days_after)
+    # Documents people typed are few: each is written down for every day of its window, and the days must be equal.
+    typed = (
+        documents.filter(pl.col("marker").is_null())
+        .select(
+            "company",
+            "currency",
+            "date",
+            ledger_id="id",
+            ledger_kind="kind",
+            total_minor=pl.col("amount_minor").abs(),
+            is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
+        )
+        .join(kinds, on="ledger_kind")
+        .filter(~(pl.col("is_container") & ~is_payout))
+        .with_columns(day=pl.date_ranges(_days(-after), _days(before)))
+        .explode("day", empty_as_null=False, keep_nulls=False)
+    )
     wanted = items.select(
         "company",
         "kind",
@@ -232,27 +254,16 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
     settled = wanted.filter(pl.col("settled_currency") != pl.col("currency")).with_columns(
         currency="settled_currency", total_minor=pl.col("settled_minor").abs()
     )
-    typed = documents.filter(pl.col("marker").is_null()).select(
-        "company",
-        "currency",
-        "date",
-        ledger_id="id",
-        ledger_kind="kind",
-        total_minor=pl.col("amount_minor").abs(),
-        is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
-    )
-    days = (pl.col("date") - pl.col("day")).dt.total_days()
-    before = pl.when(is_payout).then(rules.payout_days_before).otherwise(rules.record_days_before)
-    after = pl.when(is_payout).then(rules.payout_days_after).otherwise(rules.record_days_after)
     return (
         pl.concat([wanted, settled])
-        .join(kinds, on="kind")
-        .join(typed, on=["company", "currency", "total_minor", "ledger_kind"])
-        .filter(days.is_between(-before, after))
-        .filter(~(pl.col("is_container") & ~is_payout))
+        .join(typed, on=["company", "currency", "total_minor", "kind", "day"])
         .select("processor_id", "ledger_id")
         .unique()
     )
+
+
+def _days(offset: pl.Expr) -> pl.Expr:
+    return pl.col("date") + pl.duration(days=offset)
 
 
 def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
