@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 from sqlalchemy import select
@@ -95,7 +96,7 @@ def marked(qbo: QboEmulator) -> list[tuple[str, str]]:
     return found
 
 
-def waiting_legs(environment: Environment) -> list[dict[str, object]]:
+def waiting_legs(environment: Environment) -> list[dict[str, Any]]:
     """The legs of which something is left to do for somebody."""
     with environment.database.read() as conn:
         rows = conn.execute(select(legs).where(legs.c.state == "waiting", legs.c.reason != "in_transit"))

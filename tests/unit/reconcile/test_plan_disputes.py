@@ -1,0 +1,128 @@
+"""Rows 11 to 13 and 18: what Stripe takes and may give back."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from reconcile.postings import ROLES, Plan, Posting, Share
+from reconcile.records import Dispute, Movement
+from reconcile.snapshot import DisputeBooks, Snapshot
+from tests.unit.reconcile.test_plan import MAPPINGS, NOON, decide, movement, only, reasons, snapshot
+
+MAPPED = replace(MAPPINGS, accounts={role: role for role in ROLES})
+
+
+def dispute(status: str = "needs_response", *movement_ids: str) -> Dispute:
+    return Dispute(
+        id="du_1",
+        created_at=NOON,
+        currency="USD",
+        amount_minor=10_000,
+        status=status,
+        charge_id="ch_1",
+        movement_ids=movement_ids,
+    )
+
+
+def disputed(moved: list[Movement], found: Dispute, **rest: object) -> Snapshot:
+    return snapshot(moved, [], mappings=MAPPED, disputes={found.id: found}, **rest)
+
+
+WITHDRAWN = movement("txn_3", "du_1", -10_000, 1_500, "dispute")
+
+
+def lines(posting: Posting) -> dict[str | None, int]:
+    return {line.account_id: line.amount_minor for line in posting.lines}
+
+
+def entries(plan: Plan) -> dict[str, dict[str | None, int]]:
+    return {posting.marker: lines(posting) for posting in plan.postings}
+
+
+def test_row_11_a_withdrawal_is_one_entry_of_both_its_legs() -> None:
+    found = decide(disputed([WITHDRAWN], dispute("needs_response", "txn_3")))
+    entry = only(found, "journal_entry")
+    assert lines(entry) == {"clearing": -11_500, "disputes_receivable": 10_000, "dispute_fees": 1_500}
+    assert set(entry.shares) == {
+        Share(leg_id="txn_3:gross", amount_minor=-10_000),
+        Share(leg_id="txn_3:stripe_fee", amount_minor=-1_500),
+    }
+    assert entry.dated == date(2026, 9, 14)
+    assert "du_1" in entry.memo
+
+
+def test_row_11_waits_for_its_accounts() -> None:
+    unmapped = replace(disputed([WITHDRAWN], dispute("lost", "txn_3")), mappings=MAPPINGS)
+    assert set(reasons(decide(unmapped)).values()) == {"unmapped_account"}
+    assert not decide(unmapped).postings
+
+
+def test_row_12_a_won_dispute_ends_at_nothing() -> None:
+    back = movement("txn_4", "du_1", 10_000, -1_500, "dispute_reversal", created_at=NOON + timedelta(days=9))
+    found = decide(disputed([WITHDRAWN, back], dispute("won", "txn_3", "txn_4")))
+    assert list(entries(found)) == ["txn_3:dispute:r1:s1", "txn_4:dispute:r1:s1"]
+    assert entries(found)["txn_4:dispute:r1:s1"] == {
+        "clearing": 11_500,
+        "disputes_receivable": -10_000,
+        "dispute_fees": -1_500,
+    }
+
+
+def test_row_13_a_lost_dispute_is_closed_by_an_entry_of_its_own() -> None:
+    found = decide(disputed([WITHDRAWN], dispute("lost", "txn_3")))
+    closing = found.postings[-1]
+    assert (closing.marker, closing.after) == ("du_1:close:r1:s1", "txn_3:dispute:r1:s1")
+    assert lines(closing) == {"dispute_losses": 10_000, "disputes_receivable": -10_000}
+    assert closing.shares == ()
+
+
+def test_row_13_a_dispute_booked_earlier_is_closed_on_the_day_stripe_said_so() -> None:
+    closed_at = datetime(2026, 10, 3, 2, tzinfo=UTC)  # still the 2nd where the books are kept
+    books = DisputeBooks(
+        held_minor=10_000, movement_ids=frozenset({"txn_3"}), last_day=date(2026, 9, 14), closed_at=closed_at
+    )
+    found = disputed([], dispute("lost", "txn_3"), dispute_books={"du_1": books})
+    assert only(decide(found), "journal_entry").dated == date(2026, 10, 2)
+    closed_books = replace(found, closed_through=date(2026, 10, 31))
+    assert only(decide(closed_books), "journal_entry").dated == date(2026, 11, 1)
+    assert not decide(replace(found, dispute_books={"du_1": replace(books, held_minor=0, closings=1)})).postings
+
+
+def test_row_13_partly_won_and_an_appeal_won_later() -> None:
+    part = movement("txn_4", "du_1", 4_000, 0, "dispute_reversal", created_at=NOON + timedelta(days=9))
+    found = decide(disputed([WITHDRAWN, part], dispute("won", "txn_3", "txn_4")))
+    assert entries(found)["du_1:close:r1:s1"] == {"dispute_losses": 6_000, "disputes_receivable": -6_000}
+
+    books = DisputeBooks(held_minor=0, closings=1, movement_ids=frozenset({"txn_3"}), last_day=date(2026, 9, 14))
+    won = movement("txn_5", "du_1", 10_000, 0, "dispute_reversal")
+    appealed = decide(disputed([won], dispute("won", "txn_3", "txn_5"), dispute_books={"du_1": books}))
+    assert entries(appealed)["du_1:close:r2:s1"] == {"dispute_losses": -10_000, "disputes_receivable": 10_000}
+
+
+def test_row_13_nothing_is_closed_before_all_its_movements_are_booked() -> None:
+    assert len(decide(disputed([WITHDRAWN], dispute("won", "txn_3", "txn_4"))).postings) == 1
+    assert not decide(disputed([], dispute("lost", "txn_3"))).postings  # from before the cut-over
+    assert not decide(disputed([], dispute("warning_closed"))).postings  # an inquiry
+
+
+def test_row_18_a_reserve_is_an_entry_from_the_payments_side_only() -> None:
+    held = movement("txn_6", "", -5_000, 0, "risk_reserved_funds", source_id=None)
+    other = replace(held, id="txn_7", gross_minor=5_000, net_minor=5_000, balance_type="risk_reserved")
+    found = decide(disputed([held, other], dispute()))
+    assert lines(only(found, "journal_entry")) == {"clearing": -5_000, "reserve": 5_000}
+    assert reasons(found) == {"txn_6:gross": "queued", "txn_7:gross": "reserve_balance"}
+
+
+def test_row_18b_a_hold_and_its_release_make_no_document() -> None:
+    def hold(id_: str, amount: int, hours: int) -> Movement:
+        type_ = f"payout_minimum_balance_{'hold' if amount < 0 else 'release'}"
+        when = NOON + timedelta(hours=hours)
+        return movement(id_, "", amount, 0, "other_adjustment", source_id=None, type=type_, created_at=when)
+
+    first, second, release = hold("txn_1", -700, 0), hold("txn_2", -900, 1), hold("txn_3", 700, 2)
+    found = decide(snapshot([first, second, release], []))
+    assert reasons(found) == {
+        "txn_1:gross": "cancels_out",
+        "txn_3:gross": "cancels_out",
+        "txn_2:gross": "minimum_balance",
+    }
+    assert not found.postings
