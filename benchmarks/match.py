@@ -6,9 +6,12 @@ The last line printed is one JSON object; the figures are explained in docs/MATC
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -54,7 +57,7 @@ def main() -> None:
     report |= measure_speed(made, model, asked.repeats) | measure_quality(
         made, match(made.processor, made.ledger, model=model)
     )
-    report |= {"peak_bytes_per_row": None, "peer": None}
+    report |= measure_memory(made, model) | measure_rerun(made, model, report["pipeline_s"])
     if asked.peers:
         report["peer"] = "not measured: Splink is not wired in yet"
     print(json.dumps(report))
@@ -112,6 +115,42 @@ def measure_speed(made: World, model: Model, repeats: int) -> dict[str, float]:
         "exact_tier_s": _best(lambda: exact_pairs(keys, numbers), max(3, repeats)),
         "pipeline_s": _best(lambda: match(made.processor, made.ledger, model=model), repeats),
     }
+
+
+def measure_memory(made: World, model: Model) -> dict[str, float]:
+    """Peak bytes a row of a process that does nothing but read the frames and match them."""
+    with TemporaryDirectory() as folder:
+        made.processor.write_parquet(f"{folder}/processor.parquet")
+        made.ledger.write_parquet(f"{folder}/ledger.parquet")
+        code = "import sys; from benchmarks.match import peak_bytes; print(peak_bytes(*sys.argv[1:]))"
+        asked = [sys.executable, "-c", code, folder, model.to_json()]
+        told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout  # noqa: S603  ourselves
+    return {"peak_bytes_per_row": round(int(told) / made.rows, 1)}
+
+
+def peak_bytes(folder: str, model: str) -> int:
+    """How far the memory of this process grows, from after its imports, while it reads and matches."""
+    before = _memory("VmRSS")
+    sides = (pl.read_parquet(f"{folder}/{side}.parquet") for side in ("processor", "ledger"))
+    match(*sides, model=Model.from_json(model))
+    return _memory("VmHWM") - before
+
+
+def _memory(name: str) -> int:
+    """Bytes, from what Linux tells of this process."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith(f"{name}:"))
+
+
+def measure_rerun(made: World, model: Model, full_s: float) -> dict[str, Any]:
+    """One invoice changes: the share of the full time that matching its company again takes (median of companies)."""
+    row = made.ledger.filter(pl.col("kind") == "invoice").sort("id").row(0, named=True)
+    sizes = made.ledger.group_by("company").len().sort("len", "company")
+    shares = {}
+    for label, company in (("middle", sizes["company"][sizes.height // 2]), ("of_first_row", row["company"])):
+        mine = [frame.filter(pl.col("company") == company) for frame in (made.processor, made.ledger)]
+        shares[label] = round(_best(lambda mine=mine: match(*mine, model=model), 2) / full_s, 5)
+    return {"rerun_share_of_full": shares}
 
 
 def _best(work: Callable[[], object], repeats: int) -> float:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reconcile import MatchResult, match, matching
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA
+from reconcile.model import Model
 from reconcile.tiers.plain import Plain, match_plain
 from reconcile.tiers.state import Sides
 
@@ -68,6 +69,11 @@ def worlds(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(left, schema=PROCESSOR_SCHEMA), pl.DataFrame(right, schema=LEDGER_SCHEMA)
 
 
+TIERS = ("amount", "reference_difference", "reference_parts", "reference_sum", "sum", "sum_of_charges")
+# Nothing certified, as shipped; and everything, which must not break a law either.
+models = st.sampled_from([Model(), Model(gate=1).certified(dict.fromkeys(TIERS, 0))])
+
+
 def frames(result: MatchResult) -> list[list[dict[str, Any]]]:
     return [part.to_dicts() for part in (result.matches, result.allocations, result.discrepancies, result.evidence)]
 
@@ -86,10 +92,10 @@ def test_the_answer_does_not_depend_on_the_order_of_rows(world: tuple[pl.DataFra
     assert first.block_digests == second.block_digests
 
 
-@settings(max_examples=100, deadline=None)
-@given(worlds())
-def test_what_is_taken_is_never_more_than_there_is(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
-    result = match(*world)
+@settings(max_examples=60, deadline=None)
+@given(worlds(), models)
+def test_what_is_taken_is_never_more_than_there_is(world: tuple[pl.DataFrame, pl.DataFrame], model: Model) -> None:
+    result = match(*world, model=model)
     items = {row["id"]: row for row in world[0].to_dicts()}
     documents = {row["id"]: row for row in world[1].to_dicts()}
     taken: dict[str, int] = defaultdict(int)
@@ -104,12 +110,14 @@ def test_what_is_taken_is_never_more_than_there_is(world: tuple[pl.DataFrame, pl
     assert all(amount <= documents[ledger_id]["open_minor"] for ledger_id, amount in taken.items())
 
 
-@settings(max_examples=100, deadline=None)
-@given(worlds())
-def test_nothing_that_may_be_in_the_books_already_is_posted(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+@settings(max_examples=60, deadline=None)
+@given(worlds(), models)
+def test_nothing_that_may_be_in_the_books_already_is_posted(
+    world: tuple[pl.DataFrame, pl.DataFrame], model: Model
+) -> None:
     """Checked the slow way: an accepted payment of an invoice has no unclaimed twin typed in by hand."""
     processor, ledger = world
-    result = match(processor, ledger)
+    result = match(processor, ledger, model=model)
     known = set(processor["id"])
     twins = [
         row
@@ -135,9 +143,11 @@ def test_nothing_that_may_be_in_the_books_already_is_posted(world: tuple[pl.Data
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds())
-def test_every_item_is_answered_once_and_every_silence_has_a_reason(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
-    result = match(*world)
+@given(worlds(), models)
+def test_every_item_is_answered_once_and_every_silence_has_a_reason(
+    world: tuple[pl.DataFrame, pl.DataFrame], model: Model
+) -> None:
+    result = match(*world, model=model)
     accepted = result.matches.filter(pl.col("decision") == "auto")["processor_ids"].list.first()
     assert accepted.n_unique() == len(accepted)
     for item_id, kind in world[0].select("id", "kind").iter_rows():
@@ -149,14 +159,16 @@ def test_every_item_is_answered_once_and_every_silence_has_a_reason(world: tuple
     assert result.matches["match_id"].n_unique() == result.matches.height
 
 
-@settings(max_examples=120, deadline=None)
-@given(worlds())
-def test_what_is_plain_is_what_the_tiers_would_take_one_by_one(world: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+@settings(max_examples=60, deadline=None)
+@given(worlds(), models)
+def test_what_is_plain_is_what_the_tiers_would_take_one_by_one(
+    world: tuple[pl.DataFrame, pl.DataFrame], model: Model
+) -> None:
     """Whole columns and single rows: two ways, one answer."""
-    fast = match(*world)
+    fast = match(*world, model=model)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "match_plain", _nothing_plain)
-        slow = match(*world)
+        slow = match(*world, model=model)
     assert frames(fast)[:3] == frames(slow)[:3]
     assert fast.verdicts == slow.verdicts
 
