@@ -3,7 +3,9 @@
 import polars as pl
 import pytest
 
+from benchmarks.labelled import world
 from reconcile.certify import threshold, upper_bound
+from reconcile.fitting import fit
 from reconcile.groupwise import alone_ppm, probability_ppm
 from reconcile.model import DEFAULT_RATES, Model, ModelError
 from reconcile.sums import only_subset
@@ -76,3 +78,15 @@ def test_sums_agree_with_trying_everything() -> None:
             if 2 <= mask.bit_count() <= 6 and sum(amounts[n] for n in range(len(amounts)) if mask >> n & 1) == target
         ]
         assert only_subset(target, amounts) == (ways[0] if len(ways) == 1 else None)
+
+
+def test_a_model_fitted_to_books_tells_agreement_from_chance_whatever_their_order() -> None:
+    made = world(4_000, 21, companies=3)
+    model = fit(made.processor, made.ledger)
+    for name in ("name", "email"):
+        m, u = model.rates[name]["equal"]
+        assert u < 20_000, "random pairs hardly ever agree"
+        assert m > 600_000, "pairs that belong together mostly do"
+    assert not model.thresholds
+    mixed = [frame.sample(fraction=1, shuffle=True, seed=3) for frame in (made.processor, made.ledger)]
+    assert fit(*mixed) == model
