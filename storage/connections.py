@@ -27,6 +27,7 @@ class Connection:
     settings: dict[str, Any]
     state: str
     problem: str | None
+    consent_ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,7 @@ def _connection(row: Row[Any]) -> Connection:
         settings=row.settings,
         state=row.state,
         problem=row.problem,
+        consent_ends_at=row.consent_ends_at,
     )
 
 

@@ -49,6 +49,7 @@ connections = Table(
     Column("state", String(16), nullable=False),  # ready | reconnect | halted
     Column("problem", Text),  # in plain words, when not ready
     Column("checked_at", Utc),
+    Column("consent_ends_at", Utc),  # when a person has to consent again, whatever is refreshed until then
     UniqueConstraint("system", "external_id"),
 )
 
@@ -59,6 +60,34 @@ secrets = Table(
     Column("purpose", String(32), primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
     Column("updated_at", Utc, nullable=False),
+)
+
+# What only one worker at a time may do with a connection: refresh its tokens.
+leases = Table(
+    "leases",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("purpose", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Utc, nullable=False),
+)
+
+# How far each limit of a company is used up: shared by everybody who asks it for something.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("used_to", Utc, nullable=False),
+)
+
+# Reads that the other side counts (and limits) by the month.
+metered_reads = Table(
+    "metered_reads",
+    metadata,
+    Column("connection_id", ForeignKey("connections.id"), primary_key=True),
+    Column("month", String(7), primary_key=True),  # as 2026-11, in UTC
+    Column("number", BigInteger, nullable=False),
 )
 
 # One Stripe account joined to one company. `revision` counts every change that matching may depend on.
@@ -196,7 +225,8 @@ outbox = Table(
     Column(
         "state", String(16), nullable=False
     ),  # planned | withdrawn | sending | doubtful | posted | verified | waiting
-    Column("request_id", String(64)),
+    Column("request_id", String(64)),  # of the row when it goes alone
+    Column("batch_id", String(36)),  # of the batch it went out in and whose answer did not settle it: it goes alone now
     Column("body", Text),
     Column("body_hash", String(64)),
     Column("attempt", Integer, nullable=False),

@@ -5,6 +5,9 @@
                  v  | (look-up found nothing: the same bytes again)
               doubtful            waiting: refused, a person must mend it; `retry` makes it planned again
 
+Rows that are ready go out together in a batch. One that a batch left unsettled goes alone from then on
+(docs/decisions/0004-batches.md).
+
 A planned row of which certainly nothing was sent is withdrawn before each new plan, which then plans it again if it
 still holds: nothing is ever sent on an older view of the books than the last one.
 
@@ -40,7 +43,9 @@ class Item:
     attempt: int
     posting: Posting
     request_id: str | None
+    batch_id: str | None
     body: str | None
+    lease_until: datetime | None
     search_from: datetime | None
     look_up: Any | None
     document_id: str | None
@@ -72,7 +77,9 @@ def withdraw(conn: Connection, link_id: int) -> list[Posting]:
     rows = conn.execute(
         update(outbox)
         .where(outbox.c.link_id == link_id, outbox.c.state == "planned")
-        .values(state="withdrawn", body=None, body_hash=None, request_id=None, next_at=None, problem=None)
+        .values(
+            state="withdrawn", body=None, body_hash=None, request_id=None, batch_id=None, next_at=None, problem=None
+        )
         .returning(outbox.c.posting)
     )
     return [from_json(posting, Posting) for posting in rows.scalars()]
@@ -93,15 +100,15 @@ def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at:
     return adopted
 
 
-def next_doubtful(conn: Connection, connection_id: int, at: datetime) -> Item | None:
-    """The oldest row whose write may or may not have been applied, and whose time has come."""
-    row = conn.execute(
+def doubtful(conn: Connection, connection_id: int, at: datetime, limit: int = 100) -> list[Item]:
+    """Rows whose write may or may not have been applied, and whose time has come; the oldest first."""
+    rows = conn.execute(
         select(outbox)
         .where(outbox.c.connection_id == connection_id, outbox.c.state == "doubtful", _due(at))
         .order_by(outbox.c.id)
-        .limit(1)
-    ).first()
-    return None if row is None else _item(row)
+        .limit(limit)
+    )
+    return [_item(row) for row in rows]
 
 
 def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
@@ -113,9 +120,9 @@ def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
     ).rowcount
 
 
-def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | None:
-    """The oldest row that may be sent: posting is on, it is due, what it comes after is in the books, and nothing has
-    changed since it was decided.
+def ready(conn: Connection, connection_id: int, at: datetime, limit: int = 1) -> list[Item]:
+    """The oldest rows that may be sent: posting is on, they are due, what they come after is in the books, and nothing
+    has changed since they were decided.
     """
     before = aliased(outbox)
     predecessor_done = (
@@ -127,7 +134,7 @@ def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | N
         )
         .exists()
     )
-    row = conn.execute(
+    rows = conn.execute(
         select(outbox)
         .join(links, links.c.id == outbox.c.link_id)
         .where(
@@ -139,9 +146,9 @@ def next_planned(conn: Connection, connection_id: int, at: datetime) -> Item | N
             or_(outbox.c.after.is_(None), predecessor_done),
         )
         .order_by(outbox.c.id)
-        .limit(1)
-    ).first()
-    return None if row is None else _item(row)
+        .limit(limit)
+    )
+    return [_item(row) for row in rows]
 
 
 def claim(
@@ -153,9 +160,11 @@ def claim(
     search_from: datetime,
     at: datetime,
     lease_s: float,
+    batch_id: str | None = None,
 ) -> bool:
     """Takes a row for one attempt and, the first time, freezes its bytes. False if somebody else was quicker.
 
+    `batch_id` names the batch it goes out in; None: it goes alone.
     `search_from` is a moment by the ledger's clock that is certainly before the first attempt.
     """
     frozen = item.body if item.body is not None else body
@@ -166,6 +175,7 @@ def claim(
             state="sending",
             attempt=item.attempt + 1,
             request_id=item.request_id or request_id,
+            batch_id=batch_id or item.batch_id,
             body=frozen,
             body_hash=hashlib.sha256(frozen.encode()).hexdigest(),
             search_from=item.search_from or search_from,
@@ -198,9 +208,12 @@ def record_posted(
     return done.rowcount == 1
 
 
-def record_later(conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str) -> bool:
-    """Nothing was done; the same bytes go out again at `at`."""
-    return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem)
+def record_later(
+    conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str, alone: bool = False
+) -> bool:
+    """Nothing was done; the same bytes go out again at `at`: `alone`, or in whatever batch comes."""
+    again = {} if alone else {"batch_id": None}
+    return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem, **again)
 
 
 def record_doubt(conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str) -> bool:
@@ -283,14 +296,14 @@ def count_ready(conn: Connection, connection_id: int) -> int:
     ).scalar_one()
 
 
-def next_due(conn: Connection, connection_id: int) -> datetime | None:
-    """When the next row that waits for its time may be tried: a pause after trouble, or somebody else's lease."""
-    times = conn.execute(
+def next_due(conn: Connection, connection_id: int) -> tuple[datetime | None, datetime | None]:
+    """When the next row may be tried that pauses after trouble, and when the next lease of somebody else ends."""
+    pause, lease = conn.execute(
         select(func.min(outbox.c.next_at), func.min(outbox.c.lease_until)).where(
             outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful"))
         )
     ).one()
-    return min((time for time in times if time is not None), default=None)
+    return pause, lease
 
 
 def _leave(conn: Connection, outbox_id: int, attempt: int, **values: Any) -> bool:
@@ -318,7 +331,9 @@ def _item(row: Row[Any]) -> Item:
         attempt=row.attempt,
         posting=from_json(row.posting, Posting),
         request_id=row.request_id,
+        batch_id=row.batch_id,
         body=row.body,
+        lease_until=row.lease_until,
         search_from=row.search_from,
         look_up=row.look_up,
         document_id=row.document_id,

@@ -4,8 +4,10 @@ from storage import connections
 from storage.connections import Connection, Link
 from sync.environment import Environment
 from sync.errors import Unauthorized
+from sync.qbo import limits
 from sync.qbo.adapter import QuickBooksOnline
 from sync.qbo.client import Client
+from sync.qbo.limits import Carry
 from sync.qbo.tokens import VaultTokens
 from sync.stripe.adapter import StripeProcessor
 from sync.stripe.client import make_client
@@ -14,7 +16,7 @@ from sync.worker import Adapters
 DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
 
 
-def connect(environment: Environment, link: Link, lease_s: float = 120) -> Adapters:
+def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapters:
     """Both sides of a link. Raises Unauthorized if a credential is missing."""
     with environment.database.read() as conn:
         processor = connections.connection(conn, link.processor_id)
@@ -22,9 +24,21 @@ def connect(environment: Environment, link: Link, lease_s: float = 120) -> Adapt
     client = quickbooks_client(environment, ledger)
     return Adapters(
         processor=StripeProcessor(make_client(_secret(environment, processor, "key"), processor.settings.get("api"))),
-        ledger=QuickBooksOnline(environment.database, environment.clock, environment.rng, lease_s=lease_s),
+        ledger=QuickBooksOnline(
+            environment.database,
+            environment.clock,
+            environment.rng,
+            limits.of(environment.database, environment.clock, ledger),
+            lease_s=lease_s,
+        ),
         carry=client.send,
     )
+
+
+def quickbooks_carry(environment: Environment, ledger: Connection) -> Carry:
+    """For what is asked outside the ledger port, by whoever waits for the answer."""
+    ours = limits.of(environment.database, environment.clock, ledger)
+    return limits.within(ours, quickbooks_client(environment, ledger).send)
 
 
 def quickbooks_client(environment: Environment, ledger: Connection) -> Client:

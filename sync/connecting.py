@@ -11,7 +11,7 @@ from intuitlib.exceptions import AuthClientError
 from reconcile.postings import Policies
 from storage import audit, connections
 from sync import chart
-from sync.adapters import quickbooks_client
+from sync.adapters import quickbooks_carry
 from sync.environment import Environment
 from sync.errors import Rejected, Unauthorized
 from sync.stripe.adapter import EVENT_TYPES, StripeProcessor
@@ -23,14 +23,14 @@ MODE_OF_KEY = {"sk_live_": "live", "rk_live_": "live", "sk_test_": "test", "rk_t
 
 @dataclass(frozen=True, kw_only=True)
 class QuickBooksAccess:
-    """What opens one company. `settings` are its addresses, empty for Intuit's own; secrets are not shown."""
+    """What opens one company; secrets are not shown. `settings`: its addresses, unless Intuit's own, and limits."""
 
     realm_id: str
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
     refresh_token: str = field(repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def mode_of_key(key: str) -> str:
@@ -76,7 +76,7 @@ def connect_quickbooks(environment: Environment, access: QuickBooksAccess, mode:
         for purpose, value in secrets.items():
             connections.store_secret(conn, environment.vault, connection_id, purpose, value, now)
         ledger = connections.connection(conn, connection_id)
-    name = chart.company_name(quickbooks_client(environment, ledger).send)
+    name = chart.company_name(quickbooks_carry(environment, ledger))
     with environment.database.write() as conn:
         connections.rename(conn, connection_id, name)
     return connection_id
@@ -98,7 +98,7 @@ def make_link(
         sides = [connections.connection(conn, side) for side in (processor_id, ledger_id)]
     if sides[0].mode != sides[1].mode:
         raise Rejected(f"A {sides[0].mode} Stripe account cannot be joined to a {sides[1].mode} company.")
-    carry = quickbooks_client(environment, sides[1]).send
+    carry = quickbooks_carry(environment, sides[1])
     mappings = chart.prepare(carry, chart.home_currency(carry))
     with environment.database.write() as conn:
         link_id = connections.add_link(

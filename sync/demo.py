@@ -57,7 +57,7 @@ def _access(announced: dict[str, Any]) -> QuickBooksAccess:
         client_secret=announced["client_secret"],
         refresh_token=announced["refresh_token"],
         webhook_secret=announced["verifier_token"],
-        settings={"api": announced["api"], "discovery": announced["discovery"]},
+        settings={name: announced[name] for name in ("api", "discovery", "limits") if name in announced},
     )
 
 
@@ -72,6 +72,8 @@ def _await_announcement(environment: Environment) -> dict[str, Any]:
 def _update_addresses(environment: Environment, link: Link, announced: dict[str, Any]) -> None:
     """The stand-ins may have moved to other ports since the last start."""
     quickbooks = {"api": announced["quickbooks"]["api"], "discovery": announced["quickbooks"]["discovery"]}
+    moved = {link.processor_id: {"api": announced["stripe"]["api"]}, link.ledger_id: quickbooks}
     with environment.database.write() as conn:
-        connections.change_settings(conn, link.processor_id, {"api": announced["stripe"]["api"]})
-        connections.change_settings(conn, link.ledger_id, quickbooks)
+        for connection_id, addresses in moved.items():
+            settings = connections.connection(conn, connection_id).settings
+            connections.change_settings(conn, connection_id, settings | addresses)

@@ -105,20 +105,27 @@ class Processor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An outbox row that a request writes or asks about, at one of its attempts."""
+
+    outbox_id: int
+    attempt: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the ledger is to be asked next: opaque bytes for whoever carries them.
 
-    A write's `body` is frozen in the outbox before it is first given out and never changes afterwards.
-    `deadline_s` is how long its carrier may wait for the answer.
+    What a write says of each of its `parts` is frozen in the outbox before it is first given out and never changes
+    afterwards. `deadline_s` is how long its carrier may wait for the answer.
     """
 
     kind: Literal["read", "write"]
     path: str
     body: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
-    outbox_id: int | None = None
-    attempt: int = 0
+    parts: tuple[Part, ...] = ()
     purpose: str = ""
     deadline_s: float = 60.0
 
@@ -137,7 +144,7 @@ class Ledger(Protocol):
     """QuickBooks. One at a time per connection: each request is answered before the next is asked for."""
 
     def next_request(self, connection_id: int) -> Request | None:
-        """What is due now, or None. Claims the outbox row it gives out, in a transaction of its own."""
+        """What is due and allowed now, or None. Claims the outbox rows it gives out, in a transaction of its own."""
         ...
 
     def accept_response(self, connection_id: int, request: Request, response: Response) -> None:
@@ -149,7 +156,7 @@ class Ledger(Protocol):
         ...
 
     def next_due_s(self, connection_id: int) -> float | None:
-        """Seconds until a write that waits for its time is due; None if none does."""
+        """After `next_request` gave None: seconds until it is worth asking again; None if nothing waits."""
         ...
 
     def backlog(self, connection_id: int) -> int:

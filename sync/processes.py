@@ -111,7 +111,7 @@ def in_background(environment: Environment, interval_s: int) -> Iterator[None]:
     yield
 
 
-def make_worker(environment: Environment, lease_s: float = 120) -> Worker:
+def make_worker(environment: Environment, lease_s: float = 150) -> Worker:
     return Worker(
         database=environment.database,
         clock=environment.clock,

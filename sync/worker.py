@@ -17,7 +17,9 @@ IDLE_S = 1.0
 OWN_ERROR = (
     "Tieout met an error of its own and stopped this sync. Nothing is half done; the next sync goes on from here."
 )
-WAIT_FOR_RETRY_S = 10.0  # a write that is due again this soon is waited for within the run
+WAIT_FOR_RETRY_S = 160.0  # what is due again this soon is waited for within the run: a limit, a doubt
+REPORT_EVERY_S = 1.0
+NAP_S = 20.0  # the longest wait without saying that the run is alive
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Worker:
     clock: Clock
     rng: Rng
     connect: Callable[[Link], Adapters]
-    lease_s: float = 120
+    lease_s: float = 150
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None  # of the last run
 
@@ -116,19 +118,21 @@ class Worker:
 
     def _drive(self, run: Run, link: Link, adapters: Adapters, step: str) -> int:
         """Carries the ledger's requests until none is due; gives how many writes there were."""
-        writes, done = 0, 0
+        writes, done, reported = 0, 0, -1.0
         while True:
+            if self.clock.monotonic() - reported >= REPORT_EVERY_S:
+                reported = self.clock.monotonic()
+                self._report(run, step, done, adapters.ledger.backlog(link.ledger_id) + done)
             request = adapters.ledger.next_request(link.ledger_id)
             if request is None:
                 pause = adapters.ledger.next_due_s(link.ledger_id)
                 if pause is None or not 0 < pause <= WAIT_FOR_RETRY_S:
                     return writes
-                self.clock.sleep(pause)
+                self.clock.sleep(min(pause, NAP_S))
                 continue
             adapters.ledger.accept_response(link.ledger_id, request, adapters.carry(request))
-            writes, done = writes + (request.kind == "write"), done + 1
-            if done % 10 == 1:
-                self._report(run, step, done, adapters.ledger.backlog(link.ledger_id) + done)
+            done += max(1, len(request.parts))
+            writes += len(request.parts) if request.kind == "write" else 0
 
     # ---- bookkeeping
 

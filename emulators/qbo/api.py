@@ -13,13 +13,15 @@ from emulators.qbo.fields import ENTITY_BY_LOWER, SINGLES
 
 BATCH_MAX, CDC_MAX, CDC_DAYS = 30, 1000, 30
 REQUEST_ID_MAX, BATCH_REQUEST_ID_MAX, BID_MAX = 50, 36, 10
+REQUESTS_A_MINUTE, REQUESTS_A_SECOND, BATCHES_A_MINUTE = 500, 10, 40
 Params = Mapping[str, str]
 
 
 class Api:
     def __init__(self, company: Company, realm_id: str) -> None:
         self.company, self.records, self.realm_id = company, company.records, realm_id
-        self._asked: deque[float] = deque()
+        self._asked: deque[float] = deque(maxlen=REQUESTS_A_MINUTE)
+        self._batches: deque[float] = deque(maxlen=BATCHES_A_MINUTE)
 
     # --- entities -----------------------------------------------------------------------------------------------------
 
@@ -151,13 +153,17 @@ class Api:
                 store.put("request", request_id, answered, created=self.records.clock.timestamp())
         return answered
 
-    def throttle(self) -> None:
-        """500 requests a minute and 10 a second for the company, when switched on."""
+    def throttle(self, *, batch: bool = False) -> None:
+        """What Intuit allows a company in any minute or second, when switched on."""
         if not self.company.switches.throttle:
             return
         now = self.records.clock.now().timestamp()
-        while self._asked and self._asked[0] <= now - 60:
-            self._asked.popleft()
-        if len(self._asked) >= 500 or sum(at > now - 1 for at in list(self._asked)[-10:]) >= 10:
+        limits = [(self._asked, REQUESTS_A_MINUTE, 60), (self._asked, REQUESTS_A_SECOND, 1)]
+        limits += [(self._batches, BATCHES_A_MINUTE, 60)] if batch else []
+        if any(
+            sum(at > now - window_s for at in list(asked)[-number:]) >= number for asked, number, window_s in limits
+        ):
             raise stopped_at_gateway(429, 3001, "ThrottleExceeded", "Too many requests; wait 60 seconds.")
         self._asked.append(now)
+        if batch:
+            self._batches.append(now)

@@ -70,7 +70,7 @@ class Pages:
             raise stopped_at_gateway(401, 3200, "AuthenticationFailed", "Token expired" if token else "Token missing")
         if request.path_params["realm"] != self.emulator.realm_id:
             raise stopped_at_gateway(403, 3100, "ApplicationAuthorizationFailed", "No access to this company")
-        self.emulator.api.throttle()
+        self.emulator.api.throttle(batch=request.url.path.endswith("/batch"))
 
     def _fault(self, fault: QboFault) -> Response:
         body = fault.body

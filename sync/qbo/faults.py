@@ -21,6 +21,8 @@ PLAIN = {
     "6240": "QuickBooks has something with this name already.",
 }
 
+THROTTLED_S = 60.0
+
 
 def check(response: Response, *, write: bool) -> Any:
     """The decoded body of a good answer. Raises one of sync.errors for every other."""
@@ -31,6 +33,12 @@ def check(response: Response, *, write: bool) -> Any:
     if response.status == 200 and body is not None and fault is None:
         return body
     raise _classify(response, fault, write=write)
+
+
+def of_item(content: Any) -> SyncError | None:
+    """What went wrong with one item of a batch that was answered 200; None for nothing."""
+    fault = _fault(content)
+    return None if fault is None else _classify(Response(status=200, body=""), fault, write=True)
 
 
 def _lost(response: Response, *, write: bool) -> SyncError:
@@ -47,7 +55,8 @@ def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) 
     code, text = (fault or {}).get("code", ""), (fault or {}).get("text", "")
     throttled = response.status == 429 or code == "3001" or "ThrottleExceeded" in text
     if throttled:
-        return Transient("QuickBooks asked us to slow down.", technical=technical, code=code, retry_after_s=60)
+        wait_s = _asked_wait(response)
+        return Transient("QuickBooks asked us to slow down.", technical=technical, code=code, retry_after_s=wait_s)
     if response.status in (401, 403) or code in ("3200", "3100", "120"):
         plain = "QuickBooks no longer accepts the connection. Connect to QuickBooks again."
         return Unauthorized(plain, technical=technical, code=code)
@@ -60,6 +69,12 @@ def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) 
         reason = PLAIN.get(code) or text or "no reason given."
         return Rejected(f"QuickBooks refused this document: {reason}", technical=technical, code=code)
     return Unclassified("QuickBooks gave an answer Tieout does not know.", technical=technical, code=code)
+
+
+def _asked_wait(response: Response) -> float:
+    """Intuit's page says a minute; an answer that asks for more gets it."""
+    asked = response.headers.get("retry-after", "")
+    return max(THROTTLED_S, float(asked) if asked.isdigit() else 0)
 
 
 def _decode(response: Response) -> Any:

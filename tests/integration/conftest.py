@@ -21,6 +21,7 @@ from sync.clock import SystemClock, SystemRng
 from sync.demo import connect_announced
 from sync.environment import Environment
 from sync.processes import make_worker
+from sync.qbo.limits import OFF
 from sync.worker import Worker
 
 START = Clock().now().replace(hour=15, minute=0, second=0, microsecond=0) - timedelta(days=10)
@@ -134,6 +135,7 @@ def company(database: Database, tmp_path: Path) -> Iterator[Company]:
                 "client_secret": qbo.client_secret,
                 "refresh_token": qbo.issue_tokens()["refresh_token"],
                 "verifier_token": "verifier",
+                "limits": OFF,  # a test that is about them switches them on
             },
             "cutover": date.isoformat(START.date() - timedelta(days=1)),
         }

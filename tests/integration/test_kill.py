@@ -12,6 +12,7 @@ from emulators.world import open_world
 from storage.models import outbox
 from sync.demo import connect_announced
 from sync.environment import open_environment
+from sync.qbo.limits import OFF
 from tests import laws
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ def kill_and_restart(data_dir: Path, monkeypatch: pytest.MonkeyPatch, *, kills: 
     monkeypatch.setenv("TIEOUT_DEMO", "1")
     with open_world(seed, months, charges) as world:
         environment = open_environment()
+        world.announcement["quickbooks"]["limits"] = OFF  # a child is killed before it would have waited
         connect_announced(environment, world.announcement, None)
         environment.database.close()
         command = [sys.executable, "-m", "tests.zygote", str(kills), str(seed), str(longest_ms)]

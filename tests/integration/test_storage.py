@@ -60,7 +60,7 @@ def plan(database: Database, link: connections.Link, *postings: Posting) -> int:
 
 def claim(database: Database, link: connections.Link, at: datetime = NOW) -> outbox.Item | None:
     with database.write() as conn:
-        item = outbox.next_planned(conn, link.ledger_id, at)
+        item = next(iter(outbox.ready(conn, link.ledger_id, at)), None)
         if item is None or not outbox.claim(conn, item, request_id="r", body="{}", search_from=at, at=at, lease_s=60):
             return None
         return outbox.get(conn, item.id)
@@ -108,8 +108,7 @@ def test_a_worker_that_slept_past_its_lease_cannot_overwrite_its_successor(
     assert slept is not None
     with database.write() as conn:
         assert outbox.doubt_expired(conn, link.ledger_id, LATER) == 1
-        doubtful = outbox.next_doubtful(conn, link.ledger_id, LATER)
-        assert doubtful is not None
+        (doubtful,) = outbox.doubtful(conn, link.ledger_id, LATER)
         assert outbox.claim(conn, doubtful, request_id="other", body="other", search_from=LATER, at=LATER, lease_s=60)
         assert not outbox.record_refused(
             conn, slept.id, slept.attempt, problem="late", technical="", nothing_written=True

@@ -1,0 +1,273 @@
+"""Writing into the books: what goes out together, and what each answer means for each document of it.
+
+A batch is only a wrapper: every document's bytes are frozen by themselves. What an unclear answer left open is looked
+for by its marker, and sent again alone, never in a batch. See docs/decisions/0004-batches.md.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconcile.records import Document
+from storage import audit, legs, mirror, outbox
+from storage.outbox import Item
+from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
+from sync.ports import Clock, Part, Request, Rng
+from sync.qbo import faults, reading, records, wire
+from sync.qbo.difference import difference
+from sync.qbo.limits import BATCH
+
+BATCH_MAX = 30  # documents in one batch, as Intuit recommends
+ATTEMPTS = 8
+BACKOFF_S = (1, 300)
+DEADLINE_S = 110  # Intuit gives up a request after 120 s
+ACTOR = "quickbooks"
+ABSENT = "absent"  # a look-up that came to its end without finding the marker
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+class Writing:
+    """The outbox of a company, on its way. Every method works in the caller's transaction."""
+
+    def __init__(self, clock: Clock, rng: Rng, lease_s: float) -> None:
+        self._clock, self._rng, self._lease_s = clock, rng, lease_s
+
+    def next_doubtful(self, conn: Any, connection_id: int) -> Request | None:
+        """Nothing is sent again before the books were searched for its marker."""
+        now = self._clock.now()
+        outbox.doubt_expired(conn, connection_id, now)
+        items = outbox.doubtful(conn, connection_id, now)
+        if not items:
+            return None
+        return self._send(conn, items[:1]) if items[0].look_up == ABSENT else _look_up(conn, items)
+
+    def next_planned(self, conn: Any, connection_id: int) -> Request | None:
+        items = outbox.ready(conn, connection_id, self._clock.now(), BATCH_MAX)
+        return self._send(conn, _together(items)) if items else None
+
+    def accept_posted(self, conn: Any, request: Request, body: Any) -> SyncError | None:
+        """Each document of a write by itself. Gives the trouble that concerns more than one document, if there is."""
+        answers = _answers(request, body)
+        common: SyncError | None = None
+        for part in request.parts:
+            item = outbox.get(conn, part.outbox_id)
+            content = answers.get(str(item.id))
+            try:
+                document = _document(item, content, reading.home(conn, item.connection_id))
+            except SyncError as error:
+                self._record_trouble(conn, request, part, error)
+                common = error if isinstance(error, Unauthorized) or error.retry_after_s else common
+                continue
+            self._record_posted(conn, item, part.attempt, document, (content or {})[wire.ENTITY[item.posting.kind]])
+        return common
+
+    def accept_look_up(self, conn: Any, request: Request, body: Any) -> None:
+        """Documents found by their markers are in the books; for the others the search goes on, or ends."""
+        items = {item.posting.marker: item for item in (outbox.get(conn, part.outbox_id) for part in request.parts)}
+        first = next(iter(items.values()))
+        entity = wire.ENTITY[first.posting.kind]
+        page = body["QueryResponse"].get(entity, [])
+        for content in page:
+            marker = wire.MARKER.search(content.get("PrivateNote") or "")
+            item = items.pop(marker.group(1), None) if marker else None
+            if item is not None:
+                self._record_found(conn, item, entity, content)
+        following = reading.after_page(page, (first.look_up or {}).get("start", 1))
+        position = ABSENT if following is None else {"since": following[0], "start": following[1]}
+        for item in items.values():
+            outbox.record_look_up(conn, item, position)
+
+    def record_failure(self, conn: Any, request: Request, error: SyncError) -> None:
+        """A request that failed as a whole."""
+        for part in request.parts:
+            if request.path == BATCH and isinstance(error, Rejected | Stale):
+                # Nothing was written, and one of them is the cause: each goes alone, and only that one is refused.
+                now = self._clock.now()
+                outbox.record_later(conn, part.outbox_id, part.attempt, at=now, problem=error.plain, alone=True)
+            elif request.path == BATCH and isinstance(error, Unclassified):
+                self._record_trouble(conn, request, part, Ambiguous(error.plain, technical=error.technical))
+            else:
+                self._record_trouble(conn, request, part, error)
+
+    def pause(self, attempt: int, error: SyncError) -> timedelta:
+        """How long to leave it alone; what the other side asks for in full."""
+        if error.retry_after_s is not None:
+            return timedelta(seconds=error.retry_after_s * (1 + self._rng.jitter() / 20))
+        low, high = BACKOFF_S
+        return timedelta(seconds=min(high, low * 2**attempt) * (0.5 + self._rng.jitter() / 2))
+
+    # ---- sending
+
+    def _send(self, conn: Any, items: Sequence[Item]) -> Request:
+        batch_id = _batch_id(items) if len(items) > 1 else None
+        now, connection_id = self._clock.now(), items[0].connection_id
+        search_from = reading.began_at(conn, connection_id) or now
+        home = reading.home(conn, connection_id)
+        bodies = [item.body or wire.write_body(item.posting, home) for item in items]
+        request_ids = [item.request_id or wire.request_id(item.posting, item.attempt) for item in items]
+        for item, body, request_id in zip(items, bodies, request_ids, strict=True):
+            taken = outbox.claim(
+                conn,
+                item,
+                request_id=request_id,
+                body=body,
+                search_from=search_from,
+                at=now,
+                lease_s=self._lease_s,
+                batch_id=batch_id,
+            )
+            assert taken, "the row was read in this very transaction"
+        return Request(
+            kind="write",
+            path=BATCH if batch_id else wire.ENTITY[items[0].posting.kind].lower(),
+            body=_batch_body(items, bodies) if batch_id else bodies[0],
+            query={"requestid": batch_id or request_ids[0]},
+            parts=tuple(Part(item.id, item.attempt + 1) for item in items),
+            purpose="post",
+            deadline_s=min(DEADLINE_S, self._lease_s),
+        )
+
+    # ---- recording
+
+    def _record_posted(self, conn: Any, item: Item, attempt: int | None, document: Document, content: Any) -> None:
+        """The row, the document's mirror row, its legs and the audit, in one transaction. Once, whoever comes first."""
+        now = self._clock.now()
+        if not outbox.record_posted(conn, item.id, attempt, document_id=document.id, version=document.version, at=now):
+            return
+        stored = [(document.kind, document.id, document, wire.encode(content))]
+        mirror.store(conn, item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+        legs.record_posted(conn, item.link_id, [share.leg_id for share in item.posting.shares])
+        entry = audit.Entry(
+            actor="tieout",
+            action="posted",
+            subject=item.posting.marker,
+            link_id=item.link_id,
+            detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
+        )
+        audit.append(conn, now, [entry])
+        problem = difference(item.posting, document)
+        if problem:
+            outbox.note(conn, item.id, problem)
+
+    def _record_found(self, conn: Any, item: Item, entity: str, content: Any) -> None:
+        try:
+            document = records.document(entity, content, reading.home(conn, item.connection_id))
+        except UNREADABLE as error:
+            plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
+            self._set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
+            return
+        self._record_posted(conn, item, None, document, content)
+
+    def _record_trouble(self, conn: Any, request: Request, part: Part, error: SyncError) -> None:
+        item = outbox.get(conn, part.outbox_id)
+        later = self._clock.now() + self.pause(item.attempt, error)
+        in_batch = request.path == BATCH
+        if request.kind == "read":  # a look-up that failed; the doubt stays
+            outbox.record_look_up(conn, item, item.look_up, next_at=later)
+        elif isinstance(error, Ambiguous) and (in_batch or part.attempt < ATTEMPTS):
+            # It goes again under another request id than the batch's, so not before the batch has certainly ended.
+            ended = item.lease_until if in_batch and item.lease_until else later
+            outbox.record_doubt(conn, item.id, part.attempt, at=max(later, ended), problem=error.plain)
+        elif isinstance(error, Transient | Unauthorized):
+            outbox.record_later(conn, item.id, part.attempt, at=later, problem=error.plain, alone=not in_batch)
+        else:
+            self._set_aside(conn, item, part.attempt, error)
+
+    def _set_aside(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
+        """Refused, or beyond us: the others go on, this one waits for a person."""
+        refused = outbox.record_refused(
+            conn,
+            item.id,
+            attempt,
+            problem=error.plain,
+            technical=error.technical,
+            nothing_written=isinstance(error, Rejected | Stale),
+        )
+        if refused:
+            legs.record_refused(conn, item.link_id, [share.leg_id for share in item.posting.shares], error.plain)
+            entry = audit.Entry(
+                actor=ACTOR,
+                action="refused",
+                subject=item.posting.marker,
+                link_id=item.link_id,
+                detail={"problem": error.plain, "technical": error.technical},
+            )
+            audit.append(conn, self._clock.now(), [entry])
+
+
+def _together(items: Sequence[Item]) -> list[Item]:
+    """What goes out now: a row that goes alone, or those from the front that get along in one batch.
+
+    Intuit does not say in which order it works a batch off, so no two of it pay the same invoice.
+    """
+    if items[0].batch_id is not None:
+        return [items[0]]
+    chosen: list[Item] = []
+    touched: set[str] = set()
+    for item in items:
+        applied = {part.id for part in item.posting.applied}
+        if item.batch_id is None and not applied & touched:
+            chosen.append(item)
+        touched |= applied
+    return chosen
+
+
+def _batch_id(items: Sequence[Item]) -> str:
+    """The batch's `requestid`, at most 36 characters; another one each time, since no batch is sent twice."""
+    names = "\n".join(f"{item.posting.marker}/{item.attempt}" for item in items)
+    return "b" + hashlib.sha256(names.encode()).hexdigest()[:35]
+
+
+def _batch_body(items: Sequence[Item], bodies: Sequence[str]) -> str:
+    """The frozen documents as they are, each under its row's number."""
+    parts = (
+        f'{{"bId":"{item.id}","operation":"create","{wire.ENTITY[item.posting.kind]}":{body}}}'
+        for item, body in zip(items, bodies, strict=True)
+    )
+    return f'{{"BatchItemRequest":[{",".join(parts)}]}}'
+
+
+def _answers(request: Request, body: Any) -> dict[str, Any]:
+    """The answer for each row, by its number."""
+    if request.path != BATCH:
+        return {str(request.parts[0].outbox_id): body}
+    answers = body.get("BatchItemResponse")
+    if not isinstance(answers, list):
+        return {}
+    return {str(answer.get("bId")): answer for answer in answers if isinstance(answer, dict)}
+
+
+def _document(item: Item, content: Any, home: str) -> Document:
+    """The document that was made. Raises one of sync.errors if there is none, or it is not the one."""
+    error = faults.of_item(content)
+    if error is not None:
+        raise error
+    entity = wire.ENTITY[item.posting.kind]
+    try:
+        document = records.document(entity, content[entity], home)
+    except UNREADABLE as odd:
+        raise Ambiguous("QuickBooks answered with something else than the document.", technical=repr(odd)) from None
+    if document.marker not in (None, item.posting.marker):
+        raise Ambiguous("QuickBooks answered with another document.", technical=document.id)
+    return document
+
+
+def _look_up(conn: Any, items: Sequence[Item]) -> Request:
+    """One search for all rows that look for the same kind of document from the same place."""
+    first = items[0]
+    same = [item for item in items if item.posting.kind == first.posting.kind and item.look_up == first.look_up]
+    position = first.look_up
+    if position is None:
+        since: datetime = min(item.search_from for item in same if item.search_from is not None)
+        position = {"since": (since - reading.OVERLAP).isoformat(), "start": 1}
+        for item in same:
+            outbox.record_look_up(conn, item, position)
+    return Request(
+        kind="read",
+        path="query",
+        body=reading.page_query(wire.ENTITY[first.posting.kind], position["since"], position["start"]),
+        parts=tuple(Part(item.id, item.attempt) for item in same),
+        purpose="look up",
+        deadline_s=DEADLINE_S,
+    )
