@@ -90,6 +90,11 @@ def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, a
     )
 
 
+def record_consent(conn: Conn, connection_id: int, ends_at: datetime) -> None:
+    """When a person has to consent again."""
+    conn.execute(update(connections).where(connections.c.id == connection_id).values(consent_ends_at=ends_at))
+
+
 def rename(conn: Conn, connection_id: int, name: str) -> None:
     conn.execute(update(connections).where(connections.c.id == connection_id).values(name=name))
 
@@ -113,6 +118,15 @@ def secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, *, for_up
     query = select(secrets.c.ciphertext).where(secrets.c.connection_id == connection_id, secrets.c.purpose == purpose)
     ciphertext = conn.execute(query.with_for_update() if for_update else query).scalar()
     return None if ciphertext is None else vault.open(purpose, str(connection_id), ciphertext)
+
+
+def reseal_secrets(conn: Conn, vault: Vault) -> int:
+    """Every secret under the vault's newest key; gives how many. What a secret is and since when does not change."""
+    rows = conn.execute(select(secrets).with_for_update()).all()
+    for row in rows:
+        this = (secrets.c.connection_id == row.connection_id, secrets.c.purpose == row.purpose)
+        conn.execute(update(secrets).where(*this).values(ciphertext=vault.rotate(row.ciphertext)))
+    return len(rows)
 
 
 def add_link(  # noqa: PLR0913 - one argument a column

@@ -68,19 +68,32 @@ def open_vault(data_dir: Path, environment: Mapping[str, str] = os.environ) -> V
     return Vault(path.read_text("ascii", "replace").split())
 
 
+def add_key(data_dir: Path) -> None:
+    """A new key in front of those in the file: it seals from now on, and the others still open."""
+    path = data_dir / FILE_NAME
+    draft = _draft(path, Fernet.generate_key() + b"\n" + path.read_bytes())
+    draft.replace(path)
+
+
 def _make_key(path: Path) -> None:
     """A new key file that nobody else can read. Of several processes at once the first one's key stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)  # of a process with our id that was killed here
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(Fernet.generate_key() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    draft = _draft(path, Fernet.generate_key() + b"\n")
     try:
         os.link(draft, path)  # whole or not at all, and never over another
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    """A file beside `path` that nobody else can read, safely on the disk."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)  # of a process with our id that was killed here
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft

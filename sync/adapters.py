@@ -46,6 +46,7 @@ def quickbooks_client(environment: Environment, ledger: Connection) -> Client:
         environment.database,
         environment.vault,
         environment.clock,
+        environment.rng,
         ledger.id,
         ledger.settings.get("discovery", DISCOVERY),
     )

@@ -96,6 +96,14 @@ def trace(object_id: str) -> None:
     sys.exit(_plainly(lambda: print_trace(_environment(), object_id)))
 
 
+@main.command("rotate-key")
+def rotate_key() -> None:
+    """Makes a new key and seals every stored secret with it."""
+    from sync.keys import rotate
+
+    sys.exit(_plainly(lambda: rotate(data_dir())))
+
+
 # ---- children of `serve` and `demo`
 
 
@@ -123,12 +131,13 @@ def _environment() -> Environment:
 
 def _plainly(action: Callable[[], Any]) -> Any:
     """Runs a command; what a user can mend is said in a sentence, without a traceback."""
+    from storage.vault import VaultError
     from sync.errors import SyncError
     from sync.instance import AlreadyRunningError
 
     try:
         return action()
-    except (DatabaseError, SyncError, AlreadyRunningError, OSError) as error:
+    except (DatabaseError, VaultError, SyncError, AlreadyRunningError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:

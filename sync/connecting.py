@@ -14,6 +14,7 @@ from sync import chart
 from sync.adapters import quickbooks_carry
 from sync.environment import Environment
 from sync.errors import Rejected, Unauthorized
+from sync.qbo.tokens import CONSENT, IntuitClient
 from sync.stripe.adapter import EVENT_TYPES, StripeProcessor
 from sync.stripe.client import API_VERSION, call, make_client
 
@@ -75,6 +76,7 @@ def connect_quickbooks(environment: Environment, access: QuickBooksAccess, mode:
         )
         for purpose, value in secrets.items():
             connections.store_secret(conn, environment.vault, connection_id, purpose, value, now)
+        connections.record_consent(conn, connection_id, now + CONSENT)  # until Intuit states the day
         ledger = connections.connection(conn, connection_id)
     name = chart.company_name(quickbooks_carry(environment, ledger))
     with environment.database.write() as conn:
@@ -137,7 +139,7 @@ def subscribe(environment: Environment, key: str, settings: dict[str, str], conn
 
 def auth_client(client_id: str, client_secret: str, redirect_uri: str, discovery: str) -> AuthClient:
     """Intuit's client; `discovery` is `sandbox`, `production`, or the address of a discovery document."""
-    return AuthClient(client_id, client_secret, redirect_uri, environment=discovery)
+    return IntuitClient(client_id, client_secret, redirect_uri, environment=discovery)
 
 
 def consent_address(client: AuthClient, state: str) -> str:

@@ -1,13 +1,20 @@
 """What the commands print."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
 import click
 
 from reconcile.draft import book_day
 from reconcile.money import Money
-from storage import connections
+from storage import budgets, connections
 from storage import trace as traces
+from storage.connections import Connection
 from storage.proof import tie_out
 from sync.environment import Environment
+from sync.qbo.limits import READS_A_MONTH
+
+WARN_AHEAD = timedelta(days=90)
 
 
 def status(environment: Environment) -> None:
@@ -18,10 +25,25 @@ def status(environment: Environment) -> None:
         for connection in connections.all_connections(conn):
             state = connection.state if connection.problem is None else f"{connection.state}: {connection.problem}"
             click.echo(f"{connection.system:14} {connection.name} ({connection.mode}) {state}")
+            for line in _allowances(conn, connection, environment.clock.now()):
+                click.echo(f"{'':14} {line}")
         for link in connections.all_links(conn):
             click.echo(f"{'link':14} {link.name}, from {link.cutover}, posting {'on' if link.posting_on else 'off'}")
             for line in traces.summary(conn, link.id):
                 click.echo(f"{'':14} {line}")
+
+
+def _allowances(conn: Any, connection: Connection, now: datetime) -> list[str]:
+    """What Intuit counts and what ends."""
+    if connection.system != "qbo":
+        return []
+    reads = budgets.reads_in_month(conn, connection.id, now)
+    lines = [f"{reads:,} of {READS_A_MONTH:,} reads that QuickBooks counts in {budgets.month_of(now)}"]
+    if connection.consent_ends_at is not None:
+        ends = f"{connection.consent_ends_at:%Y-%m-%d}"
+        soon = connection.consent_ends_at - now < WARN_AHEAD
+        lines.append(f"The consent ends on {ends}: connect again before." if soon else f"consent until {ends}")
+    return lines
 
 
 def proof(environment: Environment, link_id: int | None, *, all_days: bool) -> int:
