@@ -23,7 +23,7 @@ from reconcile.money import Money
 from reconcile.postings import Leg, Posting
 from reconcile.receipts import receipt
 from reconcile.records import Applied, Charge, Movement
-from reconcile.snapshot import Place, Snapshot
+from reconcile.snapshot import Place, Snapshot, tax_of
 
 
 def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
@@ -104,9 +104,9 @@ def _pay_invoices(
         amount, part = amounts[step - 1], parts[step - 1]
         postings.append(_payment(snapshot, charge, movements, customer_id, amount, part, kept, step))
     draft.post(share(postings, gross, parts), gross, charge.id)
-    taxed = any(snapshot.documents[line.ledger_id].tax_minor for line in verdict.allocations)
+    tax = tax_of(snapshot.documents[line.ledger_id] for line in verdict.allocations)
     draft.places[charge.id] = Place(
-        customer_id=postings[0].party_id, marker=postings[0].marker, unapplied_minor=total - applied, taxed=taxed
+        customer_id=postings[0].party_id, marker=postings[0].marker, unapplied_minor=total - applied, tax=tax
     )
 
 

@@ -29,7 +29,7 @@ def plan_dispute(draft: Draft, dispute_id: str, movements: list[Movement]) -> No
         gross = gross_of(legs)
         if gross and draft.is_answered(item_id, gross, dispute_id):
             legs = [leg for leg in legs if leg not in gross]
-        if legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)) and gross:
+        if legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)):
             draft.disputed[dispute_id].append(posting)
 
 

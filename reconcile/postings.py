@@ -41,9 +41,9 @@ class Posting:
 
     `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account, or where a
     transfer's money comes from; `other_account_id` is where it goes to. `party_id` is the customer, or a purchase's
-    payee. `amount_minor` is the document's total in `currency`; `exchange_rate` is home units for one of it, None in
-    home currency. `applied` are the invoices a payment pays. `after` is the marker of a posting that must be in the
-    books first. `shares` are the legs it books.
+    payee. `amount_minor` is the document's total in `currency`, `tax_minor` of it tax by `tax_code`; `exchange_rate` is
+    home units for one of `currency`, None in home currency. `applied` are the invoices a payment pays. `after` is the
+    marker of a posting that must be in the books first. `shares` are the legs it books.
     """
 
     marker: str
@@ -58,6 +58,8 @@ class Posting:
     payee: Literal["vendor", "customer"] = "vendor"
     other_account_id: str | None = None
     exchange_rate: str | None = None
+    tax_minor: int = 0
+    tax_code: str | None = None
     applied: tuple[Applied, ...] = ()
     lines: tuple[PostingLine, ...] = ()
     shares: tuple["Share", ...] = ()

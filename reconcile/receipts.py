@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reconcile.draft import REFERENCE_LENGTH, book_day, memo, rate
 from reconcile.postings import Posting, PostingLine
 from reconcile.records import Movement
-from reconcile.snapshot import Snapshot
+from reconcile.snapshot import Snapshot, Tax
 
 
 def receipt(  # noqa: PLR0913 - all of it is the document
@@ -18,14 +18,18 @@ def receipt(  # noqa: PLR0913 - all of it is the document
     *,
     currency: str | None = None,
     settled: int = 0,
-    step: int = 1,
+    tax: Tax | None = None,
     after: str | None = None,
 ) -> Posting:
-    """`amount` in `currency`, which came to `settled` on the clearing account; without it in that account's own."""
+    """`amount` in `currency`, which came to `settled` on the clearing account; without it in that account's own.
+
+    `tax` says how much of it is tax.
+    """
+    part = tax.part_of(amount) if tax else 0
     sale = kind == "sales_receipt"
     item = snapshot.mappings.sales_item if sale else snapshot.mappings.refund_item
     return Posting(
-        marker=f"{movements[0].id}:{'charge' if sale else 'refund'}:r1:s{step}",
+        marker=f"{movements[0].id}:{'charge' if sale else 'refund'}:r1:s1",
         kind="sales_receipt" if sale else "refund_receipt",
         dated=book_day(movements[0].created_at, snapshot.time_zone),
         currency=currency or movements[0].currency,
@@ -35,6 +39,8 @@ def receipt(  # noqa: PLR0913 - all of it is the document
         memo=memo(source_id, movements),
         reference=source_id[-REFERENCE_LENGTH:],
         party_id=customer_id,
-        lines=(PostingLine(amount_minor=amount, item_id=item, description=f"Stripe {source_id}"),),
+        tax_minor=part,
+        tax_code=tax.code if tax else None,
+        lines=(PostingLine(amount_minor=amount - part, item_id=item, description=f"Stripe {source_id}"),),
         after=after,
     )

@@ -221,6 +221,7 @@ class Document:
     account_id: str | None = None
     legs: tuple[AccountLeg, ...] = ()
     tax_minor: int = 0
+    tax_code: str | None = None
     exchange_rate: str | None = None
     voided: bool = False
     updated_at: datetime | None = None

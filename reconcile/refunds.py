@@ -47,25 +47,46 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
         draft.wait(gross, refund.id, *(problem or ("waits_with_charge", "Its charge is not in the books.")))
         return
     credit = min(amount, place.unapplied_minor)
-    parts = [part for part in (credit, amount - credit) if part]
-    moved, postings = divide(settled, parts), list[Posting]()
-    for part, settled_part in zip(parts, moved, strict=True):
-        if part == credit and not postings:
-            postings.append(
-                give_back(
-                    snapshot, "credit", refund.id, movements, refund.currency, part, settled_part, place.customer_id,
-                    place.marker,
-                )
-            )  # fmt: skip
-        else:
-            postings.append(
-                receipt(
-                    snapshot, "refund_receipt", refund.id, movements, part, place.customer_id,
-                    currency=refund.currency, settled=settled_part, after=place.marker,
-                )
-            )  # fmt: skip
+    moved = divide(settled, [credit, amount - credit])
+    postings = [
+        *_credit(snapshot, refund, movements, place, credit, moved[0]),
+        *_receipt(snapshot, refund, movements, place, amount - credit, moved[1]),
+    ]
     draft.places[charge_id] = replace(place, unapplied_minor=place.unapplied_minor - credit)
-    draft.post(share(postings, gross, [-part for part in moved]), gross, refund.id)
+    draft.post(share(postings, gross, [-part for part in moved if part]), gross, refund.id)
+
+
+def _credit(
+    snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], place: Place, amount: int, settled: int
+) -> list[Posting]:
+    if not amount:
+        return []
+    customer, currency = place.customer_id or "", refund.currency
+    return [
+        give_back(snapshot, "credit", refund.id, movements, currency, amount, settled, customer, after=place.marker)
+    ]
+
+
+def _receipt(
+    snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], place: Place, amount: int, settled: int
+) -> list[Posting]:
+    if not amount:
+        return []
+    customer, currency = place.customer_id or "", refund.currency
+    return [
+        receipt(
+            snapshot,
+            "refund_receipt",
+            refund.id,
+            movements,
+            amount,
+            customer,
+            currency=currency,
+            settled=settled,
+            tax=place.tax,
+            after=place.marker,
+        )
+    ]
 
 
 def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amount: int) -> tuple[str, str] | None:
@@ -80,11 +101,9 @@ def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amo
         problem = missing_receivable(snapshot, refund.currency)
         if problem or amount <= place.unapplied_minor:
             return problem
-    if place.taxed:
-        return (
-            "refund_with_tax",
-            "The invoice carries tax; the refund's share of it is not posted yet. Record it by hand.",
-        )
+    if place.tax and place.tax.code is None:
+        detail = "What it refunds carries tax by several codes, or by none. Record the refund by hand."
+        return "refund_with_tax", detail
     if snapshot.mappings.refund_item is None:
         return "unmapped_item", "No item is chosen for refunds. Choose one."
     return None

@@ -1,5 +1,6 @@
 """Everything one round of matching and planning looks at, read at one moment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -31,13 +32,34 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tax:
+    """What the documents a charge paid carry: `tax_minor` of their `total_minor`, by the code of their lines."""
+
+    tax_minor: int
+    total_minor: int
+    code: str | None
+
+    def part_of(self, amount: int) -> int:
+        """The tax in an amount, in proportion, halves up."""
+        return (2 * amount * self.tax_minor + self.total_minor) // (2 * self.total_minor)
+
+
+def tax_of(documents: Iterable[Document]) -> Tax | None:
+    """None if they carry none. A code only if it is the same for all."""
+    documents = list(documents)
+    tax, codes = sum(each.tax_minor for each in documents), {each.tax_code for each in documents}
+    total = sum(each.amount_minor for each in documents)
+    return Tax(tax_minor=tax, total_minor=total, code=codes.pop() if len(codes) == 1 else None) if tax else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a charge is booked: by us (`marker`), or by a document we found (`marker` None)."""
 
     customer_id: str | None
     marker: str | None = None
     unapplied_minor: int = 0
-    taxed: bool = False
+    tax: "Tax | None" = None
     in_books: bool = True
 
 

@@ -23,17 +23,18 @@ def load(conn: Connection, link: Link, disputes: Iterable[Dispute]) -> dict[str,
     """By dispute id; nothing for those of which nothing is in the books or on its way there."""
     ids = sorted(dispute.id for dispute in disputes)
     entries = _entries(conn, link.id)
-    gross: dict[str, list[Row[Any]]] = defaultdict(list)
+    booked: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in legs.of_sources(conn, link.id, ids):
-        if row.kind == "gross" and any(marker in entries for marker in row.markers):
-            gross[row.source_id].append(row)
-    closed = _closed_at(conn, link.processor_id, [each for each in ids if each in gross])
+        if any(marker in entries for marker in row.markers):
+            booked[row.source_id].append(row)
+    closed = _closed_at(conn, link.processor_id, [each for each in ids if each in booked])
     found = {}
-    for dispute_id, rows in gross.items():
+    for dispute_id, rows in booked.items():
         closings = [each for marker, each in entries.items() if marker.startswith(f"{dispute_id}:close:")]
         made = [entries[marker] for row in rows for marker in row.markers if marker in entries]
         books = DisputeBooks(
-            held_minor=sum(_closed(posting) for posting in closings) - sum(row.amount_minor for row in rows),
+            held_minor=sum(_closed(posting) for posting in closings)
+            - sum(row.amount_minor for row in rows if row.kind == "gross"),
             closings=len(closings),
             movement_ids=frozenset(row.movement_id for row in rows),
             last_day=max(posting.dated for posting in made),

@@ -21,7 +21,7 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
-from reconcile.snapshot import Place, Snapshot
+from reconcile.snapshot import Place, Snapshot, tax_of
 from storage import connections, legs, mirror, outbox
 from storage import disputes as dispute_books
 from storage.connections import Link
@@ -146,7 +146,7 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         return Place(
             customer_id=document.customer_id if document else None,
             unapplied_minor=document.open_minor if document and document.kind == "payment" else 0,
-            taxed=bool(document and document.tax_minor),
+            tax=tax_of([document] if document else []),
         )
     if not row.markers:
         return None
@@ -155,12 +155,12 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
     rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied)
     if written is not None:  # somebody may have used the credit for another invoice since
         rest = min(rest, written.open_minor)
-    taxed = any(documents[part.id].tax_minor for part in posting.applied if part.id in documents)
+    tax = tax_of(documents[part.id] for part in posting.applied if part.id in documents)
     return Place(
         customer_id=posting.party_id,
         marker=posting.marker,
         unapplied_minor=rest if posting.kind == "payment" else 0,
-        taxed=taxed,
+        tax=tax,
     )
 
 

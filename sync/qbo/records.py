@@ -46,6 +46,7 @@ def document(entity: str, body: Body, home_currency: str) -> Document:
         account_id=_ref(body, "DepositToAccountRef") or _ref(body, "AccountRef"),
         legs=tuple(AccountLeg(account_id=account, amount_minor=minor) for account, minor in legs if account),
         tax_minor=to_minor((body.get("TxnTaxDetail") or {}).get("TotalTax", 0), currency),
+        tax_code=_tax_code(body),
         exchange_rate=None if currency == home_currency else str(body.get("ExchangeRate", 1)),
         voided=memo.startswith("Voided") and not total,
         updated_at=_instant(body),
@@ -182,6 +183,13 @@ def _open(body: Body) -> Decimal | int:
         if name in body:
             return body[name]  # type: ignore[no-any-return]
     return 0
+
+
+def _tax_code(body: Body) -> str | None:
+    """Of the first line that is taxed."""
+    details = [line.get("SalesItemLineDetail") or {} for line in body.get("Line", [])]
+    codes = [_ref(detail, "TaxCodeRef") for detail in details]
+    return next((code for code in codes if code not in (None, "NON")), None)
 
 
 def _applied(body: Body, currency: str) -> tuple[Applied, ...]:

@@ -98,12 +98,15 @@ def _payment(posting: Posting) -> dict[str, Any]:
 
 
 def _receipt(posting: Posting) -> dict[str, Any]:
-    return {
+    code = {"TaxCodeRef": _ref(posting.tax_code)} if posting.tax_code else {}
+    tax = {"TxnTaxDetail": {"TotalTax": _amount(posting, posting.tax_minor)}} if posting.tax_code else {}
+    return tax | {
         "CustomerRef": _ref(posting.party_id),
         "DepositToAccountRef": _ref(posting.account_id),
         "DocNumber": posting.reference,
         "Line": [
-            _line(posting, line, "SalesItemLineDetail", {"ItemRef": _ref(line.item_id)}) for line in posting.lines
+            _line(posting, line, "SalesItemLineDetail", {"ItemRef": _ref(line.item_id)} | code)
+            for line in posting.lines
         ],
     }
 

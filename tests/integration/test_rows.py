@@ -100,10 +100,16 @@ def test_an_inquiry_moves_nothing_and_counter_fees_are_fees(company: Company) ->
     assert company.ours("JournalEntry") == []
     use(company, "dispute_escalations", dispute=dispute["id"])
     more = {"type": "adjustment", "category": "dispute", "source": dispute["id"]}
-    use(company, "balance_transactions", amount=0, fee=1_500, **more)
+    counter = use(company, "balance_transactions", amount=0, fee=1_500, **more)
+    stored = company.stripe.office.get("dispute", dispute["id"])
+    stored["balance_transactions"] = [*stored["balance_transactions"], counter["id"]]
+    company.stripe.office.save(stored)
     sync_and_check(company)
     assert balance(company, ROLES["disputes_receivable"]) == 10_000
     assert balance(company, ROLES["dispute_fees"]) == 3_000
+    use(company, "dispute_losses", dispute=dispute["id"])
+    sync_and_check(company)
+    assert balance(company, ROLES["dispute_losses"]) == 10_000
 
 
 def test_bills_and_credits_of_stripe(company: Company) -> None:
@@ -259,4 +265,20 @@ def test_a_euro_invoice_settled_in_dollars_and_refunded(company: Company) -> Non
     assert (receipt["CurrencyRef"]["value"], receipt["TotalAmt"]) == ("EUR", 33.33)
     sync_and_check(company, days=8)
     assert balance(company, "Stripe clearing") == 0
+    assert waiting(company) == set()
+
+
+def test_a_refund_of_a_taxed_invoice(company: Company) -> None:
+    stripe_customer, customer = company.customer()
+    item = {"ItemRef": {"value": "1"}, "TaxCodeRef": {"value": "TAX"}}
+    line = {"Amount": 100, "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": item}
+    body = {"CustomerRef": {"value": customer}, "DocNumber": "INV-1", "Line": [line]}
+    company.qbo.create("Invoice", body | {"TxnTaxDetail": {"TotalTax": 8.25}})
+    intent = company.pay(stripe_customer, 10_825, "Invoice INV-1")
+    sync_and_check(company)
+    assert balance(company, "Sales Tax Payable") == -825
+    company.stripe.request("POST", "/v1/refunds", {"charge": intent["latest_charge"]})
+    sync_and_check(company)
+    assert [body["TotalAmt"] for body in company.ours("RefundReceipt")] == [108.25]
+    assert balance(company, "Sales Tax Payable") == 0
     assert waiting(company) == set()

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from reconcile.postings import ROLES, Posting
 from reconcile.records import Charge, Movement, Payout, Refund
-from reconcile.snapshot import Place, Snapshot
+from reconcile.snapshot import Place, Snapshot, Tax
 from tests.unit.reconcile.test_plan import MAPPINGS, NOON, charge, decide, movement, only, payout, reasons, snapshot
 
 MAPPED = replace(MAPPINGS, accounts={role: role for role in ROLES})
@@ -51,8 +51,16 @@ def test_row_8_a_fee_on_a_refund_is_an_expense() -> None:
     assert only(found, "purchase").amount_minor == 40
 
 
-def test_row_8_the_refund_of_a_taxed_invoice_waits() -> None:
-    found = decide(world([REFUNDED], places={"ch_1": replace(BOOKED, taxed=True)}))
+def test_row_8_the_refund_of_a_taxed_invoice_gives_back_its_part_of_the_tax() -> None:
+    tax = Tax(tax_minor=825, total_minor=10_825, code="TAX")
+    receipt = only(decide(world([REFUNDED], places={"ch_1": replace(BOOKED, tax=tax)})), "refund_receipt")
+    assert (receipt.amount_minor, receipt.tax_minor, receipt.tax_code) == (3_000, 229, "TAX")
+    assert receipt.lines[0].amount_minor == 2_771
+
+
+def test_row_8_the_refund_of_invoices_with_several_tax_codes_waits() -> None:
+    tax = Tax(tax_minor=825, total_minor=10_825, code=None)
+    found = decide(world([REFUNDED], places={"ch_1": replace(BOOKED, tax=tax)}))
     assert reasons(found) == {"txn_2:gross": "refund_with_tax"}
 
 
