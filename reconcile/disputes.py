@@ -6,6 +6,7 @@ inquiry moves nothing and needs nothing.
 
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 
 from reconcile.draft import Draft, before_cutover, book_day, cover_by_opening, missing_account
 from reconcile.entries import book_entry, entry
@@ -60,13 +61,25 @@ def _closing(draft: Draft, dispute: Dispute, books: DisputeBooks) -> list[Postin
     snapshot = draft.snapshot
     if missing_account(snapshot, "disputes_receivable", "dispute_losses"):
         return []  # its movements wait for the same accounts
-    receivable, losses = (snapshot.mappings.accounts[role] for role in ("disputes_receivable", "dispute_losses"))
+    accounts = snapshot.mappings.accounts
+    receivable, losses = accounts["disputes_receivable"], accounts["dispute_losses"]
+    if _is_rate_only(snapshot, dispute):
+        losses = accounts.get("exchange", losses)
     marker = f"{dispute.id}:close:r{books.closings + 1}:s1"
     charge = f" of {dispute.charge_id}" if dispute.charge_id else ""
     text = f"{dispute.id}{charge} is {dispute.status}: what Stripe kept of it"
     amounts = {losses: books.held_minor, receivable: -books.held_minor}
     posting = entry(snapshot, marker, _closing_day(snapshot, books), receivable, amounts, text, dispute.id)
     return [replace(posting, after=books.last_marker)]
+
+
+def _is_rate_only(snapshot: Snapshot, dispute: Dispute) -> bool:
+    """All of it came back, at another rate: what is left is no loss of the dispute."""
+    back = [each for each in snapshot.movements if each.source_id == dispute.id and each.category == "dispute_reversal"]
+    if dispute.status != "won" or not back or any(each.exchange_rate is None for each in back):
+        return False
+    returned = sum((Decimal(each.gross_minor) / Decimal(each.exchange_rate or 1) for each in back), Decimal(0))
+    return abs(returned - dispute.amount_minor) <= 1
 
 
 def _closing_day(snapshot: Snapshot, books: DisputeBooks) -> date:

@@ -98,6 +98,14 @@ def test_row_13_partly_won_and_an_appeal_won_later() -> None:
     assert entries(appealed)["du_1:close:r2:s1"] == {"dispute_losses": -10_000, "disputes_receivable": 10_000}
 
 
+def test_row_13_what_only_the_rate_changed_is_no_loss_of_the_dispute() -> None:
+    taken = movement("txn_3", "du_1", -10_800, 0, "dispute", exchange_rate="1.08")
+    back = movement("txn_4", "du_1", 11_000, 0, "dispute_reversal", exchange_rate="1.1")
+    euro = replace(dispute("won", "txn_3", "txn_4"), currency="EUR")
+    found = decide(disputed([taken, back], euro))
+    assert entries(found)["du_1:close:r1:s1"] == {"exchange": -200, "disputes_receivable": 200}
+
+
 def test_row_13_nothing_is_closed_before_all_its_movements_are_booked() -> None:
     assert len(decide(disputed([WITHDRAWN], dispute("won", "txn_3", "txn_4"))).postings) == 1
     assert not decide(disputed([], dispute("lost", "txn_3"))).postings  # from before the cut-over
