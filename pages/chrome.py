@@ -9,7 +9,7 @@ from pages import style, words
 from pages.context import Context
 from storage import queries
 from storage.queries import LinkView, Pulse, RunView
-from sync.commands import NotAllowedError
+from sync.commands import RefusedError
 
 WATCH_S, WATCH_RUN_S = 10, 2
 MODES = {
@@ -37,7 +37,7 @@ def act(action: Callable[[], bool], *, done: str, idle: str) -> None:
     """Does what a button promises, and remembers the sentence that says what came of it."""
     try:
         st.session_state[FLASH] = done if action() else idle
-    except NotAllowedError as error:
+    except RefusedError as error:
         st.session_state[FLASH] = str(error)
 
 

@@ -6,6 +6,7 @@ from html import escape
 
 from pages import style, words
 from reconcile.records import Charge, Document
+from storage import review
 from storage.review import Candidate, Detail, Item
 
 QUIET = '<span class="t-quiet">none</span>'
@@ -65,6 +66,31 @@ def title(candidate: Candidate) -> str:
     return words.listed(
         [words.document(key, document.doc_number if document else None) for document, key, _ in candidate.parts]
     )
+
+
+def difference(detail: Detail, candidate: Candidate) -> tuple[str, str]:
+    """What stays open if this candidate is accepted, as a state and a sentence: nothing, or where it goes."""
+    item, documents = detail.item, [document for document, _, _ in candidate.parts if document is not None]
+    if len(documents) < len(candidate.parts) or any(document.currency != item.currency for document in documents):
+        return "bad", "Difference: not known, because the documents are gone or in another currency."
+    if candidate.role == "pays_invoice":
+        return _after_payment(item, documents, candidate, review.rest_minor(detail, candidate))
+    gross = sum(leg.amount_minor for leg in detail.legs if leg.kind == "gross")
+    gap = abs(gross) - sum(abs(document.amount_minor) for document in documents)
+    if not gap:
+        return "good", "Difference 0.00. Accepting posts nothing: it is recorded already."
+    figure = words.money(gap, item.currency)
+    return "wait", f"Difference {figure}. Accepting posts nothing, so this stays open and the proof lists it."
+
+
+def _after_payment(item: Item, documents: list[Document], candidate: Candidate, rest: int) -> tuple[str, str]:
+    if rest > 0:
+        customers = words.listed(sorted({document.customer_name or "the customer" for document in documents}))
+        return "wait", f"Difference {words.money(rest, item.currency)}. Accepting leaves it as credit of {customers}."
+    still_open = sum(document.open_minor for document in documents) - sum(amount for _, _, amount in candidate.parts)
+    if still_open > 0:
+        return "good", f"Difference 0.00. {words.money(still_open, item.currency)} stays open on the invoice."
+    return "good", "Difference 0.00"
 
 
 # ---- left

@@ -8,7 +8,7 @@ from html import escape
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, style, words
+from pages import chrome, compare, deciding, style, words
 from pages.context import Context
 from storage import review as waiting
 from storage.queries import LinkView
@@ -25,6 +25,7 @@ def render(context: Context) -> None:
     chrome.top(context, "Review")
     if chrome.connect_first(context):
         return
+    deciding.last_one(context)
     assert context.link is not None
     if not context.waiting:
         st.html(style.note(nothing_waits(context), "good"))
@@ -39,7 +40,7 @@ def render(context: Context) -> None:
         selected = _list(shown)
         _pages(shown, number)
     with right:
-        _detail(context, link, selected)
+        _detail(context, link, selected, _next_of(shown, selected))
 
 
 def nothing_waits(context: Context) -> str:
@@ -142,6 +143,15 @@ def _list(shown: Page) -> str:
     return selected
 
 
+def _next_of(shown: Page, selected: str) -> str:
+    """The item to show once the selected one is decided; "" for none."""
+    ids = [item.source_id for item in shown.items]
+    if selected not in ids:
+        return ids[0] if ids else ""
+    at = ids.index(selected)
+    return (ids[at + 1 :] or ids[:at][-1:] or [""])[0]
+
+
 def _select(key: str, ids: list[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
@@ -181,11 +191,13 @@ def _turn(key: str) -> None:
 # ---- both sides
 
 
-def _detail(context: Context, link: LinkView, source_id: str) -> None:
+def _detail(context: Context, link: LinkView, source_id: str, after: str) -> None:
     detail = waiting.detail(context.database, link.id, source_id)
     if detail is None:
         st.html(style.note(f"{source_id} does not wait any more. Choose another one.", "good"))
+        deciding.standing(context, link.id, source_id)
         return
+    desk = deciding.Desk(context=context, link_id=link.id, detail=detail, after=after)
     st.html(_head(detail.item))
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     for posting in detail.postings:
@@ -195,15 +207,19 @@ def _detail(context: Context, link: LinkView, source_id: str) -> None:
         st.html(compare.stripe_side(detail))
         if detail.item.reason != "refused":
             st.caption("QuickBooks has no document that could belong to it.")
+            deciding.offer(desk)
     for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):
         why = " ".join(each for each in candidate.reasons if each != detail.item.detail)
         if number == 0:
+            deciding.offer(desk, candidate)
             st.html(compare.both_sides(detail, candidate))
             st.caption(f"{compare.title(candidate)}: {words.ROLES.get(candidate.role, candidate.role)}. {_plain(why)}")
             continue
         with st.expander(f"Or {compare.title(candidate)}", key=f"candidate-{source_id}-{number}"):
+            deciding.offer_other(desk, candidate)
             st.html(compare.both_sides(detail, candidate))
             st.caption(_plain(why))
+    deciding.standing(context, link.id, source_id)
     with st.expander("All entries of this object", key=f"legs-{source_id}"):
         st.html(_legs(detail))
 

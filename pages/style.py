@@ -46,6 +46,11 @@ def mark(state: str, word: str) -> str:
     return f'<span class="t-keep t-{state}">{ICONS[state]} {escape(word)}</span>'
 
 
+def line(state: str, text: str) -> str:
+    """A state with a whole sentence, which may need more than one line."""
+    return f'<div class="t-{state}">{ICONS[state]} {escape(text)}</div>'
+
+
 def note(text: str, state: str = "wait") -> str:
     """The sentence a person should read first."""
     return f'<div class="t-note {state}">{escape(text)}</div>'

@@ -64,6 +64,13 @@ PREFIXES = {
 }
 ROLES = {"already_recorded": "may be the record of it", "pays_invoice": "open, could be paid by it"}
 
+DECISIONS = {
+    "match": "Accepted",
+    "not_match": "Kept apart",
+    "ignore": "Ignored",
+    "record_without_invoice": "Recorded without an invoice",
+}
+
 
 def reason(code: str) -> str:
     return REASONS.get(code, code.replace("_", " ").lower())

@@ -65,6 +65,8 @@ def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gr
             draft.places[charge.id] = Place(customer_id=document.customer_id if document else None)
     elif verdict.decision == "auto":
         _pay_invoices(draft, charge, movements, gross, verdict)
+    elif draft.snapshot.decision(charge.id, "record_without_invoice"):
+        _book_without_invoice(draft, charge, movements, gross, verdict)
     elif verdict.code not in ("", "UNMATCHED_STRIPE"):
         draft.wait(gross, charge.id, verdict.code, verdict.text)
     else:
@@ -113,8 +115,11 @@ def _pay_invoices(
 def _book_without_invoice(
     draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg], verdict: Verdict
 ) -> None:
-    """Row 5, by policy; a customer must be known."""
-    snapshot, policy = draft.snapshot, draft.snapshot.policies.charge_without_invoice
+    """Row 5, as a person said or by policy; a customer must be known."""
+    snapshot = draft.snapshot
+    said = snapshot.decision(charge.id, "record_without_invoice")
+    policy = said.how if said else snapshot.policies.charge_without_invoice
+    customer_id = said.customer_id if said else verdict.customer_id
     total = sum(leg.amount_minor for leg in gross)
     if policy == "wait":
         text = verdict.text or "No invoice in QuickBooks is named, and none fits. Choose one, or record it without."
@@ -122,20 +127,20 @@ def _book_without_invoice(
     elif charge.currency != snapshot.home_currency:
         detail = f"No invoice fits, and the customer's account in {charge.currency} is not certain. Record it by hand."
         draft.wait(gross, charge.id, "unknown_customer", detail)
-    elif verdict.customer_id is None:
+    elif customer_id is None:
         who = charge.customer_name or charge.customer_email or "its customer"
         detail = f"No invoice fits, and QuickBooks has no customer that is certainly {who}. Choose the customer."
         draft.wait(gross, charge.id, "unknown_customer", detail)
     elif policy == "unapplied_payment":
-        posting = _payment(snapshot, charge, movements, verdict.customer_id, total, total, (), 1)
+        posting = _payment(snapshot, charge, movements, customer_id, total, total, (), 1)
         draft.post(share([posting], gross), gross, charge.id)
-        draft.places[charge.id] = Place(customer_id=verdict.customer_id, marker=posting.marker, unapplied_minor=total)
+        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker, unapplied_minor=total)
     elif snapshot.mappings.sales_item is None:
         draft.wait(gross, charge.id, "unmapped_item", "No item is chosen for sales without an invoice. Choose one.")
     else:
-        posting = receipt(snapshot, "sales_receipt", charge.id, movements, total, verdict.customer_id)
+        posting = receipt(snapshot, "sales_receipt", charge.id, movements, total, customer_id)
         draft.post(share([posting], gross), gross, charge.id)
-        draft.places[charge.id] = Place(customer_id=verdict.customer_id, marker=posting.marker)
+        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker)
 
 
 def _payment(

@@ -5,6 +5,7 @@ Pure. Each rule is a row of docs/ACCOUNTING.md; a movement without a rule waits,
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconcile.charges import plan_charge
@@ -12,10 +13,11 @@ from reconcile.disputes import plan_closings, plan_dispute
 from reconcile.draft import Draft, before_cutover, cover_by_opening
 from reconcile.failures import plan_charge_failure
 from reconcile.fees import plan_bill
+from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
 from reconcile.openings import plan_openings
 from reconcile.payouts import plan_payout, plan_topup
-from reconcile.postings import Plan
+from reconcile.postings import LegDecision, Plan
 from reconcile.records import Movement
 from reconcile.refunds import plan_refund
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
@@ -36,7 +38,9 @@ RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
 
 def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     """Decides every open leg of the snapshot; equal snapshots and matches give equal plans."""
-    draft = Draft(snapshot, matches)
+    ignored = _ignored(snapshot)
+    snapshot = _without(snapshot, ignored)
+    draft = Draft(snapshot, matches, decisions=ignored)
     plan_openings(draft)
     groups = _group(snapshot)
     for rule, planner in RULES:
@@ -100,6 +104,36 @@ def _objects(snapshot: Snapshot) -> dict[str, tuple[str, Mapping[str, Any]]]:
         "payout": ("payout", snapshot.payouts),
         "payout_reversal": ("payout", snapshot.payouts),
     }
+
+
+def _ignored(snapshot: Snapshot) -> list[LegDecision]:
+    """The legs that a person set aside, with name and reason."""
+    said = {
+        leg_id: one
+        for each in snapshot.decisions.values()
+        for one in each
+        if one.kind == "ignore"
+        for leg_id in one.leg_ids
+    }
+    return [
+        LegDecision(
+            leg=leg,
+            state="ignored",
+            reason="ignored",
+            detail=f"Set aside by {said[leg.id].actor}: {said[leg.id].reason}",
+            source_id=said[leg.id].source_id,
+        )
+        for movement in snapshot.movements
+        for leg in legs_of(movement)
+        if leg.id in said and leg.id not in snapshot.decided_legs
+    ]
+
+
+def _without(snapshot: Snapshot, ignored: list[LegDecision]) -> Snapshot:
+    """The snapshot as it will be once these are settled."""
+    decided = snapshot.decided_legs | {decision.leg.id for decision in ignored}
+    still_open = (each for each in snapshot.movements if any(leg.id not in decided for leg in legs_of(each)))
+    return replace(snapshot, decided_legs=decided, movements=tuple(still_open)) if ignored else snapshot
 
 
 def _wait_unmapped(draft: Draft, source_id: str, movements: list[Movement]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from reconcile.choices import DecisionKind, PersonDecision
 from reconcile.postings import Mappings, Policies
 from reconcile.records import (
     Charge,
@@ -109,3 +110,8 @@ class Snapshot:
     busy: frozenset[str] = frozenset()
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)
+    decisions: dict[str, tuple[PersonDecision, ...]] = field(default_factory=dict)  # by Stripe object
+
+    def decision(self, source_id: str, kind: DecisionKind) -> PersonDecision | None:
+        """What a person decided of an object, if it is of this kind."""
+        return next((each for each in self.decisions.get(source_id, ()) if each.kind == kind), None)

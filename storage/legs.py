@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Text, select, type_coerce, update
 
 from reconcile.postings import LegDecision
 from storage.engine import upsert
@@ -77,8 +77,33 @@ def record_refused(conn: Connection, link_id: int, leg_ids: Sequence[str], probl
 def record_withdrawn(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> list[str]:
     """To be decided again; gives their movements."""
     detail = "Being decided again, because something has changed."
-    _change(conn, link_id, leg_ids, state="waiting", reason="undecided", detail=detail, markers=[])
+    _change(conn, link_id, leg_ids, state="waiting", reason="undecided", detail=detail, markers=[], document_ids=[])
     return sorted({row.movement_id for row in _rows(conn, link_id, leg_ids)})
+
+
+def record_said(conn: Connection, link_id: int, leg_ids: Sequence[str], detail: str) -> None:
+    """A person has decided; the next sync carries it out."""
+    _change(conn, link_id, leg_ids, reason="undecided", detail=detail)
+
+
+def version_of(rows: Sequence[Row[Any]]) -> int:
+    """Of a Stripe object: grows with every change of any of its legs, and with every new one."""
+    return sum(row.version for row in rows)
+
+
+def matched_elsewhere(conn: Connection, link_id: int, document_id: str, source_id: str) -> bool:
+    """Whether a document belongs to another Stripe object too."""
+    row = conn.execute(
+        select(legs.c.id)
+        .where(
+            legs.c.link_id == link_id,
+            legs.c.state == "matched",
+            legs.c.source_id != source_id,
+            type_coerce(legs.c.document_ids, Text).contains(f'"{document_id}"', autoescape=True),
+        )
+        .limit(1)
+    )
+    return row.first() is not None
 
 
 def record_retried(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:
@@ -115,6 +140,16 @@ def record_matches(
         conn.execute(matches.delete().where(matches.c.link_id == link_id, matches.c.source_id.in_(chunk)))
     if rows:
         conn.execute(matches.insert(), [row | {"link_id": link_id, "decided_at": at} for row in rows])
+
+
+def allocations(conn: Connection, link_id: int, source_id: str, match_id: str) -> list[dict[str, Any]] | None:
+    """The documents of an answer and how much of each; None if it is not offered any more."""
+    found: list[dict[str, Any]] | None = conn.execute(
+        select(matches.c.allocations).where(
+            matches.c.link_id == link_id, matches.c.source_id == source_id, matches.c.id == match_id
+        )
+    ).scalar()
+    return found
 
 
 def _differs(decision: LegDecision, known: Row[Any] | None) -> bool:

@@ -200,6 +200,15 @@ def reopen_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -
 
 def claim(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> None:
     """These documents belong to a match now and are no candidates any more."""
+    _set_claimed(conn, connection_id, document_ids, True)
+
+
+def release(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> None:
+    """These documents belong to no match any more and may be candidates again."""
+    _set_claimed(conn, connection_id, document_ids, False)
+
+
+def _set_claimed(conn: Connection, connection_id: int, document_ids: Iterable[str], claimed: bool) -> None:
     for document_id in sorted(set(document_ids)):
         conn.execute(
             update(mirror)
@@ -208,7 +217,7 @@ def claim(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> 
                 mirror.c.kind == document_id.partition(":")[0],
                 mirror.c.object_id == document_id,
             )
-            .values(claimed=True)
+            .values(claimed=claimed)
         )
 
 

@@ -210,6 +210,27 @@ matches = Table(
     Index("ix_matches_source", "link_id", "source_id"),
 )
 
+# What people decided about single Stripe objects; never removed, only undone.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("source_id", String(255), nullable=False),  # the Stripe object decided on
+    Column("kind", String(32), nullable=False),  # match | not_match | ignore | record_without_invoice
+    Column("parts", Json, nullable=False),  # [{ledger_id, amount_minor}] of match and not_match
+    Column("leg_ids", Json, nullable=False),  # what waited of the object then
+    Column("how", String(32)),  # sales_receipt | unapplied_payment, of record_without_invoice
+    Column("customer_id", String(64)),  # in the books, of record_without_invoice
+    Column("reason", Text, nullable=False),  # in the person's words
+    Column("actor", String(100), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("state", String(16), nullable=False),  # standing | undone
+    Column("undone_by", String(100)),
+    Column("undone_at", Utc),
+    Index("ix_decisions_source", "link_id", "source_id"),
+)
+
 # What is to be written, once each. `body` is frozen at the first claim; the same bytes are sent ever after.
 outbox = Table(
     "outbox",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import aliased
 
 from reconcile.postings import Posting
@@ -72,17 +72,31 @@ def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequen
     return upsert(conn, outbox, rows, ["link_id", "marker"], columns, lambda _: outbox.c.state == "withdrawn")
 
 
-def withdraw(conn: Connection, link_id: int) -> list[Posting]:
-    """Takes back what was planned and certainly not sent; gives it. The next attempt has another request id."""
+def withdraw(conn: Connection, link_id: int, markers: Sequence[str] | None = None) -> list[Posting]:
+    """Takes back what was planned and certainly not sent; gives it. The next attempt has another request id.
+
+    `markers`: only these.
+    """
+    these = true() if markers is None else outbox.c.marker.in_(markers)
     rows = conn.execute(
         update(outbox)
-        .where(outbox.c.link_id == link_id, outbox.c.state == "planned")
+        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", these)
         .values(
             state="withdrawn", body=None, body_hash=None, request_id=None, batch_id=None, next_at=None, problem=None
         )
         .returning(outbox.c.posting)
     )
     return [from_json(posting, Posting) for posting in rows.scalars()]
+
+
+def begun(conn: Connection, link_id: int, markers: Sequence[str]) -> bool:
+    """Whether anything of these was sent, or may have been."""
+    row = conn.execute(
+        select(outbox.c.id)
+        .where(outbox.c.link_id == link_id, outbox.c.marker.in_(markers), outbox.c.state != "withdrawn")
+        .limit(1)
+    )
+    return row.first() is not None
 
 
 def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at: datetime) -> list[Posting]:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, and_, select
 
 from reconcile.money import to_decimal
 from reconcile.records import Charge, Customer, Dispute, Document, Movement, Payout, Refund
-from storage import connections, legs, mirror
+from storage import connections, decisions, legs, mirror
 from storage.connections import Link
+from storage.decisions import Stored
 from storage.engine import Database
 from storage.models import legs as leg_table
 from storage.models import matches, outbox
@@ -71,6 +72,7 @@ class LegView:
 class Candidate:
     """One way to settle an object: documents in the books and how much of each."""
 
+    match_id: str
     decision: str
     role: str
     rank: int
@@ -94,9 +96,10 @@ class PostingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """Both sides of one item."""
+    """Both sides of one item. `version` is checked when somebody acts on what is shown here."""
 
     item: Item
+    version: int
     legs: tuple[LegView, ...]
     candidates: tuple[Candidate, ...] = field(default=())
     postings: tuple[PostingView, ...] = field(default=())
@@ -134,10 +137,38 @@ def detail(database: Database, link_id: int, source_id: str) -> Detail | None:
         rows = legs.of_sources(conn, link_id, [source_id])
         return Detail(
             item=_with_records(conn, link, found)[0],
+            version=legs.version_of(rows),
             legs=tuple(_leg_view(row) for row in sorted(rows, key=lambda row: (row.created_at, row.id))),
             candidates=_candidates(conn, link, source_id),
             postings=_postings(conn, link, sorted({marker for row in rows for marker in row.markers})),
         )
+
+
+def rest_minor(detail: Detail, candidate: Candidate) -> int:
+    """What a candidate leaves of the payment: it stays with the customer as credit. In the item's currency."""
+    if candidate.role != "pays_invoice":
+        return 0
+    gross = sum(leg.amount_minor for leg in detail.legs if leg.kind == "gross")
+    return gross - sum(amount for _, _, amount in candidate.parts)
+
+
+def standing(database: Database, link_id: int, source_id: str) -> tuple[Stored, ...]:
+    """What people decided of an object, and did not take back."""
+    with database.read() as conn:
+        return tuple(decisions.standing(conn, link_id, [source_id]).get(source_id, ()))
+
+
+def customers(database: Database, link_id: int, text: str, limit: int = 50) -> tuple[Customer, ...]:
+    """Active customers in the books whose name or address has every word of `text`, by name."""
+    words = text.casefold().split()
+    with database.read() as conn:
+        found: list[Customer] = mirror.load_all(conn, connections.link(conn, link_id).ledger_id, ["customer"])
+    fitting = [
+        each
+        for each in found
+        if each.active and all(word in f"{each.name} {each.email or ''}".casefold() for word in words)
+    ]
+    return tuple(sorted(fitting, key=lambda each: (each.name.casefold(), each.id))[:limit])
 
 
 def _waiting(conn: Connection, link_id: int, source_id: str | None = None) -> list[Item]:
@@ -218,6 +249,7 @@ def _candidates(conn: Connection, link: Link, source_id: str) -> tuple[Candidate
     documents = _documents(conn, link, {part["ledger_id"] for row in rows for part in row.allocations})
     return tuple(
         Candidate(
+            match_id=row.id,
             decision=row.decision,
             role=row.role,
             rank=row.rank,

@@ -45,6 +45,12 @@ def waiting(conn: Connection, link_id: int) -> bool:
     return row.first() is not None
 
 
+def queued(conn: Connection, link_id: int) -> bool:
+    """Whether a run is yet to begin: it will see everything that is stored now."""
+    row = conn.execute(select(runs.c.id).where(runs.c.link_id == link_id, runs.c.state == "queued").limit(1))
+    return row.first() is not None
+
+
 def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     """The oldest run nobody works on, unless its link has one at work; a run whose lease ran out is taken up again."""
     busy = select(runs.c.link_id).where(runs.c.state == "running", runs.c.lease_until >= at)

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from reconcile.choices import PersonDecision
+from reconcile.legs import legs_of
 from reconcile.records import (
     Account,
     Charge,
@@ -22,7 +24,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, tax_of
-from storage import connections, legs, mirror, outbox
+from storage import connections, decisions, legs, mirror, outbox
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -49,6 +51,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
     disputes: dict[str, Dispute] = {each.id: each for each in mirror.load_all(conn, processor, ["dispute"])}
     company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
     decided = legs.decided(conn, link.id, [movement.id for movement in movements])
+    said = _decisions(conn, link.id, movements, decided, charge_ids)
     return Snapshot(
         account_id=connections.connection(conn, processor).external_id,
         home_currency=company.home_currency if company else "USD",
@@ -67,13 +70,31 @@ def load(conn: Connection, link: Link) -> Snapshot:
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
-        documents=_documents(conn, ledger, movements, charges.values(), invoices.values()),
+        documents=_documents(conn, ledger, movements, charges.values(), invoices.values(), said),
         decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
         places=_places(conn, link, charge_ids),
         busy=frozenset(part.id for item in outbox.unsettled(conn, link.id) for part in item.posting.applied),
         openings=link.openings or (),
         opening_markers=_opening_markers(conn, link),
+        decisions=said,
     )
+
+
+def _decisions(
+    conn: Connection, link_id: int, movements: Sequence[Movement], decided: dict[str, bool], charge_ids: set[str]
+) -> dict[str, tuple[PersonDecision, ...]]:
+    """What people decided. A match that was carried out is left out: it must not take from its invoice again."""
+    gross = [(movement, leg.id) for movement in movements for leg in legs_of(movement) if leg.kind == "gross"]
+    undecided = {
+        each for movement, leg_id in gross if not decided.get(leg_id) for each in (movement.source_id, movement.id)
+    }
+    sources = {each or "" for movement in movements for each in (movement.source_id, movement.id)} | charge_ids
+    return {
+        source_id: tuple(
+            each.decision for each in stored if each.decision.kind in ("not_match", "ignore") or source_id in undecided
+        )
+        for source_id, stored in decisions.standing(conn, link_id, sources).items()
+    }
 
 
 def _starting(ids: Iterable[str], *prefixes: str) -> set[Any]:
@@ -90,9 +111,10 @@ def _documents(
     movements: Sequence[Movement],
     charges: Iterable[Charge],
     invoices: Iterable[ProcessorInvoice],
+    said: dict[str, tuple[PersonDecision, ...]],
 ) -> dict[str, Document]:
     """What may belong to the movements, with the customers' addresses: every open invoice, what others recorded
-    around these days, and the invoices that Stripe's side names even if they are paid.
+    around these days, the invoices that Stripe's side names even if they are paid, and what people chose.
     """
     others = [kind for kind in DOCUMENT_KINDS if kind != "invoice"]
     first = min((movement.created_at.date() for movement in movements), default=None)
@@ -103,6 +125,8 @@ def _documents(
     metadata = [*(charge.metadata for charge in charges), *(invoice.metadata for invoice in invoices)]
     named = {f"invoice:{body[LINK_KEY]}" for body in metadata if LINK_KEY in body}
     found |= mirror.load(conn, ledger, "invoice", named - set(found))
+    chosen = {part.ledger_id for each in said.values() for one in each if one.kind == "match" for part in one.parts}
+    found |= _load_documents(conn, ledger, sorted(chosen - set(found)))
     customers: dict[str, Customer] = mirror.load(
         conn, ledger, "customer", {document.customer_id for document in found.values() if document.customer_id}
     )

@@ -1,9 +1,13 @@
 """Each action of a person as one function: it checks the role, does it, and writes the audit entry, all or nothing."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from storage import audit, connections, inbox, legs, mirror, outbox, runs, users
+from reconcile.choices import How, Part, PersonDecision
+from storage import audit, connections, decisions, inbox, legs, mirror, outbox, runs, users
 from storage.engine import Database
+from storage.queries import PENDING
 from storage.users import User
 from sync.ports import Clock
 
@@ -13,11 +17,22 @@ NEEDS = {
     "retry_posting": "accountant",
     "retry_received": "accountant",
     "switch_posting": "accountant",
+    "accept_match": "reviewer",
+    "choose_document": "reviewer",
+    "reject_match": "reviewer",
+    "record_without_invoice": "accountant",
+    "ignore": "accountant",
 }
+# What undoing a decision takes: as much as making it.
+MAKERS = {"match": "accept_match", "not_match": "reject_match"}
 READING = "reading"  # the cursor of the books
 
 
-class NotAllowedError(Exception):
+class RefusedError(Exception):
+    """An action that cannot be done, with a sentence for the person who asked for it."""
+
+
+class NotAllowedError(RefusedError):
     """The person's role does not allow this action."""
 
     def __init__(self, action: str) -> None:
@@ -88,6 +103,194 @@ def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, 
     return True
 
 
+# ---- decisions about what waits. `version` is that of the item the person saw; they give the decision's id.
+
+
+def accept_match(
+    database: Database, clock: Clock, actor: User, link_id: int, source_id: str, match_id: str, version: int
+) -> int:
+    """Takes one of the answers that matching proposed, with its amounts."""
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "accept_match")
+        waiting = _lock(conn, link_id, source_id, version)
+        parts = _parts(conn, link_id, source_id, match_id)
+        said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
+        return _decide(conn, now, link_id, said, waiting, "Accepted")
+
+
+def choose_document(
+    database: Database,
+    clock: Clock,
+    actor: User,
+    link_id: int,
+    source_id: str,
+    document_ids: Sequence[str],
+    version: int,
+) -> int:
+    """Says which documents an object belongs to, whatever matching thinks; each takes as much as fits."""
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "choose_document")
+        waiting = _lock(conn, link_id, source_id, version)
+        ledger_id = connections.link(conn, link_id).ledger_id
+        for document_id in document_ids:
+            if not mirror.load(conn, ledger_id, document_id.partition(":")[0], [document_id]):
+                raise RefusedError(f"QuickBooks has no {document_id} any more. Choose another document.")
+        if not document_ids:
+            raise RefusedError("No document was chosen. Choose one.")
+        parts = tuple(Part(ledger_id=document_id) for document_id in document_ids)
+        said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
+        return _decide(conn, now, link_id, said, waiting, "Document chosen")
+
+
+def reject_match(
+    database: Database, clock: Clock, actor: User, link_id: int, source_id: str, match_id: str, version: int
+) -> int:
+    """Not these two, for good. A payment that looked recorded can be matched to its invoice then."""
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "reject_match")
+        waiting = _lock(conn, link_id, source_id, version)
+        parts = tuple(Part(ledger_id=part.ledger_id) for part in _parts(conn, link_id, source_id, match_id))
+        said = PersonDecision(source_id=source_id, kind="not_match", actor=actor.email, parts=parts)
+        return _decide(conn, now, link_id, said, waiting, "Kept apart")
+
+
+def record_without_invoice(
+    database: Database,
+    clock: Clock,
+    actor: User,
+    link_id: int,
+    source_id: str,
+    how: How,
+    customer_id: str,
+    version: int,
+) -> int:
+    """A charge becomes a sales receipt or a credit of a customer."""
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "record_without_invoice")
+        waiting = _lock(conn, link_id, source_id, version)
+        link = connections.link(conn, link_id)
+        charges = mirror.load(conn, link.processor_id, "charge", [source_id])
+        if not charges:
+            raise RefusedError("Only charges can be recorded without an invoice.")
+        customer = mirror.load(conn, link.ledger_id, "customer", [customer_id]).get(customer_id)
+        if customer is None or not customer.active:
+            raise RefusedError("QuickBooks has no such active customer any more. Choose another one.")
+        if customer.currency not in (None, charges[source_id].currency):
+            raise RefusedError(f"{customer.name} is billed in {customer.currency}. Choose another customer.")
+        said = PersonDecision(
+            source_id=source_id, kind="record_without_invoice", actor=actor.email, how=how, customer_id=customer_id
+        )
+        return _decide(conn, now, link_id, said, waiting, "To be recorded without an invoice")
+
+
+def ignore(
+    database: Database, clock: Clock, actor: User, link_id: int, source_id: str, reason: str, version: int
+) -> int:
+    """Sets an object aside: it stays a part of the difference, listed with this person's name and reason."""
+    now = clock.now()
+    with database.write() as conn:
+        _check(conn, actor, "ignore")
+        if not reason.strip():
+            raise RefusedError("Say why it is to be ignored: the proof lists the reason.")
+        waiting = [row for row in _lock(conn, link_id, source_id, version) if not row.before_cutover]
+        if not waiting:
+            raise RefusedError("It is from before the cut-over: the opening balance covers it.")
+        said = PersonDecision(source_id=source_id, kind="ignore", actor=actor.email, reason=reason.strip())
+        return _decide(conn, now, link_id, said, waiting, "Set aside")
+
+
+def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> bool:
+    """Takes a decision back while nothing was posted for it; False if it does not stand any more."""
+    now = clock.now()
+    with database.write() as conn:
+        stored = decisions.get(conn, decision_id)
+        said, link_id = stored.decision, stored.link_id
+        _check(conn, actor, MAKERS.get(said.kind, said.kind))
+        connections.change_link(conn, link_id)
+        if not decisions.undo(conn, decision_id, actor.email, now):
+            return False
+        _take_back(conn, link_id, said)
+        audit.append(conn, now, [_entry(actor, "undid", said.source_id, link_id, _detail(said, decision_id))])
+        _sync_soon(conn, link_id, actor.email, now)
+    return True
+
+
+def _take_back(conn: Any, link_id: int, said: PersonDecision) -> None:
+    """Returns the legs that the decision settled to review. Fees stay: they are true whatever the charge paid."""
+    link = connections.link(conn, link_id)
+    rows = legs.of_sources(conn, link_id, [said.source_id])
+    rows = [row for row in rows if row.id in said.leg_ids and (said.kind == "ignore" or row.kind == "gross")]
+    markers = sorted({marker for row in rows for marker in row.markers})
+    outbox.withdraw(conn, link_id, markers)
+    if outbox.begun(conn, link_id, markers):
+        raise RefusedError(
+            "It is in QuickBooks already, or on its way there. Undoing what was posted is not possible here yet: "
+            "void the document in QuickBooks."
+        )
+    documents = {document for row in rows for document in row.document_ids}
+    free = [each for each in documents if not legs.matched_elsewhere(conn, link_id, each, said.source_id)]
+    mirror.release(conn, link.ledger_id, free)
+    movements = legs.record_withdrawn(conn, link_id, [row.id for row in rows])
+    mirror.reopen_movements(conn, link.processor_id, movements)
+
+
+def _lock(conn: Any, link_id: int, source_id: str, version: int) -> list[Any]:
+    """The legs that wait and are not planned, while the item is as the person saw it. Others wait until we are done."""
+    connections.change_link(conn, link_id)
+    rows = legs.of_sources(conn, link_id, [source_id])
+    if legs.version_of(rows) != version:
+        raise RefusedError("This has changed since you looked at it. Look again, then decide.")
+    found = [row for row in rows if row.state == "waiting" and not row.markers]
+    if all(row.reason in PENDING for row in found):
+        raise RefusedError("This waits for no decision now.")
+    return found
+
+
+def _parts(conn: Any, link_id: int, source_id: str, match_id: str) -> tuple[Part, ...]:
+    """The documents of an answer, and how much of each."""
+    found = legs.allocations(conn, link_id, source_id, match_id)
+    if found is None:
+        raise RefusedError("This answer is not offered any more. Look again, then decide.")
+    return tuple(Part(ledger_id=part["ledger_id"], amount_minor=part["amount_minor"]) for part in found)
+
+
+def _decide(conn: Any, now: Any, link_id: int, said: PersonDecision, waiting: Sequence[Any], what: str) -> int:
+    leg_ids = tuple(row.id for row in waiting)
+    said = replace(said, leg_ids=leg_ids)
+    decision_id = decisions.add(conn, link_id, said, now)
+    legs.record_said(conn, link_id, leg_ids, f"{what} by {said.actor}; the next sync carries it out.")
+    entry = audit.Entry(
+        actor=said.actor,
+        action=what.lower(),
+        subject=said.source_id,
+        link_id=link_id,
+        detail=_detail(said, decision_id),
+    )
+    audit.append(conn, now, [entry])
+    _sync_soon(conn, link_id, said.actor, now)
+    return decision_id
+
+
+def _detail(said: PersonDecision, decision_id: int) -> dict[str, Any]:
+    return {
+        "decision": decision_id,
+        "kind": said.kind,
+        "documents": [part.ledger_id for part in said.parts],
+        "reason": said.reason,
+        "how": said.how,
+        "customer": said.customer_id,
+    }
+
+
+def _sync_soon(conn: Any, link_id: int, cause: str, now: Any) -> None:
+    if not runs.queued(conn, link_id):
+        runs.enqueue(conn, link_id=link_id, kind="sync", cause=cause, scheduled_for=now)
+
+
 def _check(conn: Any, actor: User, action: str) -> None:
     """The role counts that the person has now, not the one at sign-in."""
     role = users.role_of(conn, actor.id) or ""
@@ -95,5 +298,5 @@ def _check(conn: Any, actor: User, action: str) -> None:
         raise NotAllowedError(action)
 
 
-def _entry(actor: User, action: str, subject: str, link_id: int) -> audit.Entry:
-    return audit.Entry(actor=actor.email, action=action, subject=subject, link_id=link_id)
+def _entry(actor: User, action: str, subject: str, link_id: int, detail: dict[str, Any] | None = None) -> audit.Entry:
+    return audit.Entry(actor=actor.email, action=action, subject=subject, link_id=link_id, detail=detail or {})

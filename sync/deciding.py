@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconcile.choices import decisions_frame
 from reconcile.draft import book_day
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.legs import legs_of
@@ -77,7 +78,8 @@ def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
         found.processor_invoices.values(),
         found.customers.values(),
     )
-    return match(processor, ledger_frame(company, found.documents.values()), Rules())
+    said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
+    return match(processor, ledger_frame(company, found.documents.values()), Rules(), said)
 
 
 def _record(

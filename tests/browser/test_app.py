@@ -58,6 +58,46 @@ def test_a_click_in_the_list_names_the_item_in_the_url(
     expect(page.get_by_text(items[2].source_id, exact=True)).to_be_visible(timeout=15_000)
 
 
+def test_a_person_decides_what_waits(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    """One is accepted, with the key too; one recorded without an invoice, one ignored; the last is taken back."""
+    seeded = factories.seed_company(sqlite_database, SystemClock().now())
+    address = open_app(tmp_path)
+    sign_in(page, address)
+
+    def decided(source_id: str) -> list[str]:
+        return [each.decision.kind for each in review.standing(sqlite_database, seeded.link_id, source_id)]
+
+    partial = review.page(sqlite_database, seeded.link_id, reason="PARTIAL").items
+    page.goto(f"{address}/review?reason=PARTIAL")
+    expect(page.get_by_text(partial[0].source_id, exact=True)).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("10.00 USD stays open on the invoice")).to_be_visible()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text(partial[1].source_id, exact=True)).to_be_visible(timeout=10_000)
+    expect(page.get_by_test_id("stToast").get_by_text("Accepted: Invoice")).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.get_by_text(partial[2].source_id, exact=True)).to_be_visible(timeout=10_000)
+    assert [decided(item.source_id) for item in partial[:3]] == [["match"], ["match"], []]
+
+    bare = review.page(sqlite_database, seeded.link_id, reason="no_invoice").items
+    page.goto(f"{address}/review?reason=no_invoice")
+    page.get_by_role("button", name="Record without invoice").click()
+    page.get_by_role("dialog").get_by_text("a credit of the customer").click()
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text(bare[1].source_id, exact=True)).to_be_visible(timeout=10_000)
+    page.get_by_role("button", name="Ignore").click()
+    page.get_by_role("button", name="Ignore it").click()
+    expect(page.get_by_role("dialog").get_by_text("Say why")).to_be_visible(timeout=10_000)
+    page.get_by_label("Reason").last.fill("a test of the card")
+    page.get_by_role("button", name="Ignore it").click()
+    expect(page.get_by_text(bare[2].source_id, exact=True)).to_be_visible(timeout=10_000)
+    assert [decided(item.source_id) for item in bare[:3]] == [["record_without_invoice"], ["ignore"], []]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Taken back")).to_be_visible(timeout=10_000)
+    assert decided(bare[1].source_id) == []
+
+
 def test_a_person_runs_a_sync_and_sees_it_end(
     sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
 ) -> None:

@@ -16,6 +16,7 @@ from sync.clock import FixedClock
 from tests import factories
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+DECIDING = ("Accept", "This one", "Not these two", "It is another one", "Record without invoice…", "Ignore…")
 PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render}
 
 
@@ -164,3 +165,43 @@ def test_history(sqlite_database: Database) -> None:
     assert frame["Started"][0] == "2026-11-02 06:58", "on the link's clock"
     assert frame["Fetched"].to_list() == ["3", "", "14", "", "312"]
     assert frame["What happened"][3].startswith("Stripe could not be reached")
+
+
+def press(test: AppTest, label: str) -> None:
+    [button, *_] = [button for button in test.button if button.label == label]
+    button.click().run()
+    assert not test.exception
+
+
+def test_accepting_goes_on_to_the_next_and_can_be_undone(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    shown = context(sqlite_database, role="reviewer")
+    first, second, *_ = waiting.page(sqlite_database, seeded.link_id, reason="PARTIAL").items
+    test = draw("review", shown, reason="PARTIAL")
+    assert "Difference 0.00. 10.00 USD stays open on the invoice." in said(test)
+    press(test, "Accept")
+    assert test.query_params["item"] == second.source_id
+    assert test.toast[0].value == "Accepted: Invoice 1113."
+    [stored] = waiting.standing(sqlite_database, seeded.link_id, first.source_id)
+    assert (stored.decision.kind, stored.decision.actor) == ("match", "reviewer@example.com")
+    assert queries.count_review(sqlite_database, seeded.link_id) == 40
+    press(test, "Undo")
+    assert test.toast[0].value.startswith("Taken back")
+    assert waiting.standing(sqlite_database, seeded.link_id, first.source_id) == ()
+
+
+def test_of_equally_good_answers_a_person_points_at_one(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    test = draw("review", context(sqlite_database), reason="proposed")
+    assert [button.label for button in test.button if "ccept" in button.label or "This" in button.label] == [
+        "This one",
+        "This one",
+    ]
+
+
+def test_a_viewer_can_decide_nothing(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    test = draw("review", context(sqlite_database, role="viewer"))
+    buttons = [button for button in test.button if button.label in DECIDING]
+    assert len(buttons) > 3
+    assert all(button.disabled for button in buttons)

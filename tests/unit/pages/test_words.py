@@ -105,7 +105,12 @@ def item(amount: int = 10_000, text: str = "for INV-7") -> Item:
 
 def candidate(document: Document | None, amount: int = 10_000) -> Candidate:
     return Candidate(
-        decision="proposed", role="pays_invoice", rank=1, reasons=(), parts=((document, "invoice:7", amount),)
+        match_id="m",
+        decision="proposed",
+        role="pays_invoice",
+        rank=1,
+        reasons=(),
+        parts=((document, "invoice:7", amount),),
     )
 
 

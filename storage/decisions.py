@@ -1,0 +1,110 @@
+"""What people decided about single Stripe objects, kept for good: undone rather than removed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from sqlalchemy import Connection, Row, select, update
+
+from reconcile.choices import DecisionKind, Part, PersonDecision
+from storage.mirror import chunks
+from storage.models import decisions
+from storage.records import from_json, to_json
+
+# Of these an object has one at a time; of "not these two" it may have many.
+EXCLUSIVE = tuple(kind for kind in get_args(DecisionKind) if kind != "not_match")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A decision as stored; `state` is standing or undone."""
+
+    id: int
+    link_id: int
+    at: datetime
+    state: str
+    decision: PersonDecision
+
+
+def add(conn: Connection, link_id: int, decision: PersonDecision, at: datetime) -> int:
+    """Stores a decision; what it contradicts stands no longer. Gives its id."""
+    for stored in standing(conn, link_id, [decision.source_id]).get(decision.source_id, []):
+        if _contradicts(decision, stored.decision):
+            undo(conn, stored.id, decision.actor, at)
+    row = conn.execute(
+        decisions.insert().values(
+            link_id=link_id,
+            source_id=decision.source_id,
+            kind=decision.kind,
+            parts=to_json(decision.parts),
+            leg_ids=list(decision.leg_ids),
+            reason=decision.reason,
+            how=decision.how,
+            customer_id=decision.customer_id,
+            actor=decision.actor,
+            at=at,
+            state="standing",
+        )
+    )
+    return int(row.inserted_primary_key[0])  # type: ignore[index]
+
+
+def undo(conn: Connection, decision_id: int, actor: str, at: datetime) -> bool:
+    """False if it does not stand any more."""
+    done = conn.execute(
+        update(decisions)
+        .where(decisions.c.id == decision_id, decisions.c.state == "standing")
+        .values(state="undone", undone_by=actor, undone_at=at)
+    )
+    return done.rowcount == 1
+
+
+def get(conn: Connection, decision_id: int) -> Stored:
+    return _stored(conn.execute(select(decisions).where(decisions.c.id == decision_id)).one())
+
+
+def standing(conn: Connection, link_id: int, source_ids: Iterable[str]) -> dict[str, list[Stored]]:
+    """Decisions that stand, by Stripe object, in the order they were made."""
+    found: dict[str, list[Stored]] = defaultdict(list)
+    for chunk in chunks(sorted(set(source_ids))):
+        rows = conn.execute(
+            select(decisions)
+            .where(
+                decisions.c.link_id == link_id,
+                decisions.c.source_id.in_(chunk),
+                decisions.c.state == "standing",
+            )
+            .order_by(decisions.c.id)
+        )
+        for row in rows:
+            found[row.source_id].append(_stored(row))
+    return dict(found)
+
+
+def _contradicts(new: PersonDecision, old: PersonDecision) -> bool:
+    if new.kind in EXCLUSIVE and old.kind in EXCLUSIVE:
+        return True
+    named = {part.ledger_id for part in new.parts} & {part.ledger_id for part in old.parts}
+    return bool(named) and {new.kind, old.kind} == {"match", "not_match"}
+
+
+def _stored(row: Row[Any]) -> Stored:
+    parts: Sequence[Part] = from_json(row.parts, tuple[Part, ...])
+    return Stored(
+        id=row.id,
+        link_id=row.link_id,
+        at=row.at,
+        state=row.state,
+        decision=PersonDecision(
+            source_id=row.source_id,
+            kind=row.kind,
+            actor=row.actor,
+            parts=tuple(parts),
+            reason=row.reason,
+            how=row.how,
+            customer_id=row.customer_id,
+            leg_ids=tuple(row.leg_ids),
+        ),
+    )
