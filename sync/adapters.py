@@ -1,5 +1,7 @@
 """Joins a link to its adapters: credentials out of the vault, addresses out of the connection."""
 
+import stripe
+
 from storage import connections
 from storage.connections import Connection, Link
 from sync.environment import Environment
@@ -10,7 +12,7 @@ from sync.qbo.client import Client
 from sync.qbo.limits import Carry
 from sync.qbo.tokens import VaultTokens
 from sync.stripe.adapter import StripeProcessor
-from sync.stripe.client import make_client
+from sync.stripe.client import PER_SECOND, PacedClient, make_client
 from sync.worker import Adapters
 
 DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
@@ -23,7 +25,7 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         ledger = connections.connection(conn, link.ledger_id)
     client = quickbooks_client(environment, ledger)
     return Adapters(
-        processor=StripeProcessor(make_client(_secret(environment, processor, "key"), processor.settings.get("api"))),
+        processor=StripeProcessor(_stripe_client(environment, processor)),
         ledger=QuickBooksOnline(
             environment.database,
             environment.clock,
@@ -33,6 +35,12 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         ),
         carry=client.send,
     )
+
+
+def _stripe_client(environment: Environment, processor: Connection) -> stripe.StripeClient:
+    per_second = PER_SECOND.get(processor.mode)
+    paced = PacedClient(environment.clock, per_second) if per_second else None
+    return make_client(_secret(environment, processor, "key"), processor.settings.get("api"), paced)
 
 
 def quickbooks_carry(environment: Environment, ledger: Connection) -> Carry:
