@@ -45,8 +45,21 @@ def connect_first(context: Context) -> bool:
     """Says how to begin if nothing is connected; gives whether that was said."""
     if context.link is None:
         text = "Nothing is connected yet. Connect a Stripe account and a QuickBooks company to begin."
-        st.html(style.note(f"{text} To look around with a demo company, start Tieout with “make run”."))
+        more = "To look around with a demo company, start Tieout with “make run”; it appears here when it is set up."
+        st.html(style.note(f"{text} {more}"))
+        _await_link(context)
     return context.link is None
+
+
+def _await_link(context: Context) -> None:
+    """Somebody may be connecting right now, in the terminal or as the demo starts."""
+
+    @st.fragment(run_every=WATCH_RUN_S)
+    def watch() -> None:
+        if queries.links(context.database):
+            st.rerun()
+
+    watch()
 
 
 def progress(run: RunView) -> None:

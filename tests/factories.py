@@ -54,9 +54,11 @@ def seed_user(database: Database, now: datetime, token: str = "let-me-in", role:
     return user_id
 
 
-def seed_link(database: Database, now: datetime, *, mode: str = "emulated", posting_on: bool = True) -> Seeded:
+def seed_link(
+    database: Database, now: datetime, *, mode: str = "emulated", posting_on: bool = True, token: str = "let-me-in"
+) -> Seeded:
     """Two connections joined, nothing synced yet; and an admin."""
-    user_id = seed_user(database, now)
+    user_id = seed_user(database, now, token)
     with database.write() as conn:
         stripe = connections.add_connection(
             conn, system="stripe", external_id="acct_1Tieout", name="Tideway GmbH", mode=mode, settings={}, at=now

@@ -142,3 +142,5 @@ def test_a_new_user_is_told_how_to_begin(
     factories.seed_user(sqlite_database, SystemClock().now())
     sign_in(page, open_app(tmp_path))
     expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
+    factories.seed_link(sqlite_database, SystemClock().now(), token="another")
+    expect(page.get_by_text("EMULATED")).to_be_visible(timeout=15_000)  # by itself: it was connected meanwhile
