@@ -1,5 +1,6 @@
-"""Syncs in children forked from a warmed parent, and kills them: `python zygote.py KILLS SEED LONGEST_MS`.
+"""Syncs in children forked from a warmed parent, and kills them. Arguments: KILLS SEED LONGEST_MS LEASE_MS.
 
+A killed child's work is taken over after LEASE_MS, which has to be longer than the stand-in works on a request.
 The environment says which database. Prints the number of kills that hit a sync at work, then finishes the sync.
 """
 
@@ -13,30 +14,28 @@ from sync.clock import SeededRng
 from sync.environment import Environment, open_environment
 from sync.processes import make_worker
 
-LEASE_S = 0.3  # a killed child's work is taken over after this
 
-
-def main(kills: int, seed: int, longest_ms: int) -> None:
-    rng, hits = SeededRng(seed), 0
+def main(kills: int, seed: int, longest_ms: int, lease_ms: int) -> None:
+    rng, hits, lease_s = SeededRng(seed), 0, lease_ms / 1000
     for _ in range(kills):
-        child = _fork()
+        child = _fork(lease_s)
         time.sleep(0.05 + rng.jitter() * longest_ms / 1000)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         hits += os.WIFSIGNALED(status)
     print(hits, flush=True)
-    time.sleep(LEASE_S)
-    _, status = os.waitpid(_fork(), 0)
+    time.sleep(lease_s)
+    _, status = os.waitpid(_fork(lease_s), 0)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def _fork() -> int:
+def _fork(lease_s: float) -> int:
     """A child that syncs until nothing is left to do. Nothing of ours ran before the fork, so nothing is shared."""
     child = os.fork()
     if child:
         return child
     environment = open_environment()
-    worker = make_worker(environment, lease_s=LEASE_S)
+    worker = make_worker(environment, lease_s=lease_s)
     worker.enqueue_now("test")
     while _unfinished(environment):
         worker.work() or time.sleep(0.02)
