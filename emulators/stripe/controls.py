@@ -100,6 +100,12 @@ def hooks(office: Office, **switches: float) -> Body:
     return dict(vars(office.hooks))
 
 
+def invoice_numbers(office: Office, unique: bool) -> Body:
+    """Whether the number of an invoice may be used once only."""
+    office.unique_numbers = unique
+    return {"unique": unique}
+
+
 def limits(office: Office, requests_per_s: int | None = None) -> Body:
     """How many requests a second are served over HTTP (Stripe: 25 in a sandbox, 100 live); None: any number."""
     office.requests_per_s = requests_per_s
@@ -130,6 +136,7 @@ CONTROLS: dict[str, Callable[..., Body]] = {
     "balance_transactions": post,
     "events": emit,
     "hooks": hooks,
+    "invoice_numbers": invoice_numbers,
     "limits": limits,
     "next_errors": next_errors,
     "payout_failures": fail_payout,

@@ -35,6 +35,11 @@ def _expand(office: Office, body: Body, steps: list[str], path: str) -> None:
     if body.get("object") == "invoice" and step == "amount_paid_off_stripe":
         body[step] = office.get("invoice", body["id"])["_off_stripe"]
         return
+    if body.get("object") == "customer" and step == "invoice_credit_balance":
+        stored = office.get("customer", body["id"])
+        currency = stored["currency"] or office.account.default_currency
+        body[step] = {currency: -stored["balance"]} if stored["balance"] else {}
+        return
     if step not in body or step == "id":
         if "object" in body or step == "id":
             raise _not_expandable(path)

@@ -4,6 +4,7 @@ from emulators.stripe import invoice_items, invoice_payments, payment_intents
 from emulators.stripe.charges import texts_of
 from emulators.stripe.errors import Body, declined, invalid, no_such
 from emulators.stripe.lists import page, slice_of
+from emulators.stripe.money import SMALLEST
 from emulators.stripe.office import Office
 from emulators.stripe.params import Params
 from emulators.stripe.payment_methods import named as payment_method
@@ -12,7 +13,7 @@ from emulators.stripe.settings import DAY_S
 UPDATE_PARAMS = ("auto_advance", "collection_method", "custom_fields", "days_until_due", "default_payment_method",
                  "description", "due_date", "effective_at", "footer", "metadata", "number",
                  "statement_descriptor")  # fmt: skip
-CREATE_PARAMS = (*UPDATE_PARAMS, "currency", "customer", "pending_invoice_items_behavior")
+CREATE_PARAMS = (*UPDATE_PARAMS, "automatic_tax", "currency", "customer", "pending_invoice_items_behavior")
 PAY_PARAMS = ("off_session", "paid_out_of_band", "payment_method")
 LIST_PARAMS = ("collection_method", "created", "customer", "status")
 ATTACH_PARAMS = ("payment_intent", "payment_record")
@@ -56,6 +57,11 @@ def create(office: Office, params: Params) -> Body:
         "_lines": [], "_off_stripe": 0,
     }  # fmt: skip
     body |= _changes(params, body)
+    if "automatic_tax" in params:
+        body["automatic_tax"]["enabled"] = params.part("automatic_tax").boolean("enabled")
+    _check_number(office, body["number"])
+    if body["due_date"] is not None and body["due_date"] < now:
+        raise invalid("The due date must be in the future.", param="due_date")
     if body["collection_method"] == "send_invoice" and body["due_date"] is None:
         message = "If `collection_method` is `send_invoice`, you must specify `due_date` or `days_until_due`."
         raise invalid(message, param="days_until_due")
@@ -66,6 +72,12 @@ def create(office: Office, params: Params) -> Body:
     _save_sum(office, body)
     office.emit("invoice.created", body)
     return office.render(body)
+
+
+def _check_number(office: Office, number: str | None) -> None:
+    """Whether Stripe takes a number twice is not documented; a client must live with either."""
+    if number and office.unique_numbers and office.store.find("invoice", where={"number": number}, limit=1):
+        raise invalid(f"An invoice with the number {number} exists already.", param="number")
 
 
 def _changes(params: Params, old: Body) -> Body:
@@ -112,13 +124,20 @@ def _save_sum(office: Office, body: Body) -> None:
     taxes = [tax for line in body["_lines"] for tax in line["taxes"]]
     inclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "inclusive")
     total = subtotal + sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive")
-    due = max(total, 0)
+    body["starting_balance"] = _balance(office, body)
+    due = max(total + body["starting_balance"], 0)
     body |= {
         "subtotal": subtotal, "subtotal_excluding_tax": subtotal - inclusive, "total": total,
         "total_excluding_tax": subtotal - inclusive, "total_taxes": _sum_taxes(taxes), "amount_due": due,
         "amount_remaining": due - body["amount_paid"],
     }  # fmt: skip
     office.save(body)
+
+
+def _balance(office: Office, body: Body) -> int:
+    """What its customer owes (above zero) or has to their credit in the invoice's currency."""
+    customer = office.store.get("customer", body["customer"])
+    return int(customer["balance"]) if customer and customer["currency"] in (None, body["currency"]) else 0
 
 
 def _sum_taxes(taxes: list[Body]) -> list[Body]:
@@ -225,8 +244,9 @@ def finalize(office: Office, params: Params, id: str) -> Body:  # noqa: A002
     if "auto_advance" in params:
         body["auto_advance"] = params.boolean("auto_advance")
     now = office.now()
+    _take_balance(office, body)
     body |= {
-        "status": "open", "number": body["number"] or _number(office, body["customer"]), "ending_balance": 0,
+        "status": "open", "number": body["number"] or _number(office, body["customer"]),
         "effective_at": body["effective_at"] or now, "hosted_invoice_url": f"https://invoice.stripe.com/i/{id}",
         "invoice_pdf": f"https://pay.stripe.com/invoice/{id}/pdf",
         "status_transitions": body["status_transitions"] | {"finalized_at": now},
@@ -239,6 +259,18 @@ def finalize(office: Office, params: Params, id: str) -> Body:  # noqa: A002
         return office.render(body)
     _open(office, body)
     return office.render(body)
+
+
+def _take_balance(office: Office, body: Body) -> None:
+    """The customer's balance joins the invoice; less than can be charged moves to the balance, and the invoice is paid."""
+    starting = _balance(office, body)
+    due = max(body["total"] + starting, 0)
+    ending = min(body["total"] + starting, 0)
+    if 0 < due < SMALLEST.get(body["currency"], 1):
+        due, ending = 0, due
+    body |= {"starting_balance": starting, "ending_balance": ending, "amount_due": due, "amount_remaining": due}
+    if ending != starting:
+        office.save(office.get("customer", body["customer"]) | {"balance": ending})
 
 
 def _number(office: Office, customer: str) -> str:

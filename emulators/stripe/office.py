@@ -48,6 +48,7 @@ class Office:
         self.mishaps = Rng(f"mishaps {rng.token(8)}")  # chance of its own: what goes wrong must not change the world
         self.requests_per_s: int | None = None
         self.served = (0, 0)  # the current second, and the requests in it
+        self.unique_numbers = True  # of invoices
         self.next_errors: list[StripeError] = []  # what the next requests are refused with
         self.renderers: dict[str, Renderer] = {}
         self.tasks: dict[str, Task] = {}

@@ -130,3 +130,34 @@ def test_a_bounced_debit_opens_its_invoice_again(bench: Bench) -> None:
     bench.control("charge_failures", charge=charge)
     invoice = bench.api.invoices.retrieve(invoice.id)
     assert (invoice.status, invoice.amount_remaining) == ("open", 20_000)
+
+
+def test_the_balance_of_a_customer_joins_the_next_invoice(bench: Bench) -> None:
+    customer = bench.customer(balance=-2_000).id
+    found = bench.api.customers.retrieve(customer, {"expand": ["invoice_credit_balance"]})
+    assert found.balance == -2_000
+    draft = bench.api.invoices.create({"customer": customer, "automatic_tax": {"enabled": False}})
+    bench.api.invoices.add_lines(draft.id, {"lines": [{"amount": 6_000}]})
+    draft = bench.api.invoices.retrieve(draft.id)
+    assert (draft.total, draft.starting_balance, draft.amount_due) == (6_000, -2_000, 4_000)
+    invoice = bench.api.invoices.finalize_invoice(draft.id)
+    assert (invoice.amount_due, invoice.amount_remaining, invoice.ending_balance) == (4_000, 4_000, 0)
+    assert bench.api.customers.retrieve(customer).balance == 0
+
+
+def test_less_than_can_be_charged_moves_to_the_balance(bench: Bench) -> None:
+    customer = bench.customer().id
+    invoice = opened_invoice(bench, customer, 49)
+    assert (invoice.status, invoice.amount_due) == ("paid", 0)
+    assert bench.api.customers.retrieve(customer).balance == 49
+
+
+def test_a_number_is_used_once_unless_it_may_be_used_again(bench: Bench) -> None:
+    customer = bench.customer().id
+    opened_invoice(bench, customer, 1_000, number="INV-7")
+    with pytest.raises(stripe.InvalidRequestError, match="INV-7"):
+        opened_invoice(bench, customer, 1_000, number="INV-7")
+    bench.control("invoice_numbers", unique=False)
+    assert opened_invoice(bench, customer, 1_000, number="INV-7").number == "INV-7"
+    with pytest.raises(stripe.InvalidRequestError, match="future"):
+        bench.api.invoices.create({"customer": customer, "collection_method": "send_invoice", "due_date": 1})
