@@ -7,6 +7,7 @@ from typing import Literal
 from reconcile.records import Applied
 
 PostingKind = Literal["payment", "sales_receipt", "refund_receipt", "purchase", "deposit", "transfer", "journal_entry"]
+Sending = Literal["off", "draft", "finalize", "send"]
 LegState = Literal["matched", "posted", "waiting", "ignored"]
 
 # Accounts that single rows of the accounting table need, by what they are called in the books.
@@ -135,6 +136,12 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """What to do where the accountant has a choice."""
+    """What to do where the accountant has a choice.
+
+    `sending` is how far invoices of the books go at Stripe, `create_customers` whether Stripe's customers are made in
+    the books too.
+    """
 
     charge_without_invoice: Literal["wait", "sales_receipt", "unapplied_payment"] = "wait"
+    sending: Sending = "off"
+    create_customers: bool = False

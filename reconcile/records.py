@@ -131,7 +131,11 @@ class PayoutItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessorInvoice:
-    """A Stripe invoice. `metadata` may name the invoice in the books (`qbo_invoice_id`)."""
+    """A Stripe invoice. `metadata` may name the invoice in the books (`qbo_invoice_id`).
+
+    `due_minor` is what it asked for when it was finalized, `remaining_minor` what it still asks for, `starting_minor`
+    what the customer's balance adds to it. `busy`: a payment of it is under way; None: nobody has looked.
+    """
 
     id: str
     created_at: datetime
@@ -141,6 +145,12 @@ class ProcessorInvoice:
     number: str | None = None
     customer_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    due_minor: int = 0
+    paid_minor: int = 0
+    remaining_minor: int = 0
+    starting_minor: int = 0
+    has_automatic_tax: bool = False
+    busy: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +172,11 @@ class InvoicePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer of either system. QuickBooks gives each customer exactly one currency, Stripe none."""
+    """A customer of either system. QuickBooks gives each customer exactly one currency, Stripe none.
+
+    `counterpart_id` is the Stripe customer that the books themselves name. `balances` are what a Stripe customer owes
+    (above zero) or has to their credit apart from any invoice, in minor units by currency.
+    """
 
     id: str
     name: str
@@ -170,6 +184,8 @@ class Customer:
     currency: str | None = None
     active: bool = True
     metadata: dict[str, str] = field(default_factory=dict)
+    counterpart_id: str | None = None
+    balances: dict[str, int] = field(default_factory=dict)
 
 
 # ---- the books

@@ -12,7 +12,7 @@ from storage import audit
 from storage.engine import upsert
 from storage.models import audit as audit_log
 from storage.models import cursors, links, mirror
-from storage.records import DOCUMENT_KINDS, day_of, from_json, is_open, parent_of, record_type, to_json
+from storage.records import DOCUMENT_KINDS, day_of, from_json, is_open, number_of, parent_of, record_type, to_json
 from storage.types import encode
 
 IN_LIMIT = 500  # values in one IN (...)
@@ -76,6 +76,7 @@ def _row(
         "claimed": False if known is None else known.claimed,
         "dated": day_of(record),
         "parent_id": parent_of(record),
+        "number": number_of(record),
     }
 
 

@@ -37,6 +37,7 @@ TYPES: dict[str, type[Any]] = {
     "vendor": Named,
     "company": Company,
 }
+LINK_KEY = "qbo_invoice_id"  # where Stripe's metadata names an invoice in the books
 DOCUMENT_KINDS = (
     "invoice",
     "payment",
@@ -65,7 +66,9 @@ def record_type(kind: str) -> type[Any]:
 
 
 def parent_of(record: Record | None) -> str | None:
-    """What a record is looked up by: a movement's source, a refund's charge, an invoice payment's payment, a marker."""
+    """What a record is looked up by: a movement's source, a refund's charge, an invoice payment's payment, a marker,
+    the invoice in the books that a Stripe invoice names.
+    """
     match record:
         case Movement(source_id=parent) | Refund(charge_id=parent) | Dispute(charge_id=parent):
             return parent
@@ -75,7 +78,14 @@ def parent_of(record: Record | None) -> str | None:
             return intent or charge
         case Document(marker=marker):
             return marker
+        case ProcessorInvoice(metadata=metadata):
+            return metadata.get(LINK_KEY)
     return None
+
+
+def number_of(record: Record | None) -> str | None:
+    """The number a person would call it by."""
+    return record.number if isinstance(record, ProcessorInvoice) else None
 
 
 def day_of(record: Record | None) -> date | None:
@@ -89,10 +99,14 @@ def day_of(record: Record | None) -> date | None:
 
 
 def is_open(record: Record | None) -> bool:
-    """Whether matching must look at it: a movement until its legs are settled, a document unless we wrote it."""
+    """Whether somebody must look at it: a movement until its legs are settled, a charge until it has a movement, a
+    document unless we wrote it.
+    """
     match record:
         case Movement():
             return True
+        case Charge(movement_id=None, status=status):  # Stripe has not settled it yet
+            return status in ("succeeded", "pending")
         case Document(voided=True):
             return False
         case Document(kind="invoice", open_minor=rest):

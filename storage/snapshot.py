@@ -28,10 +28,9 @@ from storage import connections, decisions, legs, mirror, outbox
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
-from storage.records import DOCUMENT_KINDS
+from storage.records import DOCUMENT_KINDS, LINK_KEY
 
 WINDOW = timedelta(days=60)  # wider than any of the matcher's
-LINK_KEY = "qbo_invoice_id"  # where a Stripe invoice's metadata names the invoice in the books
 
 
 def load(conn: Connection, link: Link) -> Snapshot:

@@ -262,7 +262,7 @@ def finalize(office: Office, params: Params, id: str) -> Body:  # noqa: A002
 
 
 def _take_balance(office: Office, body: Body) -> None:
-    """The customer's balance joins the invoice; less than can be charged moves to the balance, and the invoice is paid."""
+    """The customer's balance joins the invoice; what is too little to charge moves to it."""
     starting = _balance(office, body)
     due = max(body["total"] + starting, 0)
     ending = min(body["total"] + starting, 0)

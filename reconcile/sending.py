@@ -1,0 +1,330 @@
+"""What is to be done at Stripe next for an invoice of the books, or why it waits. Pure: everything known goes in.
+
+    create_invoice -> add_lines -> (look) -> finalize -> (report_payment -> attach_payment) -> send
+    changed or voided in the books:  delete_draft | (look) -> void, then from the start if it is still owed
+
+A `look` reads the Stripe invoice and its customer again: nothing that matters is decided on what the mirror remembers.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from reconcile.money import to_decimal
+from reconcile.outgoing import InvoiceContent, digest_of, trouble
+from reconcile.postings import Sending
+from reconcile.records import Customer, Document, ProcessorInvoice
+
+Action = Literal[
+    "create_customer",
+    "create_invoice",
+    "add_lines",
+    "look",
+    "finalize",
+    "report_payment",
+    "attach_payment",
+    "send",
+    "delete_draft",
+    "void",
+]
+Stage = Literal["none", "created", "lined", "finalized", "mailed", "withdrawn"]
+Standing = Literal["elsewhere", "stripe", "credit", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidPart:
+    """A document that lowers what is open on an invoice. `standing`: money that did not come through Stripe, money
+    that did (or may have), a credit, or something we cannot read. `record_id`: Stripe's record of it, once reported.
+    """
+
+    document_id: str
+    amount_minor: int
+    dated: date
+    standing: Standing
+    record_id: str | None = None
+    attached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """How far an invoice has come. `digest` is of what was sent; `spent` counts the numbers Stripe keeps as voided.
+
+    `payer_id` is the Stripe customer it was made for.
+    """
+
+    stage: Stage = "none"
+    processor_invoice_id: str | None = None
+    payer_id: str | None = None
+    revision: int = 1
+    spent: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One invoice of the books, and all that is known about it.
+
+    `is_owed_there`: it is neither voided nor deleted in the books. `payer` is its customer's counterpart at Stripe;
+    `candidates` are who that may be. `twin` is a Stripe invoice of it that somebody else made. `is_fresh`: `there` and
+    `payer` were read just now. `is_disputed`: a Stripe payment that is not in the books yet may pay it.
+    """
+
+    invoice: Document
+    content: InvoiceContent
+    sent: Sent
+    mode: Sending
+    today: date
+    cutover: date
+    is_owed: bool = True
+    customer: Customer | None = None
+    payer: Customer | None = None
+    candidates: tuple[str, ...] = ()
+    there: ProcessorInvoice | None = None
+    twin: ProcessorInvoice | None = None
+    number_is_taken: bool = False
+    is_fresh: bool = False
+    is_disputed: bool = False
+    paid: tuple[PaidPart, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"Invoice {self.invoice.doc_number or self.invoice.ledger_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`do` an action, `wait` for a person (or for time), or `rest`: nothing is left to do for now."""
+
+    kind: Literal["do", "wait", "rest"]
+    reason: str  # the action, or a word of the vocabulary in docs/ACCOUNTING.md
+    detail: str
+    part: PaidPart | None = None
+
+
+def decide(case: Case) -> Decision:
+    """The next step of one invoice."""
+    if case.sent.processor_invoice_id is None:
+        return _begin(case)
+    if case.there is None:
+        text = f"The Stripe invoice of {case.name} is gone: somebody deleted the draft. Send it again, or leave it."
+        return _wait("gone_at_stripe", text)
+    if not case.is_owed:
+        return _withdraw(case, case.there)
+    match case.there.status:
+        case "draft":
+            return _follow_draft(case, case.there)
+        case "open":
+            return _follow_open(case, case.there)
+        case "paid":
+            return _follow_paid(case)
+        case "uncollectible":
+            text = f"{case.name} was written off at Stripe. Write it off in QuickBooks too, or collect it otherwise."
+            return _wait("written_off_at_stripe", text)
+    text = f"The Stripe invoice of {case.name} was voided at Stripe. Send it again, or void it in QuickBooks too."
+    return _wait("gone_at_stripe", text)
+
+
+# ---- before there is one at Stripe
+
+
+def _begin(case: Case) -> Decision:
+    invoice = case.invoice
+    if not case.is_owed or invoice.open_minor <= 0:
+        return _rest("nothing_owed", f"Nothing is open on {case.name}.")
+    if invoice.dated < case.cutover:
+        return _rest("before_cutover", f"{case.name} is from before the cut-over.")
+    if case.twin is not None:
+        return _rest("already_there", f"{case.name} is at Stripe already, made by somebody else.")
+    return _unready(case) or _do(
+        "create_customer" if case.payer is None else "create_invoice", f"{case.name} is made at Stripe."
+    )
+
+
+def _unready(case: Case) -> Decision | None:
+    """Why it cannot be made at Stripe yet."""
+    found = trouble(case.invoice, case.content, case.today)
+    if found is not None:
+        return _wait(*found)
+    if case.is_disputed:
+        return _disputed(case)
+    unpaid = _unreportable(case)
+    if unpaid is not None:
+        return unpaid
+    if case.number_is_taken:
+        text = f"Stripe has an invoice with the number of {case.name} already. Give it another number in QuickBooks."
+        return _wait("number_taken", text)
+    return _customer_unready(case)
+
+
+def _customer_unready(case: Case) -> Decision | None:
+    customer = case.customer
+    if customer is None or not customer.active:
+        return _wait("customer_inactive", f"The customer of {case.name} is inactive. Make it active in QuickBooks.")
+    if case.payer is None and case.candidates:
+        text = f"{customer.name} may be a customer at Stripe already: decide under “Customers”."
+        return _wait("customer_doubtful", text)
+    if case.mode == "send" and not (case.payer or customer).email:
+        text = f"{customer.name} has no e-mail address, so Stripe could not send {case.name}. Add it in QuickBooks."
+        return _wait("no_email", text)
+    return _balance(case)
+
+
+def _balance(case: Case) -> Decision | None:
+    """A balance of the Stripe customer would silently join the invoice."""
+    owed = case.payer.balances.get(case.invoice.currency, 0) if case.payer else 0
+    if not owed:
+        return None
+    shown = _shown(abs(owed), case.invoice.currency)
+    side = "owes" if owed > 0 else "has a credit of"
+    text = f"At Stripe the customer of {case.name} {side} {shown}, which Stripe would add to or take off the invoice. "
+    return _wait("customer_balance", f"{text}Settle that balance at Stripe first.")
+
+
+def _disputed(case: Case) -> Decision:
+    text = f"A Stripe payment may pay {case.name} already and is not in QuickBooks yet. Decide it in Review first."
+    return _wait("payment_under_way", text)
+
+
+def _unreportable(case: Case) -> Decision | None:
+    """Of a part-paid invoice: what was paid must be known, to the last minor unit, not to have come through Stripe."""
+    lowered = case.invoice.amount_minor - case.invoice.open_minor
+    known = sum(part.amount_minor for part in case.paid if part.standing == "elsewhere")
+    if lowered == known:
+        return None
+    shown = _shown(lowered - known, case.invoice.currency)
+    text = f"{shown} of {case.name} was paid or credited in a way that cannot be reported to Stripe. "
+    return _wait("part_paid", f"{text}Collect the rest otherwise, or change the Stripe invoice there by hand.")
+
+
+# ---- a draft
+
+
+def _follow_draft(case: Case, there: ProcessorInvoice) -> Decision:
+    invoice, sent = case.invoice, case.sent
+    if invoice.open_minor <= 0 or _is_changed(case):
+        return _do("delete_draft", f"The draft of {case.name} is deleted: the invoice was changed in QuickBooks.")
+    if sent.stage == "created":
+        return _do("add_lines", f"The lines of {case.name} are added to its draft.")
+    if there.total_minor != invoice.amount_minor or there.currency != invoice.currency:
+        text = f"Stripe makes the total of {case.name} {_shown(there.total_minor, there.currency)} instead of "
+        return _wait("total_differs", f"{text}{_shown(invoice.amount_minor, invoice.currency)}. Look at the draft.")
+    if case.mode in ("off", "draft"):
+        return _rest("drafted", f"{case.name} is a draft at Stripe. Finalize it there, or change the policy.")
+    if not case.is_fresh:
+        return _do("look", f"The draft of {case.name} is checked.")
+    return _unready(case) or _unequal(case, there) or _do("finalize", f"{case.name} is finalized at Stripe.")
+
+
+def _unequal(case: Case, there: ProcessorInvoice) -> Decision | None:
+    """What Stripe would collect must be what is open in the books, once what was paid elsewhere is reported."""
+    if there.has_automatic_tax:
+        text = f"Stripe would compute tax on {case.name} again. Switch automatic tax off for its draft."
+        return _wait("automatic_tax", text)
+    reported = sum(part.amount_minor for part in case.paid if part.standing == "elsewhere")
+    collected = there.due_minor - reported
+    if collected == case.invoice.open_minor and there.starting_minor == 0:
+        return None
+    currency = case.invoice.currency
+    text = f"Stripe would collect {_shown(collected, currency)} for {case.name}, but "
+    return _wait("due_differs", f"{text}{_shown(case.invoice.open_minor, currency)} is open. Look at the draft.")
+
+
+# ---- finalized
+
+
+def _follow_open(case: Case, there: ProcessorInvoice) -> Decision:
+    if _is_changed(case):
+        return _replace(case, there)
+    over = there.remaining_minor - case.invoice.open_minor
+    if over > 0:
+        return _lower(case, over)
+    if over < 0:
+        return _rest(
+            "paid_at_stripe", f"Stripe has collected for {case.name}; the payment is on its way to QuickBooks."
+        )
+    if case.mode == "send" and case.sent.stage == "finalized":
+        return _do("send", f"Stripe sends {case.name} by e-mail.")
+    return _rest("open", f"{case.name} is open at Stripe.")
+
+
+def _replace(case: Case, there: ProcessorInvoice) -> Decision:
+    """Only what nobody has begun to pay is voided; the next round makes it anew."""
+    if there.paid_minor:
+        text = f"{case.name} was changed in QuickBooks after it was paid in part at Stripe. "
+        return _wait("changed_after_payment", f"{text}Give a credit note at Stripe, or undo the change.")
+    if not case.is_fresh or there.busy is None:
+        return _do("look", f"Stripe is asked whether {case.name} is being paid.")
+    if there.busy or case.is_disputed:
+        return _processing(case)
+    return _do("void", f"The Stripe invoice of {case.name} is voided: it was changed in QuickBooks.")
+
+
+def _lower(case: Case, over: int) -> Decision:
+    """Stripe asks for more than is open: somebody paid another way, or the books were lowered."""
+    if case.is_disputed:
+        return _disputed(case)
+    missing = [part for part in case.paid if part.standing == "elsewhere" and not part.attached]
+    if sum(part.amount_minor for part in missing) != over:
+        text = (
+            f"Stripe still asks for {_shown(over, case.invoice.currency)} more than is open on {case.name}, which was "
+        )
+        return _wait("paid_otherwise", f"{text}paid or credited otherwise. Settle or void the Stripe invoice there.")
+    if not case.is_fresh or (case.there is not None and case.there.busy is None):
+        return _do("look", f"Stripe is asked whether {case.name} is being paid.")
+    if case.there is None or case.there.busy:
+        return _processing(case)
+    part = missing[0]
+    shown = _shown(part.amount_minor, case.invoice.currency)
+    if part.record_id is None:
+        return _do("report_payment", f"{shown} of {case.name}, paid elsewhere, is reported to Stripe.", part)
+    return _do("attach_payment", f"{shown} of {case.name}, paid elsewhere, is taken off at Stripe.", part)
+
+
+def _follow_paid(case: Case) -> Decision:
+    if _is_changed(case):
+        text = f"{case.name} was changed in QuickBooks after it was paid at Stripe. "
+        return _wait("changed_after_payment", f"{text}Give a credit note at Stripe, or undo the change.")
+    return _rest("paid", f"{case.name} is paid at Stripe.")
+
+
+def _withdraw(case: Case, there: ProcessorInvoice) -> Decision:
+    """Voided or deleted in the books."""
+    if there.status == "draft":
+        return _do("delete_draft", f"The draft of {case.name} is deleted: the invoice is gone in QuickBooks.")
+    if there.status == "void":
+        return _rest("withdrawn", f"{case.name} is void on both sides.")
+    if there.status != "open" or there.paid_minor:
+        text = f"{case.name} was voided or deleted in QuickBooks, but paid at Stripe. "
+        return _wait("voided_after_payment", f"{text}Refund it or give a credit note at Stripe, or restore it.")
+    if not case.is_fresh or there.busy is None:
+        return _do("look", f"Stripe is asked whether {case.name} is being paid.")
+    if there.busy or case.is_disputed:
+        return _processing(case)
+    return _do("void", f"The Stripe invoice of {case.name} is voided: it is gone in QuickBooks.")
+
+
+def _is_changed(case: Case) -> bool:
+    """Whether a customer would see another invoice now. A customer without a counterpart keeps the one it had."""
+    payer = case.payer.id if case.payer else case.sent.payer_id or ""
+    return digest_of(case.invoice, case.content, payer) != case.sent.digest
+
+
+def _processing(case: Case) -> Decision:
+    text = f"A payment of {case.name} is under way at Stripe. It goes on by itself when that has ended."
+    return _wait("payment_processing", text)
+
+
+def _do(action: Action, detail: str, part: PaidPart | None = None) -> Decision:
+    return Decision(kind="do", reason=action, detail=detail, part=part)
+
+
+def _wait(reason: str, detail: str) -> Decision:
+    return Decision(kind="wait", reason=reason, detail=detail)
+
+
+def _rest(reason: str, detail: str) -> Decision:
+    return Decision(kind="rest", reason=reason, detail=detail)
+
+
+def _shown(amount: int, currency: str) -> str:
+    return f"{to_decimal(amount, currency):,} {currency}"
