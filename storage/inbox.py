@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from storage.engine import insert_ignore
+from storage.engine import insert_ignore, upsert
 from storage.models import inbox
 
 
@@ -58,16 +58,9 @@ def due(conn: Connection, connection_id: int, at: datetime, limit: int = 500) ->
 
 
 def finish(conn: Connection, ids: Sequence[int]) -> None:
-    """What they pointed at is stored."""
-    conn.execute(update(inbox).where(inbox.c.id.in_(list(ids))).values(state="done", problem=None))
-
-
-def postpone(conn: Connection, ids: Sequence[int], *, problem: str, next_at: datetime) -> None:
-    """Could not be fetched now; tried again at `next_at`."""
+    """What they pointed at is stored; or else it waits again, and goes on waiting."""
     conn.execute(
-        update(inbox)
-        .where(inbox.c.id.in_(list(ids)))
-        .values(attempts=inbox.c.attempts + 1, problem=problem, next_at=next_at)
+        update(inbox).where(inbox.c.id.in_(list(ids)), inbox.c.state == "new").values(state="done", problem=None)
     )
 
 
@@ -79,7 +72,7 @@ def set_aside(conn: Connection, ids: Sequence[int], *, problem: str) -> None:
 def hold(
     conn: Connection, connection_id: int, kind: str, object_id: str, *, raw: str, problem: str, at: datetime
 ) -> None:
-    """An object that cannot be read waits here, once for each state it was in, until it can be or a person looks."""
+    """An object that cannot be read waits here, once for each state it was in, until a person has it fetched again."""
     digest = hashlib.sha256(raw.encode()).hexdigest()[:16]
     row = {
         "connection_id": connection_id,
@@ -94,7 +87,7 @@ def hold(
         "attempts": 0,
         "problem": problem,
     }
-    insert_ignore(conn, inbox, [row])
+    upsert(conn, inbox, [row], ["connection_id", "event_id"], ["state", "problem"])
 
 
 def release(conn: Connection, inbox_id: int) -> Event | None:

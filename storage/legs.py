@@ -81,6 +81,30 @@ def record_withdrawn(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> 
     return sorted({row.movement_id for row in _rows(conn, link_id, leg_ids)})
 
 
+def half_sent(conn: Connection, link_id: int) -> set[str]:
+    """The markers of legs that several postings book, of which one is past its planning.
+
+    The others must be finished as they were planned: what they share was divided once.
+    """
+    several = type_coerce(legs.c.markers, Text).contains('","')
+    rows = conn.execute(
+        select(legs.c.markers).where(legs.c.link_id == link_id, legs.c.state == "waiting", several)
+    ).scalars()
+    shared = [set(markers) for markers in rows]
+    begun: set[str] = set()
+    for chunk in chunks(sorted(set().union(*shared))):
+        begun.update(
+            conn.execute(
+                select(outbox.c.marker).where(
+                    outbox.c.link_id == link_id,
+                    outbox.c.marker.in_(chunk),
+                    outbox.c.state.not_in(("planned", "withdrawn")),
+                )
+            ).scalars()
+        )
+    return {marker for markers in shared if markers & begun for marker in markers}
+
+
 def record_said(conn: Connection, link_id: int, leg_ids: Sequence[str], detail: str) -> None:
     """A person has decided; the next sync carries it out."""
     _change(conn, link_id, leg_ids, reason="undecided", detail=detail)

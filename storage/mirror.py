@@ -44,10 +44,10 @@ def store(
         action = "removed" if record is None else "stored"
         entries.append(audit.Entry(actor=actor, action=action, subject=subject, digest=row["digest"]))
     if rows:
+        if is_news:  # first, as in every command: locks are taken in one order, links, records, audit
+            touch_links(conn, connection_id)
         upsert(conn, mirror, rows, ["connection_id", "kind", "object_id"])
         audit.append(conn, at, entries)
-        if is_news:
-            touch_links(conn, connection_id)
     return [(row["kind"], row["object_id"]) for row in rows]
 
 

@@ -15,12 +15,12 @@ Every step is one conditional UPDATE whose row count says whether it was still o
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, true, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from reconcile.postings import Posting
@@ -72,12 +72,14 @@ def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequen
     return upsert(conn, outbox, rows, ["link_id", "marker"], columns, lambda _: outbox.c.state == "withdrawn")
 
 
-def withdraw(conn: Connection, link_id: int, markers: Sequence[str] | None = None) -> list[Posting]:
+def withdraw(
+    conn: Connection, link_id: int, markers: Sequence[str] | None = None, keep: Collection[str] = ()
+) -> list[Posting]:
     """Takes back what was planned and certainly not sent; gives it. The next attempt has another request id.
 
-    `markers`: only these.
+    `markers`: only these; `keep`: none of these.
     """
-    these = true() if markers is None else outbox.c.marker.in_(markers)
+    these = outbox.c.marker.not_in(keep) if markers is None else outbox.c.marker.in_(markers)
     rows = conn.execute(
         update(outbox)
         .where(outbox.c.link_id == link_id, outbox.c.state == "planned", these)
@@ -121,6 +123,7 @@ def doubtful(conn: Connection, connection_id: int, at: datetime, limit: int = 10
         .where(outbox.c.connection_id == connection_id, outbox.c.state == "doubtful", _due(at))
         .order_by(outbox.c.id)
         .limit(limit)
+        .with_for_update()
     )
     return [_item(row) for row in rows]
 
@@ -161,6 +164,7 @@ def ready(conn: Connection, connection_id: int, at: datetime, limit: int = 1) ->
         )
         .order_by(outbox.c.id)
         .limit(limit)
+        .with_for_update(of=outbox)
     )
     return [_item(row) for row in rows]
 

@@ -57,9 +57,9 @@ def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
 
 
 def _withdraw(database: Database, link: connections.Link) -> None:
-    """What was planned earlier and never sent is decided anew with everything else."""
+    """What was planned earlier and never sent is decided anew with everything else, but for what is half sent."""
     with database.write() as conn:
-        withdrawn = outbox.withdraw(conn, link.id)
+        withdrawn = outbox.withdraw(conn, link.id, keep=legs.half_sent(conn, link.id))
         leg_ids = [share.leg_id for posting in withdrawn for share in posting.shares]
         mirror.reopen_movements(conn, link.processor_id, legs.record_withdrawn(conn, link.id, leg_ids))
 

@@ -60,7 +60,8 @@ def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) 
     if response.status in (401, 403) or code in ("3200", "3100", "120"):
         plain = "QuickBooks no longer accepts the connection. Connect to QuickBooks again."
         return Unauthorized(plain, technical=technical, code=code)
-    if response.status >= 500 or (response.status == 200 and fault is None):
+    theirs = (fault or {}).get("type") == "SystemFault"  # of an item of a batch too: it may have been written
+    if response.status >= 500 or theirs or (response.status == 200 and fault is None):
         plain = "QuickBooks had a problem of its own."
         return Ambiguous(plain, technical=technical) if write else Transient(plain, technical=technical)
     if code == "5010" and "period closed" not in text.lower():
@@ -94,4 +95,4 @@ def _fault(body: Any) -> dict[str, str] | None:
     errors = fault.get("Error") or fault.get("error") or [{}]
     error = {str(key).lower(): value for key, value in errors[0].items()}
     text = " ".join(str(error.get(part) or "") for part in ("message", "detail")).strip()
-    return {"code": str(error.get("code") or ""), "text": text}
+    return {"code": str(error.get("code") or ""), "text": text, "type": str(fault.get("type") or "")}

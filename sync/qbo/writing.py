@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconcile.records import Document
-from storage import audit, legs, mirror, outbox
+from storage import audit, connections, legs, mirror, outbox
 from storage.outbox import Item
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
@@ -34,10 +34,14 @@ class Writing:
         self._clock, self._rng, self._lease_s = clock, rng, lease_s
 
     def next_doubtful(self, conn: Any, connection_id: int) -> Request | None:
-        """Nothing is sent again before the books were searched for its marker."""
+        """Nothing is sent again before the books were searched for its marker, nor while posting is switched off."""
         now = self._clock.now()
         outbox.doubt_expired(conn, connection_id, now)
-        items = outbox.doubtful(conn, connection_id, now)
+        items = [
+            item
+            for item in outbox.doubtful(conn, connection_id, now)
+            if item.look_up != ABSENT or connections.link(conn, item.link_id).posting_on
+        ]
         if not items:
             return None
         return self._send(conn, items[:1]) if items[0].look_up == ABSENT else _look_up(conn, items)

@@ -14,6 +14,8 @@ from storage.budgets import Limit
 from storage.connections import Link
 from storage.engine import Database
 from storage.models import outbox
+from sync.errors import Ambiguous, Rejected
+from sync.qbo import faults
 from tests import laws
 from tests.integration.conftest import Company, link
 from tests.integration.test_storage import link as stored_link
@@ -197,3 +199,10 @@ def test_a_hold_stops_everybody(database: Database, bare_link: Link) -> None:
         assert budgets.take(conn, bare_link.ledger_id, limits, NOW) == pytest.approx(60)
         assert budgets.take(conn, bare_link.ledger_id, limits, NOW + timedelta(seconds=60)) == 0
         assert budgets.take(conn, bare_link.ledger_id, limits, NOW + timedelta(seconds=60)) > 0
+
+
+def test_trouble_of_their_own_with_one_document_is_no_refusal() -> None:
+    """An item of a batch fails with status 200: a SystemFault says nothing about whether it was written."""
+    error = {"Message": "An application error has occurred", "code": "10000"}
+    assert isinstance(faults.of_item({"Fault": {"Error": [error], "type": "SystemFault"}}), Ambiguous)
+    assert isinstance(faults.of_item({"Fault": {"Error": [error], "type": "ValidationFault"}}), Rejected)

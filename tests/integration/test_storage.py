@@ -13,6 +13,9 @@ from storage import audit, connections, inbox, legs, mirror, outbox, runs
 from storage.engine import Database
 from storage.legs import MovementFacts
 from storage.models import audit as audit_table
+from sync.clock import FixedClock, SeededRng
+from sync.deciding import decide
+from sync.qbo.writing import ABSENT, Writing
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -208,15 +211,57 @@ def test_a_removed_audit_entry_is_found(database: Database) -> None:
         assert len(audit.verify(conn)) == 1
 
 
+def test_what_is_half_sent_is_finished_as_it_was_planned(database: Database, link: connections.Link) -> None:
+    """A leg that two documents share: one is in the books, so the other is not decided without it."""
+    postings = [
+        replace(POSTING, marker=f"txn_1:charge:r1:s{step}", shares=(Share(leg_id="txn_1:gross", amount_minor=5_000),))
+        for step in (1, 2)
+    ]
+    plan(database, link, *postings, replace(POSTING, marker="txn_2:charge:r1:s1", shares=()))
+    leg = Leg(
+        id="txn_1:gross", movement_id="txn_1", kind="gross", category="charge", currency="USD", amount_minor=10_000
+    )
+    markers = tuple(posting.marker for posting in postings)
+    decision = LegDecision(leg=leg, state="waiting", reason="queued", detail="", source_id="ch_1", markers=markers)
+    facts = MovementFacts(dated=date(2026, 11, 2), created_at=NOW, before_cutover=False, balance_type="payments")
+    with database.write() as conn:
+        legs.record(conn, link.id, [decision], {"txn_1": facts}, NOW)
+        first, *_ = outbox.ready(conn, link.ledger_id, NOW)
+        outbox.claim(conn, first, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
+        outbox.record_posted(conn, first.id, 1, document_id="payment:1", version="0", at=NOW)
+        connections.change_link(conn, link.id)
+    decide(database, FixedClock(NOW), link.id)
+    with database.read() as conn:
+        found = outbox.by_marker(conn, link.ledger_id, [*markers, "txn_2:charge:r1:s1"])
+        assert [found[marker].state for marker in sorted(found)] == ["posted", "planned", "withdrawn"]
+        (row,) = legs.of_sources(conn, link.id, ["ch_1"])
+    assert row.markers == list(markers)
+
+
+def test_nothing_is_sent_again_while_posting_is_off(database: Database, link: connections.Link) -> None:
+    plan(database, link, POSTING)
+    writing = Writing(FixedClock(NOW), SeededRng(), lease_s=150)
+    with database.write() as conn:
+        (item,) = outbox.ready(conn, link.ledger_id, NOW)
+        outbox.claim(conn, item, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
+        outbox.record_doubt(conn, item.id, 1, at=NOW, problem="lost")
+        outbox.record_look_up(conn, outbox.get(conn, item.id), ABSENT)
+        connections.switch_posting(conn, link.id, on=False)
+        assert writing.next_doubtful(conn, link.ledger_id) is None
+        connections.switch_posting(conn, link.id, on=True)
+        request = writing.next_doubtful(conn, link.ledger_id)
+    assert request is not None
+    assert request.kind == "write"
+
+
 def test_an_event_counts_once_whoever_brings_it(database: Database, link: connections.Link) -> None:
     event = {"event_id": "evt_1", "type": "charge.updated", "kind": "charge", "object_id": "ch_1", "occurred_at": NOW}
     with database.write() as conn:
         assert inbox.receive(conn, link.processor_id, [event], channel="webhook", at=NOW) == 1
         assert inbox.receive(conn, link.processor_id, [event], channel="poll", at=NOW) == 0
         (due,) = inbox.due(conn, link.processor_id, NOW)
-        inbox.postpone(conn, [due.id], problem="x", next_at=LATER)
+        inbox.finish(conn, [due.id])
         assert inbox.due(conn, link.processor_id, NOW) == []
-        assert len(inbox.due(conn, link.processor_id, LATER)) == 1
 
 
 def test_one_run_a_due_time_and_one_at_work_a_link(database: Database, link: connections.Link) -> None:
