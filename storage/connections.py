@@ -84,7 +84,7 @@ def all_connections(conn: Conn) -> list[Connection]:
 
 
 def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, at: datetime) -> None:
-    """`reconnect` or `halted` with its reason, or `ready` again."""
+    """`reconnect` with its reason; or `ready`: it has just answered, or was connected again."""
     conn.execute(
         update(connections).where(connections.c.id == connection_id).values(state=state, problem=problem, checked_at=at)
     )

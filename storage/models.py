@@ -46,7 +46,7 @@ connections = Table(
     Column("name", String(200), nullable=False),
     Column("mode", String(16), nullable=False),
     Column("settings", Json, nullable=False),  # addresses; never a secret
-    Column("state", String(16), nullable=False),  # ready | reconnect | halted
+    Column("state", String(16), nullable=False),  # ready | reconnect
     Column("problem", Text),  # in plain words, when not ready
     Column("checked_at", Utc),
     Column("consent_ends_at", Utc),  # when a person has to consent again, whatever is refreshed until then

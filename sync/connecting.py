@@ -45,18 +45,20 @@ def mode_of_key(key: str) -> str:
 def connect_stripe(environment: Environment, key: str, mode: str, settings: dict[str, str]) -> tuple[int, str]:
     """Stores the account the key belongs to; gives the connection's id and the account's time zone."""
     account_id, name, zone = StripeProcessor(make_client(key, settings.get("api"))).account()
-    now = environment.clock.now()
-    with environment.database.write() as conn:
-        connection_id = connections.add_connection(
-            conn, system="stripe", external_id=account_id, name=name, mode=mode, settings=settings, at=now
-        )
-        connections.store_secret(conn, environment.vault, connection_id, "key", key, now)
+    connection_id = _keep(
+        environment,
+        system="stripe",
+        external_id=account_id,
+        name=name,
+        mode=mode,
+        settings=settings,
+        secrets={"key": key},
+    )
     return connection_id, zone
 
 
 def connect_quickbooks(environment: Environment, access: QuickBooksAccess, mode: str) -> int:
     """Stores a company and gives its connection's id; its name is read from the books."""
-    now = environment.clock.now()
     secrets = {
         "client_id": access.client_id,
         "client_secret": access.client_secret,
@@ -64,24 +66,57 @@ def connect_quickbooks(environment: Environment, access: QuickBooksAccess, mode:
     }
     if access.webhook_secret:
         secrets["webhook_secret"] = access.webhook_secret
+    connection_id = _keep(
+        environment,
+        system="qbo",
+        external_id=access.realm_id,
+        name="QuickBooks company",
+        mode=mode,
+        settings=access.settings,
+        secrets=secrets,
+    )
     with environment.database.write() as conn:
-        connection_id = connections.add_connection(
-            conn,
-            system="qbo",
-            external_id=access.realm_id,
-            name="QuickBooks company",
-            mode=mode,
-            settings=access.settings,
-            at=now,
-        )
-        for purpose, value in secrets.items():
-            connections.store_secret(conn, environment.vault, connection_id, purpose, value, now)
-        connections.record_consent(conn, connection_id, now + CONSENT)  # until Intuit states the day
+        connections.record_consent(conn, connection_id, environment.clock.now() + CONSENT)  # until Intuit states it
         ledger = connections.connection(conn, connection_id)
     name = chart.company_name(quickbooks_carry(environment, ledger))
     with environment.database.write() as conn:
         connections.rename(conn, connection_id, name)
     return connection_id
+
+
+def _keep(
+    environment: Environment,
+    *,
+    system: str,
+    external_id: str,
+    name: str,
+    mode: str,
+    settings: dict[str, Any],
+    secrets: dict[str, str],
+) -> int:
+    """Stores an account or company with what opens it. One that is known is opened again, and keeps all it has."""
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        known = connections.find_connection(conn, system, external_id)
+        if known is not None and known.mode != mode:
+            raise Rejected(f"{known.name} is connected already, for {known.mode} and not for {mode}.")
+        if known is None:
+            connection_id = connections.add_connection(
+                conn, system=system, external_id=external_id, name=name, mode=mode, settings=settings, at=now
+            )
+        else:
+            connection_id = known.id
+            connections.change_settings(conn, connection_id, known.settings | settings)
+            connections.set_state(conn, connection_id, "ready", None, now)
+        for purpose, value in secrets.items():
+            connections.store_secret(conn, environment.vault, connection_id, purpose, value, now)
+    return connection_id
+
+
+def joined_to(environment: Environment, processor_id: int) -> int | None:
+    """The company a Stripe account is joined to."""
+    with environment.database.read() as conn:
+        return next((link.ledger_id for link in connections.all_links(conn) if link.processor_id == processor_id), None)
 
 
 def make_link(

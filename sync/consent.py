@@ -1,4 +1,7 @@
-"""`tieout connect`: asks for what it needs, opens both sides, and joins them with posting switched off."""
+"""`tieout connect`: asks for what it needs, opens both sides, and joins them with posting switched off.
+
+Sides that are joined already are opened again: a key was replaced, or Intuit's consent has ended.
+"""
 
 import hmac
 import threading
@@ -20,12 +23,13 @@ from sync.connecting import (
     connect_quickbooks,
     connect_stripe,
     consent_address,
+    joined_to,
     make_link,
     mode_of_key,
     redeem,
 )
 from sync.environment import Environment
-from sync.errors import Unauthorized
+from sync.errors import Rejected, Unauthorized
 
 PORT = 8502
 PATH = "/oauth/quickbooks"
@@ -56,10 +60,16 @@ def connect_interactively(environment: Environment, stripe_api: str | None, intu
     mode = mode_of_key(key)
     client_id = click.prompt("Client id of your Intuit app")
     client_secret = click.prompt("Client secret of your Intuit app", hide_input=True)
-    cutover = click.prompt("First day Tieout is responsible for", type=click.DateTime(["%Y-%m-%d"]))
     access = ask_consent(environment, client_id, client_secret, mode, intuit)
     ledger_id = connect_quickbooks(environment, access, mode)
     processor_id, zone = connect_stripe(environment, key, mode, {"api": stripe_api} if stripe_api else {})
+    joined = joined_to(environment, processor_id)
+    if joined not in (None, ledger_id):
+        raise Rejected("This Stripe account is joined to another company already.")
+    if joined is not None:
+        click.echo("Connected again. The next sync goes on where the last one stopped.")
+        return 0
+    cutover = click.prompt("First day Tieout is responsible for", type=click.DateTime(["%Y-%m-%d"]))
     make_link(
         environment,
         processor_id=processor_id,

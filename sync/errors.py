@@ -6,7 +6,7 @@
     ├── Rejected        it was refused for a reason a person can mend; waits in review with `plain`
     ├── Stale           the object changed meanwhile; read it again and decide anew
     ├── Unauthorized    the connection must be made again by a person; everything of it waits
-    └── Unclassified    we do not know what this answer means: a finding in itself; halts the link
+    └── Unclassified    we do not know what this answer means: a finding in itself; ends the sync, or waits in review
 
 `plain` is for the person who sees it: what happened, to which record, what to do. `technical` is for support.
 """

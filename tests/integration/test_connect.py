@@ -46,6 +46,13 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
         assert books["client_secret"] not in done.output
 
         environment = open_environment()
+        with environment.database.write() as conn:
+            connections.set_state(conn, 1, "reconnect", "Connect to QuickBooks again.", environment.clock.now())
+            connections.store_secret(conn, environment.vault, 1, "refresh_token", "old", environment.clock.now())
+        again = CliRunner().invoke(main, ["connect", *addresses], input="\n".join(answers[:3]) + "\n")
+        assert again.exit_code == 0, again.output
+        assert "Connected again" in again.output
+
         worker = make_worker(environment)
         worker.enqueue_now("test")
         assert worker.work()
@@ -54,7 +61,8 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
         assert worker.counts.get("posted", 0) == 0
         with environment.database.read() as conn:
             (link,) = connections.all_links(conn)
-            assert {side.mode for side in connections.all_connections(conn)} == {"test"}
+            sides = connections.all_connections(conn)
+        assert [(side.mode, side.state) for side in sides] == [("test", "ready")] * 2
         assert link.name == books["company_name"]
         assert not link.posting_on
 
