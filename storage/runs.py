@@ -51,6 +51,12 @@ def queued(conn: Connection, link_id: int) -> bool:
     return row.first() is not None
 
 
+def failed_last(conn: Connection, link_id: int) -> bool:
+    """Whether the last run that ended did not go through."""
+    query = select(runs.c.state).where(runs.c.link_id == link_id, runs.c.state.in_(("done", "failed")))
+    return conn.execute(query.order_by(runs.c.finished_at.desc(), runs.c.id.desc()).limit(1)).scalar() == "failed"
+
+
 def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     """The oldest run nobody works on, unless its link has one at work; a run whose lease ran out is taken up again."""
     busy = select(runs.c.link_id).where(runs.c.state == "running", runs.c.lease_until >= at)

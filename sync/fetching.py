@@ -42,7 +42,10 @@ class Fetcher:
         self._poll_events()  # first, so that nothing falls between the listing and the events
         changed = sum(self._read_stream(stream) for stream in self._processor.streams())
         changed += self._fetch_hinted()
-        return changed + self._itemise_payouts()
+        changed += self._itemise_payouts()
+        with self._database.write() as conn:
+            connections.set_state(conn, self._connection_id, "ready", None, self._clock.now())
+        return changed
 
     def read_balance(self) -> dict[str, int] | None:
         """Stripe's balance, certainly of the same moment as the movements we hold; None if they never stood still."""
@@ -93,19 +96,28 @@ class Fetcher:
     # ---- events
 
     def _poll_events(self) -> None:
-        """Every event since the last one seen becomes an inbox row, unless a webhook brought it already."""
+        """Every event since the last one seen becomes an inbox row, unless a webhook brought it already.
+
+        Stripe forgets an event after 30 days: one that old is no place to go on from. Who asked last that long ago has
+        missed some, so the listings begin anew.
+        """
         with self._database.read() as conn:
             position = mirror.cursor(conn, self._connection_id, "events")
         now, hints = self._clock.now(), []
-        if position is None:  # what came before is in the listings
+        reach = now - EVENTS_REACH
+        missed = position is not None and _instant(position.get("asked", position["since"])) < reach
+        if position is None or missed:  # what came before is in the listings
             position = {"after": self._patiently(self._processor.latest_event), "since": now.isoformat()}
         else:
-            hints = self._patiently(lambda: list(self._processor.events(position["after"], now - EVENTS_REACH)))
+            after = position["after"] if _instant(position["since"]) > reach else None
+            hints = self._patiently(lambda: list(self._processor.events(after, reach)))
         if hints:
             position = {"after": hints[-1].event_id, "since": hints[-1].occurred_at.isoformat()}
         with self._database.write() as conn:
             receive(conn, self._connection_id, hints, channel="poll", at=now)
-            mirror.move_cursor(conn, self._connection_id, "events", position, now)
+            for stream in self._processor.streams() if missed else ():
+                mirror.forget_cursor(conn, self._connection_id, stream)
+            mirror.move_cursor(conn, self._connection_id, "events", position | {"asked": now.isoformat()}, now)
 
     def _fetch_hinted(self) -> int:
         """Fetches what due inbox rows point at, each object once however many events named it."""
@@ -193,6 +205,10 @@ def _store(conn: Any, connection_id: int, found: Sequence[Fetched], at: datetime
             inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=at)
     objects = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
     return mirror.store(conn, connection_id, objects, at=at, actor=ACTOR)
+
+
+def _instant(text: Any) -> datetime:
+    return datetime.fromisoformat(str(text))
 
 
 def _created(found: Fetched) -> str:

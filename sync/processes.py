@@ -1,29 +1,32 @@
 """What `tieout serve` and `tieout demo` start: pages, hooks and worker as processes of their own, or as one."""
 
+import logging
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import click
 import uvicorn
 
-from storage import users
+from storage import connections, users
 from sync import scheduler, supervisor
 from sync.adapters import connect
 from sync.demo import ANNOUNCEMENT, connect_demo
 from sync.environment import Environment, data_dir, open_environment
+from sync.gate import sign_in_path
 from sync.instance import single_instance
 from sync.supervisor import Child
 from sync.web import hooks_app
 from sync.worker import IDLE_S, Worker
 
-UI_PORT, STATE_FILE = 8501, "emulators.db"
-SIGN_IN_TTL = timedelta(hours=1)
+STATE_FILE = "emulators.db"
 OWNER = ("owner@localhost", "Owner", "admin")
+
+log = logging.getLogger(__name__)
 
 
 def start(*, port: int, interval_s: int, single: bool, emulators: tuple[int, int] | None = None) -> int:
@@ -76,9 +79,9 @@ def _announce(environment: Environment, ui_port: int) -> None:
     email, name, role = OWNER
     with environment.database.write() as conn:
         user_id = users.ensure_user(conn, email=email, name=name, role=role)
-        users.create_sign_in_link(conn, user_id, token, environment.clock.now(), SIGN_IN_TTL)
+        users.create_sign_in_link(conn, user_id, token, environment.clock.now())
     where = "the demo company" if environment.demo else "your workbench"
-    click.echo(f"Open {where}: http://{host()}:{ui_port}/sign-in?token={token}")
+    click.echo(f"Open {where}: http://{host()}:{ui_port}{sign_in_path(token)}")
     click.echo("Stop with Ctrl-C.")
 
 
@@ -107,8 +110,17 @@ def serve_hooks(environment: Environment, port: int) -> None:
 @contextmanager
 def in_background(environment: Environment, interval_s: int) -> Iterator[None]:
     """`--single`: the worker in a thread beside the pages."""
-    threading.Thread(target=work, args=(environment, interval_s), daemon=True).start()
+    threading.Thread(target=_work_or_end, args=(environment, interval_s), daemon=True).start()
     yield
+
+
+def _work_or_end(environment: Environment, interval_s: int) -> None:
+    """Pages without a worker only look alive: if it fails, the process ends, and the supervisor starts it anew."""
+    try:
+        work(environment, interval_s)
+    except BaseException:
+        log.exception("the worker ended")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def make_worker(environment: Environment, lease_s: float = 150) -> Worker:
@@ -130,7 +142,10 @@ def sync_now(environment: Environment) -> int:
         done = ", ".join(f"{number} {name}" for name, number in worker.counts.items() if number)
         click.echo(worker.problem or f"Synced: {done or 'nothing new'}.")
     if not synced:
-        click.echo("Nothing is connected yet.", err=True)
+        with environment.database.read() as conn:
+            connected = bool(connections.all_links(conn))
+        text = "A sync is at work already; another one follows it." if connected else "Nothing is connected yet."
+        click.echo(text, err=True)
     return 0 if synced and not failed else 1
 
 

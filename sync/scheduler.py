@@ -28,14 +28,18 @@ def start(database: Database, clock: Clock, interval_s: int) -> BackgroundSchedu
 
 
 def enqueue_due(database: Database, clock: Clock, interval_s: int) -> int:
-    """Queues what is due: a sync of each link per interval, and at once where a webhook left something to fetch."""
+    """Queues what is due: a sync of each link per interval, and at once where a webhook left something to fetch.
+
+    After a failure only the interval counts: what a webhook left is still there, and would be tried at every tick.
+    """
     now = clock.now()
     queued = 0
     with database.write() as conn:
         for link in connections.all_links(conn):
             if runs.waiting(conn, link.id):
                 continue
-            hinted = any(inbox.due(conn, side, now, limit=1) for side in (link.processor_id, link.ledger_id))
+            sides = (link.processor_id, link.ledger_id)
+            hinted = not runs.failed_last(conn, link.id) and any(inbox.due(conn, side, now, limit=1) for side in sides)
             cause, due = ("webhook", now) if hinted else ("schedule", due_time(now, interval_s))
             queued += runs.enqueue(conn, link_id=link.id, kind="sync", cause=cause, scheduled_for=due)
     return queued

@@ -9,7 +9,7 @@ from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
 from sync.deciding import decide
-from sync.errors import SyncError
+from sync.errors import SyncError, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, Processor, Request, Response, Rng
 
@@ -110,11 +110,15 @@ class Worker:
     def _read_books(self, run: Run, link: Link, adapters: Adapters, step: str) -> None:
         """Everything that changed; the webhooks that said so before are settled by it."""
         with self.database.read() as conn:
+            books = connections.connection(conn, link.ledger_id)
             hints = [event.id for event in inbox.due(conn, link.ledger_id, self.clock.now(), limit=1000)]
+        if books.state != "ready":  # nothing would be asked of it, and old figures would pass for new ones
+            raise Unauthorized(books.problem or f"{books.name} must be connected again.")
         adapters.ledger.request_read(link.ledger_id)
         self._drive(run, link, adapters, step)
         with self.database.write() as conn:
             inbox.finish(conn, hints)
+            connections.set_state(conn, link.ledger_id, "ready", None, self.clock.now())
 
     def _drive(self, run: Run, link: Link, adapters: Adapters, step: str) -> int:
         """Carries the ledger's requests until none is due; gives how many writes there were."""

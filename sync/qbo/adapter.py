@@ -105,6 +105,8 @@ class QuickBooksOnline:
                 self._writing.record_failure(conn, request, error)
             return error
         with self._database.write() as conn:
+            if request.purpose in ("page", "changes") and request != reading.next_request(conn, connection_id):
+                return None  # another worker read on meanwhile: this is not the page the reading now stands at
             match request.purpose:
                 case "post":
                     return self._writing.accept_posted(conn, request, body)

@@ -1,5 +1,7 @@
 """What goes wrong waits with its reason, stops nothing else, and can be mended."""
 
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -7,11 +9,13 @@ import pytest
 from sqlalchemy import Row, select
 
 from storage import connections, mirror, queries, users
+from storage import inbox as storage_inbox
 from storage.models import inbox, runs
 from storage.models import legs as legs_table
 from storage.models import outbox as outbox_table
 from storage.users import User
-from sync import commands, scheduler
+from sync import commands, processes, scheduler
+from sync.adapters import connect
 from tests import laws
 from tests.integration.conftest import Company, link
 
@@ -84,6 +88,7 @@ def test_a_refused_connection_waits_for_a_person_and_loses_nothing(company: Comp
     with environment.database.read() as conn:
         assert connections.connection(conn, ledger_id).state == "reconnect"
     assert company.ours("Payment") == []
+    assert company.try_sync().problem == worker.problem  # no run on old figures passes for a good one
 
     with environment.database.write() as conn:
         connections.store_secret(
@@ -111,9 +116,13 @@ def test_an_object_that_cannot_be_read_waits_and_the_others_go_on(company: Compa
     assert row.object_id == invoice["Id"]
     assert "cannot read this Invoice" in row.problem
 
-    company.qbo.store.put("Invoice", invoice["Id"], stored | {"TxnDate": "2026-11-01"}, created=0)
     (held,) = queries.held(company.environment.database, link(company).id)
     owner = accountant(company)
+    assert commands.retry_received(company.environment.database, company.environment.clock, owner, held.id)
+    company.sync()
+    assert queries.held(company.environment.database, link(company).id) == [held]  # it still cannot be read
+
+    company.qbo.store.put("Invoice", invoice["Id"], stored | {"TxnDate": "2026-11-01"}, created=0)
     assert commands.retry_received(company.environment.database, company.environment.clock, owner, held.id)
     company.sync()
     assert queries.held(company.environment.database, link(company).id) == []
@@ -140,6 +149,26 @@ def test_one_run_a_due_time_however_many_clocks_tick(company: Company) -> None:
         assert {row.cause for row in conn.execute(select(runs))} == {"schedule"}
 
 
+def test_after_a_failure_a_webhook_waits_for_the_next_due_time(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = company.environment
+    hint = {"event_id": "e1", "type": "x", "kind": "books:x", "object_id": "1", "occurred_at": environment.clock.now()}
+    with environment.database.write() as conn:
+        storage_inbox.receive(conn, link(company).ledger_id, [hint], channel="webhook", at=environment.clock.now())
+    monkeypatch.setattr("sync.worker.decide", lambda *_: 1 // 0)
+    assert scheduler.enqueue_due(environment.database, environment.clock, DAY_S) == 1
+    assert company.worker().work()
+    with environment.database.write() as conn:
+        storage_inbox.receive(
+            conn, link(company).ledger_id, [hint | {"event_id": "e2"}], channel="webhook", at=environment.clock.now()
+        )
+    queued = [scheduler.enqueue_due(environment.database, environment.clock, DAY_S) for _ in range(3)]
+    assert sum(queued) == 1
+    assert company.worker().work()
+    assert scheduler.enqueue_due(environment.database, environment.clock, DAY_S) == 0
+
+
 def test_an_error_of_our_own_fails_the_run_and_not_the_worker(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,3 +192,44 @@ def test_workers_of_one_database_share_the_work(company: Company) -> None:
         assert sorted(pool.map(lambda worker: worker.work(), workers)) == [False, False, True]
     assert len(company.ours("Payment")) == 2
     laws.check(company.environment, company.stripe, company.qbo)
+
+
+def test_the_answer_to_a_page_that_was_read_already_moves_nothing(company: Company) -> None:
+    """Two workers may ask for the same page; the second answer is not the page after it."""
+    ledger_id, adapters = link(company).ledger_id, connect(company.environment, link(company))
+    adapters.ledger.request_read(ledger_id)
+    request = adapters.ledger.next_request(ledger_id)
+    assert request is not None
+    answer, positions = adapters.carry(request), []
+    for _ in range(2):
+        adapters.ledger.accept_response(ledger_id, request, answer)
+        with company.environment.database.read() as conn:
+            positions.append(mirror.cursor(conn, ledger_id, "reading"))
+    assert positions[0] == positions[1]
+
+
+def test_events_that_stripe_has_forgotten_are_made_up_for(company: Company) -> None:
+    company.sync()
+    for _ in range(4):  # nothing happens for so long that Stripe forgets the last event we know
+        company.pass_time(days=10)
+        company.environment.clock.sleep(10 * DAY_S)
+        company.sync()
+    two_payments(company)
+    company.pass_time(days=40)  # now nobody asks for so long that the events of these are forgotten
+    company.environment.clock.sleep(40 * DAY_S)
+    company.sync()
+    assert len(company.ours("Payment")) == 2
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def test_a_worker_in_the_pages_process_that_fails_ends_the_process(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the pages would go on without anybody who syncs."""
+    ended: list[int] = []
+    monkeypatch.setattr(processes, "work", lambda *_: 1 // 0)
+    monkeypatch.setattr(processes.os, "kill", lambda _pid, number: ended.append(number))
+    with processes.in_background(company.environment, DAY_S):
+        while not ended:
+            time.sleep(0.01)
+    assert ended == [signal.SIGTERM]
