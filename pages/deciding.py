@@ -13,7 +13,7 @@ from pages.context import Context
 from reconcile.choices import How
 from reconcile.records import Charge
 from storage import review as waiting
-from storage.review import Candidate, Detail
+from storage.review import Candidate, Detail, PostingView
 from sync import commands
 
 LAST = "last-decision"  # (id, what was done) of this browser session
@@ -100,6 +100,29 @@ def _reject(desk: Desk, candidate: Candidate) -> None:
             f"It will not be matched to {compare.title(candidate)}.",
         ),
     )
+
+
+def offer_retry(context: Context, posting: PostingView) -> None:
+    """A posting that QuickBooks refused: what it was, and another try."""
+    what = f"{posting.kind.replace('_', ' ')} of {words.money(posting.amount_minor, posting.currency)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Retry",
+            key=f"retry-{posting.id}",
+            type="primary",
+            disabled=not commands.may(context.user, "retry_posting"),
+            on_click=chrome.act,
+            args=(partial(commands.retry_posting, context.database, context.clock, context.user, posting.id),),
+            kwargs={
+                "done": "It goes into QuickBooks with the next sync.",
+                "idle": "It does not wait any more: somebody was quicker.",
+            },
+        )
+        tries = words.count(posting.attempt, "try", "tries")
+        st.caption(f"QuickBooks refused the {what}, dated {posting.dated}, after {tries}.")
+    if posting.technical:
+        with st.expander("For support", key=f"technical-{posting.id}"):
+            st.code(posting.technical, language=None, wrap_lines=True)
 
 
 # ---- questions

@@ -12,8 +12,7 @@ from pages import chrome, compare, deciding, style, words
 from pages.context import Context
 from storage import review as waiting
 from storage.queries import LinkView
-from storage.review import Detail, Item, Page, PostingView
-from sync import commands
+from storage.review import Detail, Item, Page
 
 PAGE_SIZE = 50
 ALL = "all"
@@ -202,7 +201,7 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     for posting in detail.postings:
         if posting.state == "waiting":
-            _refused(context, posting)
+            deciding.offer_retry(context, posting)
     if not detail.candidates:
         st.html(compare.stripe_side(detail))
         if detail.item.reason != "refused":
@@ -231,28 +230,6 @@ def _head(item: Item) -> str:
         f'<span class="t-quiet">{words.kind(item.source_id)} {style.identifier(item.source_id, item.source_id)}</span>',
     ]
     return f'<div class="t-bar">{"".join(parts)}</div>'
-
-
-def _refused(context: Context, posting: PostingView) -> None:
-    what = f"{posting.kind.replace('_', ' ')} of {words.money(posting.amount_minor, posting.currency)}"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Retry",
-            key=f"retry-{posting.id}",
-            type="primary",
-            disabled=not commands.may(context.user, "retry_posting"),
-            on_click=chrome.act,
-            args=(partial(commands.retry_posting, context.database, context.clock, context.user, posting.id),),
-            kwargs={
-                "done": "It goes into QuickBooks with the next sync.",
-                "idle": "It does not wait any more: somebody was quicker.",
-            },
-        )
-        tries = words.count(posting.attempt, "try", "tries")
-        st.caption(f"QuickBooks refused the {what}, dated {posting.dated}, after {tries}.")
-    if posting.technical:
-        with st.expander("For support", key=f"technical-{posting.id}"):
-            st.code(posting.technical, language=None, wrap_lines=True)
 
 
 def _legs(detail: Detail) -> str:

@@ -7,15 +7,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import streamlit as st
 
-from pages import chrome, style, words
+from pages import chrome, deciding, style, words
 from pages.context import Context
-from storage import queries
+from storage import queries, review
 from storage.queries import HeldView, LinkView, Pulse, RunView, Side
+from storage.review import PostingView
 from sync import commands
 
 COUNTS = {"fetched": "Fetched", "matched": "Matched", "planned": "Planned", "posted": "Posted", "waiting": "To review"}
 RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
-SIDE_STATES = {"ready": ("good", "ready"), "reconnect": ("bad", "connect again"), "halted": ("bad", "halted")}
+SIDE_STATES = {"ready": ("good", "ready"), "reconnect": ("bad", "connect again")}
 SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks Desktop"}
 
 
@@ -32,6 +33,7 @@ def render(context: Context) -> None:
         st.html(style.note(context.pulse.last.problem, "bad"))
     st.html(_sides(context, context.link))
     _received(context, queries.held(context.database, context.link.id))
+    _refused(context, review.refused_alone(context.database, context.link.id))
     st.html('<p class="t-head">History</p>')
     _history(queries.history(context.database, context.link.id), context.link)
 
@@ -125,6 +127,16 @@ def _received(context: Context, waiting: list[HeldView]) -> None:
             args=(partial(commands.retry_received, context.database, context.clock, context.user, each.id),),
             kwargs={"done": "It is fetched again with the next sync.", "idle": "It does not wait any more."},
         )
+
+
+def _refused(context: Context, postings: tuple[PostingView, ...]) -> None:
+    """What was refused and belongs to no payment in Review."""
+    if not postings:
+        return
+    st.html(f'<p class="t-head">Refused by QuickBooks: {len(postings):,}</p>')
+    for posting in postings:
+        st.html(style.note(posting.problem or "QuickBooks gave no reason.", "bad"))
+        deciding.offer_retry(context, posting)
 
 
 # ---- history

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.proof import Proof, check_balances, prove
-from reconcile.records import Account, Charge, Dispute, Movement, Payout, Refund
+from reconcile.records import Account
 from storage import connections, mirror, proof
 from storage.connections import Link
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
@@ -22,10 +22,6 @@ from storage.models import runs
 
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
 PENDING = ("queued", "undecided", "in_progress", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
-IN_BOOKS = ("posted", "verified")
-SOURCE_KINDS = ("charge", "refund", "payout", "dispute", "movement")
-Mode = Literal["emulated", "test", "live"]
-Source = Charge | Refund | Payout | Dispute | Movement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,10 +69,6 @@ def session_user(conn: Connection, session_token: str, now: datetime) -> User | 
     return None if row is None else User(id=row.id, email=row.email, name=row.name, role=row.role)
 
 
-def end_session(conn: Connection, session_token: str) -> None:
-    conn.execute(sign_ins.delete().where(sign_ins.c.token_hash == digest(session_token), sign_ins.c.kind == "session"))
-
-
 def role_of(conn: Connection, user_id: int) -> str | None:
     """The role a user has at this moment: it may have changed since they signed in."""
     return conn.execute(select(users.c.role).where(users.c.id == user_id)).scalar()

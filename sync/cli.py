@@ -55,7 +55,7 @@ def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: 
 @click.option("--stripe-api", hidden=True)
 @click.option("--intuit", hidden=True)
 def connect(stripe_api: str | None, intuit: str | None) -> None:
-    """Connects a Stripe account and a QuickBooks Online company."""
+    """Connects a Stripe account and a QuickBooks Online company, or opens them again."""
     from sync.consent import connect_interactively
 
     sys.exit(_plainly(lambda: connect_interactively(_environment(), stripe_api, intuit)))
@@ -71,7 +71,7 @@ def sync() -> None:
 
 @main.command()
 def status() -> None:
-    """Says what is connected, how current it is, and what waits."""
+    """Says what is connected, whether it is posted, and where every entry stands."""
     from sync.printing import status as print_status
 
     _plainly(lambda: print_status(_environment()))

@@ -92,7 +92,7 @@ def find_user(database: Database, clock: Clock, session_token: str | None) -> Us
 
 
 def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
-    """The routes that open a session and end it."""
+    """The route that opens a session."""
 
     async def sign_in(request: Request) -> Response:
         if request.method == "HEAD":  # whoever only looks at the link does not use it

@@ -18,7 +18,7 @@ WARN_AHEAD = timedelta(days=90)
 
 
 def status(environment: Environment) -> None:
-    """Connections, how current they are, and what waits."""
+    """Connections and links, and where every entry stands."""
     for name, value in environment.database.describe().items():
         click.echo(f"{name:14} {value}")
     with environment.database.read() as conn:

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import stripe
@@ -15,9 +15,8 @@ from sync.stripe.client import call, plain
 from sync.stripe.records import KIND_OF_OBJECT, READERS
 
 PAGE = 100  # Stripe's maximum
-EVENT_TYPES_MAX = 20  # in one request
 
-# What a webhook endpoint of ours subscribes to, and what the event list is asked for.
+# What a webhook endpoint of ours subscribes to, and what of the event list we look at.
 EVENT_TYPES = (
     "charge.succeeded",
     "charge.updated",
@@ -174,11 +173,6 @@ def hint_of(event: dict[str, Any]) -> Hint:
         occurred_at=datetime.fromtimestamp(event["created"], UTC),
         type=event["type"],
     )
-
-
-def events_since(now: datetime) -> datetime:
-    """How far back the event list reaches: 30 days."""
-    return now - timedelta(days=30)
 
 
 def _fetched(kind: str, body: Any) -> Fetched:

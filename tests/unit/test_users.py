@@ -62,15 +62,6 @@ def test_only_hashes_are_stored(database: Database) -> None:
     assert "secret" not in str(stored)
 
 
-def test_ending_a_session(database: Database) -> None:
-    make_link(database)
-    sign_in(database, "session", NOW)
-    with database.write() as conn:
-        users.end_session(conn, "session")
-    with database.read() as conn:
-        assert users.session_user(conn, "session", NOW) is None
-
-
 def test_whoever_exists_keeps_the_role(database: Database) -> None:
     with database.write() as conn:
         first = users.ensure_user(conn, email="a@example.com", name="A", role="viewer")

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from pages import overview, review, syncs
 from pages.context import Context
-from storage import queries, users
+from reconcile.postings import Posting
+from storage import connections, outbox, queries, users
 from storage import review as waiting
 from storage.engine import Database
 from storage.users import User
@@ -205,3 +206,28 @@ def test_a_viewer_can_decide_nothing(sqlite_database: Database) -> None:
     buttons = [button for button in test.button if button.label in DECIDING]
     assert len(buttons) > 3
     assert all(button.disabled for button in buttons)
+
+
+def test_a_refused_posting_of_no_payment_is_on_syncs(sqlite_database: Database) -> None:
+    """An opening balance belongs to no item of Review, so it would wait where nobody looks."""
+    seeded = factories.seed_link(sqlite_database, NOW)
+    opening = Posting(
+        marker="acct_1:opening-usd:r1:s1",
+        kind="journal_entry",
+        dated=NOW.date(),
+        currency="USD",
+        amount_minor=4_200,
+        account_id=factories.CLEARING,
+        memo="",
+    )
+    with sqlite_database.write() as conn:
+        connections.record_decided(conn, seeded.link_id, 1)
+        outbox.plan(conn, link_id=seeded.link_id, connection_id=seeded.ledger_id, postings=[opening], at=NOW)
+        (item,) = outbox.ready(conn, seeded.ledger_id, NOW)
+        outbox.claim(conn, item, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
+        refusal = {"problem": "The books are closed.", "technical": "6210", "nothing_written": True}
+        outbox.record_refused(conn, item.id, 1, **refusal)
+    page = draw("syncs", context(sqlite_database))
+    assert "The books are closed." in said(page)
+    page.button(f"retry-{item.id}").click().run()
+    assert "The books are closed." not in said(draw("syncs", context(sqlite_database)))
