@@ -5,12 +5,10 @@ from typing import Any
 
 import click
 
-from reconcile.draft import book_day
 from reconcile.money import Money
-from storage import budgets, connections
+from storage import budgets, connections, queries
 from storage import trace as traces
 from storage.connections import Connection
-from storage.proof import tie_out
 from sync.environment import Environment
 from sync.qbo.limits import READS_A_MONTH
 
@@ -47,26 +45,33 @@ def _allowances(conn: Any, connection: Connection, now: datetime) -> list[str]:
 
 
 def proof(environment: Environment, link_id: int | None, *, all_days: bool) -> int:
-    """Both sides and the difference; 0 if every currency's last day is tied or explained."""
-    open_days = 0
+    """Both sides and the difference; 0 if every day shown is tied or explained, and no sum contradicts a balance."""
     with environment.database.read() as conn:
-        for link in connections.all_links(conn):
-            if link_id not in (None, link.id):
-                continue
-            today = book_day(environment.clock.now(), link.time_zone)
-            found = tie_out(conn, link, today)
-            days = found.days if all_days else found.days.filter(found.days["day"] == today)
-            for day in days.iter_rows(named=True):
-                currency = day["currency"]
-                click.echo(
-                    f"{day['day']} {currency}: Stripe {Money(day['stripe_minor'], currency)}, "
-                    f"clearing account {Money(day['clearing_minor'], currency)}, "
-                    f"difference {Money(day['difference_minor'], currency)} ({day['status']})"
-                )
-                open_days += day["status"] == "open"
-            for item in found.items.filter(found.items["until_day"].is_null()).iter_rows(named=True):
-                click.echo(f"    {Money(item['amount_minor'], item['currency'])}: {item['text']}")
-    return 0 if not open_days else 1
+        wanted = [link.id for link in connections.all_links(conn) if link_id in (None, link.id)]
+    if not wanted:
+        click.echo("Nothing like that is connected.", err=True)
+    proved = [_prove(environment, each, all_days=all_days) for each in wanted]
+    return 0 if proved and all(proved) else 1
+
+
+def _prove(environment: Environment, link_id: int, *, all_days: bool) -> bool:
+    found = queries.tie_out(environment.database, link_id, environment.clock.now())
+    if found is None:
+        click.echo("There is nothing to prove before the first sync has come to its end.", err=True)
+        return False
+    days = found.proof.days if all_days else found.proof.days.filter(found.proof.days["day"] == found.day)
+    for day in days.iter_rows(named=True):
+        currency = day["currency"]
+        click.echo(
+            f"{day['day']} {currency}: Stripe {Money(day['stripe_minor'], currency)}, "
+            f"clearing account {Money(day['clearing_minor'], currency)}, "
+            f"difference {Money(day['difference_minor'], currency)} ({day['status']})"
+        )
+    for item in found.items.iter_rows(named=True):
+        click.echo(f"    {Money(item['amount_minor'], item['currency'])}: {item['text']}")
+    for violation in found.violations:
+        click.echo(violation)
+    return not found.violations and "open" not in days["status"].to_list()
 
 
 def trace(environment: Environment, object_id: str) -> int:
