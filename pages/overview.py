@@ -26,8 +26,8 @@ def render(context: Context) -> None:
         return
     found = queries.tie_out(context.database, context.link.id, context.now)
     if found is None:
-        text = "Stripe's balance did not stand still long enough to be read. The next sync tries again."
-        st.html(style.note(text))
+        why = "Stripe's balance did not stand still, or something of Stripe's could not be read; it is on Syncs then."
+        st.html(style.note(f"The opening balance is not known yet. {why} The next sync tries again."))
         return
     _figures(context, context.link, found)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from storage.engine import insert_ignore, upsert
 from storage.models import inbox
@@ -101,10 +101,14 @@ def release(conn: Connection, inbox_id: int) -> Event | None:
     return None if row is None else _event(row)
 
 
-def count(conn: Connection, connection_id: int, state: str) -> int:
-    return conn.execute(
-        select(func.count()).select_from(inbox).where(inbox.c.connection_id == connection_id, inbox.c.state == state)
-    ).scalar_one()
+def holds_any(conn: Connection, connection_id: int, kinds: Sequence[str]) -> bool:
+    """Whether anything of these kinds waits because it could not be read."""
+    row = conn.execute(
+        select(inbox.c.id)
+        .where(inbox.c.connection_id == connection_id, inbox.c.state == "waiting", inbox.c.kind.in_(kinds))
+        .limit(1)
+    )
+    return row.first() is not None
 
 
 def _event(row: Row[Any]) -> Event:

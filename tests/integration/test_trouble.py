@@ -233,3 +233,17 @@ def test_a_worker_in_the_pages_process_that_fails_ends_the_process(
         while not ended:
             time.sleep(0.01)
     assert ended == [signal.SIGTERM]
+
+
+def test_a_movement_that_cannot_be_read_is_not_taken_for_a_part_of_the_opening(company: Company) -> None:
+    two_payments(company)
+    environment, processor_id = company.environment, link(company).processor_id
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        storage_inbox.hold(conn, processor_id, "movement", "txn_odd", raw="{}", problem="cannot be read", at=now)
+    company.sync()
+    assert link(company).openings is None
+    (held,) = queries.held(environment.database, link(company).id)
+    assert commands.retry_received(environment.database, environment.clock, accountant(company), held.id)
+    company.sync()
+    assert link(company).openings is not None
