@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from reconcile.draft import Draft, before_cutover, book_day, cover_by_opening, missing_account
 from reconcile.entries import book_entry, entry
-from reconcile.legs import gross_of
+from reconcile.legs import fees_of, gross_of
 from reconcile.postings import Posting
 from reconcile.records import Dispute, Movement
 from reconcile.snapshot import DisputeBooks, Snapshot
@@ -27,10 +27,11 @@ def plan_dispute(draft: Draft, dispute_id: str, movements: list[Movement]) -> No
             continue
         # The matcher knows a dispute by its first movement; what comes later has rows of its own.
         item_id = movement.id if number else dispute_id
-        gross = gross_of(legs)
+        gross, fees = gross_of(legs), fees_of(legs)
         if gross and draft.is_answered(item_id, gross, dispute_id):
-            legs = [leg for leg in legs if leg not in gross]
-        if legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)):
+            if fees:  # under a name of its own: the gross may still be ours to post one day
+                book_entry(draft, movement, fees, dispute_id, "dispute-fee", ACCOUNTS)
+        elif legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)):
             draft.disputed[dispute_id].append(posting)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from reconcile.postings import ROLES, Plan, Posting, Share
-from reconcile.records import Dispute, Movement
+from reconcile.records import Dispute, Document, Movement
 from reconcile.snapshot import DisputeBooks, Snapshot
 from tests.unit.reconcile.test_plan import MAPPINGS, NOON, decide, movement, only, reasons, snapshot
 
@@ -48,6 +48,45 @@ def test_row_11_a_withdrawal_is_one_entry_of_both_its_legs() -> None:
     }
     assert entry.dated == date(2026, 9, 14)
     assert "du_1" in entry.memo
+
+
+def test_row_11_a_withdrawal_in_question_can_still_be_posted_after_its_fee() -> None:
+    lookalike = Document(
+        id="journal_entry:9",
+        kind="journal_entry",
+        ledger_id="9",
+        version="0",
+        currency="USD",
+        amount_minor=9_000,
+        dated=date(2026, 9, 14),
+        external_ids=("du_1",),
+    )
+    asked = disputed([WITHDRAWN], dispute("lost", "txn_3"))
+    found = decide(replace(asked, documents={lookalike.id: lookalike}))
+    assert reasons(found)["txn_3:gross"] == "AMOUNT_DIFF"
+    fee = only(found, "journal_entry")
+    assert lines(fee) == {"clearing": -1_500, "dispute_fees": 1_500}
+    again = decide(replace(asked, decided_legs=frozenset({"txn_3:stripe_fee"})))
+    assert fee.marker not in entries(again)
+    assert entries(again)["txn_3:dispute:r1:s1"] == {"clearing": -10_000, "disputes_receivable": 10_000}
+
+
+def test_row_13_a_dispute_recorded_in_part_by_somebody_else_is_not_closed_by_us() -> None:
+    theirs = Document(
+        id="journal_entry:9",
+        kind="journal_entry",
+        ledger_id="9",
+        version="0",
+        currency="USD",
+        amount_minor=10_000,
+        dated=date(2026, 9, 14),
+        external_ids=("du_1",),
+    )
+    back = movement("txn_4", "du_1", 6_000, 0, "dispute_reversal", created_at=NOON + timedelta(days=9))
+    asked = disputed([WITHDRAWN, back], dispute("won", "txn_3", "txn_4"))
+    found = decide(replace(asked, documents={theirs.id: theirs}))
+    assert reasons(found)["txn_3:gross"] == "already_recorded"
+    assert list(entries(found)) == ["txn_3:dispute-fee:r1:s1", "txn_4:dispute:r1:s1"]
 
 
 def test_row_11_waits_for_its_accounts() -> None:
