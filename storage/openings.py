@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from reconcile.records import Document, Movement, Payout
 from reconcile.snapshot import Opening
-from storage import mirror
+from storage import clearing, mirror
 from storage.connections import Link
 from storage.records import DOCUMENT_KINDS
 
@@ -53,11 +53,11 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
 def _existing(conn: Connection, link: Link) -> dict[str, int]:
     """What documents dated before the cut-over left in the clearing accounts."""
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
+    accounts = clearing.accounts_of(conn, link)
     totals: dict[str, int] = defaultdict(int)
     documents: list[Document] = mirror.load_all(conn, link.ledger_id, list(DOCUMENT_KINDS))
     for document in documents:
         if document.dated < link.cutover and not document.voided:
-            for leg in document.legs:
-                if leg.account_id in currency_of:
-                    totals[currency_of[leg.account_id]] += leg.amount_minor
+            for account_id, amount in clearing.effects(document, accounts).items():
+                totals[currency_of[account_id]] += amount
     return totals
