@@ -93,7 +93,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegDecision:
-    """Where a leg stands, and why. `reason` is a code (see `reconcile.reasons`), `detail` the sentence a person reads.
+    """Where a leg stands, and why. `reason` is a code, `detail` the sentence a person reads.
 
     `document_ids` are the documents it is matched to; `markers` name the postings that book it;
     `source_id` is the Stripe object behind it (charge, refund, payout), for drilling down.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-FeeKind = Literal["stripe_fee", "payment_method_passthrough_fee", "tax", "withheld_tax", "application_fee"]
 DocumentKind = Literal[
     "invoice",
     "payment",

@@ -114,5 +114,3 @@ class MatchResult:
     def verdict(self, processor_id: str) -> Verdict:
         """What was decided of one item; an item nobody knows has no match and no discrepancy."""
         return self.verdicts.get(processor_id) or Verdict(processor_id=processor_id)
-
-    for_processor = verdict
