@@ -18,7 +18,7 @@ REASONS = {
     "charge_before_cutover": "before cut-over",
     "refund_with_tax": "refund with tax",
     "payout_failed": "payout failed",
-    "charge_failed": "charge failed in part",
+    "came_back_in_part": "came back in part",
     "minimum_balance": "held back by Stripe",
     "MAY_BE_RECORDED": "may be recorded already",
     "RECORDED_TWICE": "recorded twice",
@@ -29,11 +29,8 @@ REASONS = {
     "OVERPAID": "overpaid",
     "SPLIT_AMBIGUOUS": "several invoices fit",
     "AMOUNT_DIFF": "amount differs",
-    "FEE_DIFF": "fee differs",
-    "FX_RATE_MISSING": "rate missing",
     "CURRENCY_DIFF": "currency differs",
-    "DATE_WINDOW": "too far apart",
-    "PAYOUT_RESIDUAL": "payout does not add up",
+    "COMPONENT_LIMIT": "too many invoices fit",
     "STALE_DECISION": "decided on old data",
 }
 # The parts of a difference between the two balances.

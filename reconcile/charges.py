@@ -40,7 +40,7 @@ def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None
         plan_failed_charge(draft, charge_id, movements)
         return
     gross, fees = gross_of(legs), fees_of(legs)
-    problem = _charge_problem(snapshot, charge, movements)
+    problem = (_awaited(charge, movements) if gross else None) or common_problem(snapshot, movements)
     if problem:
         draft.wait(legs, charge_id, *problem)
         return
@@ -50,19 +50,17 @@ def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None
         book_fees(draft, charge_id, movements, fees)
 
 
-def _charge_problem(snapshot: Snapshot, charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] | None:
+def _awaited(charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] | None:
     if charge.captured_minor < charge.amount_minor and len(movements) == 1 and movements[0].id == charge.movement_id:
         open_part = Money(charge.amount_minor - charge.captured_minor, charge.currency)
         return "awaiting_reversal", f"{open_part} of this charge was not captured; Stripe's entry for that is awaited."
-    return common_problem(snapshot, movements)
+    return None
 
 
 def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg]) -> None:
     verdict = draft.matches.verdict(charge.id)
     if draft.is_answered(charge.id, gross, charge.id):
-        if verdict.decision == "auto":
-            document = draft.snapshot.documents.get(verdict.allocations[0].ledger_id)
-            draft.places[charge.id] = Place(customer_id=document.customer_id if document else None)
+        draft.place_recorded(charge.id)
     elif verdict.decision == "auto":
         _pay_invoices(draft, charge, movements, gross, verdict)
     elif draft.snapshot.decision(charge.id, "record_without_invoice"):
@@ -108,7 +106,10 @@ def _pay_invoices(
     draft.post(share(postings, gross, parts), gross, charge.id)
     tax = tax_of(snapshot.documents[line.ledger_id] for line in verdict.allocations)
     draft.places[charge.id] = Place(
-        customer_id=postings[0].party_id, marker=postings[0].marker, unapplied_minor=total - applied, tax=tax
+        customer_id=customers[0][0] if len(customers) == 1 else None,
+        marker=postings[0].marker,
+        unapplied_minor=total - applied,
+        tax=tax,
     )
 
 

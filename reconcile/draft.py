@@ -1,6 +1,6 @@
 """A plan in the making, and what the rules of every kind of movement share."""
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
-from reconcile.money import exponent
+from reconcile.money import Money, exponent
 from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
-from reconcile.snapshot import Place, Snapshot
+from reconcile.snapshot import Place, Snapshot, recorded_place
 
 REFERENCE_LENGTH = 21  # QuickBooks' limit for short reference fields
 
@@ -68,9 +68,16 @@ class Draft:
         )
 
     def cancel_out(self, legs: Sequence[Leg], source_id: str, detail: str) -> None:
-        """Legs of one source that make nothing together and of which none is in the books: no document."""
-        assert sum(leg.amount_minor for leg in legs) == 0, "they must make nothing together"
-        self.decide(legs, source_id, "matched", "cancels_out", detail)
+        """Legs of one source, none of them in the books: no document if they make nothing together, else they wait.
+
+        What comes back at another exchange rate than it went is not the same amount.
+        """
+        if rest := sum(leg.amount_minor for leg in legs):
+            gap = Money(abs(rest), legs[0].currency)
+            detail = f"What Stripe took and what it gave back differ by {gap}. Record both by hand."
+            self.wait(legs, source_id, "came_back_in_part", detail)
+        else:
+            self.decide(legs, source_id, "matched", "cancels_out", detail)
 
     def is_answered(self, item_id: str, legs: Sequence[Leg], source_id: str) -> bool:
         """Whether the matcher knows better than to post: recorded by somebody, or a question. That is then decided."""
@@ -83,6 +90,14 @@ class Draft:
         else:
             return False
         return True
+
+    def place_recorded(self, charge_id: str) -> None:
+        """Remembers where a charge is that somebody else has recorded, if that is certain."""
+        verdict = self.matches.verdict(charge_id)
+        if verdict.decision == "auto":
+            document = self.snapshot.documents.get(verdict.allocations[0].ledger_id)
+            books = ChainMap(self.snapshot.documents, self.snapshot.paid)
+            self.places[charge_id] = recorded_place(document, books)
 
 
 def book_day(instant: datetime, time_zone: str) -> date:
@@ -116,6 +131,13 @@ def common_problem(snapshot: Snapshot, movements: Sequence[Movement]) -> tuple[s
 def missing_account(snapshot: Snapshot, *roles: str) -> tuple[str, str] | None:
     missing = [ROLES[role] for role in roles if role not in snapshot.mappings.accounts]
     return ("unmapped_account", f"No account is chosen for {' and '.join(missing)}. Choose it.") if missing else None
+
+
+def unknown_customer(place: Place) -> tuple[str, str]:
+    """Why what comes back of a charge cannot be posted by itself."""
+    if place.in_books:
+        return "unknown_customer", "Its charge is of several customers in QuickBooks, or of none. Record it by hand."
+    return "charge_before_cutover", "Its charge is from before the cut-over. Choose the customer it belongs to."
 
 
 def foreign(currency: str) -> tuple[str, str]:

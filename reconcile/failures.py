@@ -5,14 +5,13 @@ If what failed was never in the books, the two movements cancel out and no docum
 
 from collections.abc import Sequence
 
-from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, share
+from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, share, unknown_customer
 from reconcile.entries import book_entry
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
 from reconcile.postings import Leg
 from reconcile.receivables import give_back, missing_receivable
 from reconcile.records import Movement
-from reconcile.snapshot import Place
 
 NEVER = "It came back before it was in the books; the two entries of Stripe's cancel out."
 
@@ -23,19 +22,11 @@ def plan_failed_charge(draft: Draft, charge_id: str, movements: Sequence[Movemen
     returned = [movement for movement in movements if movement.category == "charge_failure"]
     own, back = draft.undecided(taken), draft.undecided(returned)
     if draft.is_answered(charge_id, gross_of(own), charge_id):
-        verdict = draft.matches.verdict(charge_id)
-        document = draft.snapshot.documents.get(verdict.allocations[0].ledger_id) if verdict.allocations else None
-        if verdict.decision == "auto":
-            draft.places[charge_id] = Place(customer_id=document.customer_id if document else None)
+        draft.place_recorded(charge_id)
         book_costs(draft, charge_id, taken, fees_of(own))
         plan_charge_failure(draft, charge_id, returned)
         return
-    gross = gross_of([*own, *back])
-    if sum(leg.amount_minor for leg in gross):
-        detail = "Only a part of this charge came back. Record both by hand."
-        draft.wait(gross, charge_id, "charge_failed", detail)
-    else:
-        draft.cancel_out(gross, charge_id, NEVER)
+    draft.cancel_out(gross_of([*own, *back]), charge_id, NEVER)
     book_costs(draft, charge_id, taken, fees_of(own))
     book_costs(draft, charge_id, returned, fees_of(back))
 
@@ -52,7 +43,7 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
     if place is None:
         problem = "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
     elif place.customer_id is None:
-        problem = "charge_before_cutover", "The payment that failed is from before the cut-over. Choose its customer."
+        problem = unknown_customer(place)
     if problem:
         draft.wait(gross, charge_id, *problem)
     elif gross and place and place.customer_id:

@@ -30,7 +30,7 @@ def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None
     if returned and before_cutover(draft.snapshot, returned):  # made and given back before: all in the opening
         cover_by_opening(draft, draft.undecided(movements), payout_id)
         return
-    if taken and payout.arrives_on < draft.snapshot.cutover:
+    if taken and before_cutover(draft.snapshot, taken) and payout.arrives_on < draft.snapshot.cutover:
         cover_by_opening(draft, draft.undecided(taken), payout_id)
         taken = []
     own, back = draft.undecided(taken), draft.undecided(returned)
@@ -40,7 +40,9 @@ def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None
         draft.cancel_out([*gross, *gross_back], payout_id, NEVER)
     else:
         if gross and not answered:
-            _move(draft, payout_id, taken, gross, payout.arrives_on, _not_paid(payout))
+            # East of Greenwich an instant payout may arrive on the UTC day before the one it was made on.
+            day = max(payout.arrives_on, draft.snapshot.cutover)
+            _move(draft, payout_id, taken, gross, day, _not_paid(payout))
         if gross_back and not draft.is_answered(returned[0].id, gross_back, payout_id):
             day = book_day(returned[0].created_at, draft.snapshot.time_zone)
             _move(draft, payout_id, returned, gross_back, day, None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, divide, share
+from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, divide, share, unknown_customer
 from reconcile.failures import NEVER, plan_refund_failure
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -26,10 +26,11 @@ def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None
             book_costs(draft, refund_id, [movement], fees_of(legs))
     taken, returned = open_.get("refund", []), open_.get("refund_failure", [])
     made = [movement for movement in movements if movement.category == "refund"]
+    failed = [movement for movement in movements if movement.category == "refund_failure"]
     if taken and returned and not draft.is_answered(refund_id, taken, refund_id):
         draft.cancel_out([*taken, *returned], refund_id, NEVER)
     elif returned:
-        plan_refund_failure(draft, refund_id, movements[-1], returned)
+        plan_refund_failure(draft, refund_id, failed[0], returned)
     elif taken and refund.failure_movement_id:
         draft.wait(taken, refund_id, "awaiting_reversal", "This refund failed; Stripe's entry for that is awaited.")
     elif taken and not draft.is_answered(refund_id, taken, refund_id):
@@ -93,10 +94,7 @@ def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amo
     if place is None:
         return "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
     if place.customer_id is None:
-        return (
-            "charge_before_cutover",
-            "It refunds a charge from before the cut-over. Choose the customer it belongs to.",
-        )
+        return unknown_customer(place)
     if place.unapplied_minor:
         problem = missing_receivable(snapshot, refund.currency)
         if problem or amount <= place.unapplied_minor:

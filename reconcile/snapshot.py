@@ -1,6 +1,6 @@
 """Everything one round of matching and planning looks at, read at one moment."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -55,13 +55,41 @@ def tax_of(documents: Iterable[Document]) -> Tax | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a charge is booked: by us (`marker`), or by a document we found (`marker` None)."""
+    """Where a charge is booked: by us (`marker`), or by a document we found (`marker` None).
+
+    `customer_id` is None if it is of several customers, or of none that is known; `in_books` is False if it is only in
+    the opening balance.
+    """
 
     customer_id: str | None
     marker: str | None = None
     unapplied_minor: int = 0
-    tax: "Tax | None" = None
+    tax: Tax | None = None
     in_books: bool = True
+
+
+def recorded_place(document: Document | None, documents: Mapping[str, Document], given_back_minor: int = 0) -> Place:
+    """Where a charge is that somebody else recorded; `documents` hold the invoices a payment pays."""
+    if document is None:
+        return Place(customer_id=None)
+    paid = [documents[part.id] for part in document.applied if part.id in documents]
+    return Place(
+        customer_id=document.customer_id,
+        unapplied_minor=credit_left(document, given_back_minor),
+        tax=tax_of(paid or [document]),
+    )
+
+
+def credit_left(document: Document, given_back_minor: int) -> int:
+    """What a payment leaves with its customer: neither on an invoice nor given back by us.
+
+    A person links what we gave back to the payment, sooner or later: it must not be counted twice then.
+    """
+    if document.kind != "payment":
+        return 0
+    signs = {"invoice": 1, "credit_memo": -1}
+    applied = sum(signs.get(part.id.partition(":")[0], 0) * part.amount_minor for part in document.applied)
+    return max(0, min(document.open_minor, document.amount_minor - applied - given_back_minor))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +111,9 @@ class DisputeBooks:
 class Snapshot:
     """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided.
 
-    `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `receivables`
-    are the accounts receivable by currency.
+    `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `paid` are the
+    invoices that payments among `documents` have paid: of them only the tax matters. `receivables` are the accounts
+    receivable by currency.
     """
 
     account_id: str  # Stripe's, so that two links into one company never share a marker
@@ -103,6 +132,7 @@ class Snapshot:
     processor_invoices: dict[str, ProcessorInvoice] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
+    paid: dict[str, Document] = field(default_factory=dict)
     decided_legs: frozenset[str] = frozenset()
     places: dict[str, Place] = field(default_factory=dict)
     dispute_books: dict[str, DisputeBooks] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
-from reconcile.snapshot import Place, Snapshot, tax_of
+from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
 from storage import connections, decisions, legs, mirror, outbox
 from storage import disputes as dispute_books
 from storage.connections import Link
@@ -51,6 +51,8 @@ def load(conn: Connection, link: Link) -> Snapshot:
     company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
     decided = legs.decided(conn, link.id, [movement.id for movement in movements])
     said = _decisions(conn, link.id, movements, decided, charge_ids)
+    documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
+    payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
     return Snapshot(
         account_id=connections.connection(conn, processor).external_id,
         home_currency=company.home_currency if company else "USD",
@@ -69,7 +71,8 @@ def load(conn: Connection, link: Link) -> Snapshot:
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
-        documents=_documents(conn, ledger, movements, charges.values(), invoices.values(), said),
+        documents=documents,
+        paid=_paid_by(conn, ledger, payments),
         decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
         places=_places(conn, link, charge_ids),
         busy=frozenset(part.id for item in outbox.unsettled(conn, link.id) for part in item.posting.applied),
@@ -152,37 +155,30 @@ def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Pla
     paid = [part.id for item in items.values() for part in item.posting.applied]
     matched = [document_id for row in gross for document_id in row.document_ids]
     documents = _load_documents(conn, link.ledger_id, [*written, *paid, *matched])
+    documents |= _paid_by(conn, link.ledger_id, [documents[each] for each in matched if each in documents])
     used = _credit_given_back(conn, link, charge_ids)
-    places = {row.source_id: _place(row, items, documents) for row in gross}
-    return {
-        source_id: replace(place, unapplied_minor=max(0, place.unapplied_minor - used.get(source_id, 0)))
-        for source_id, place in places.items()
-        if place is not None
-    }
+    places = {row.source_id: _place(row, items, documents, used.get(row.source_id, 0)) for row in gross}
+    return {source_id: place for source_id, place in places.items() if place is not None}
 
 
-def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]) -> Place | None:
+def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document], given_back: int) -> Place | None:
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
     if row.state == "matched":
         document = documents.get(row.document_ids[0]) if row.document_ids else None
-        return Place(
-            customer_id=document.customer_id if document else None,
-            unapplied_minor=document.open_minor if document and document.kind == "payment" else 0,
-            tax=tax_of([document] if document else []),
-        )
+        return recorded_place(document, documents, given_back)
     if not row.markers:
         return None
     item = items[row.markers[0]]
     posting, written = item.posting, documents.get(item.document_id or "")
-    rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied)
+    rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - given_back
     if written is not None:  # somebody may have used the credit for another invoice since
-        rest = min(rest, written.open_minor)
+        rest = min(rest, credit_left(written, given_back))
     tax = tax_of(documents[part.id] for part in posting.applied if part.id in documents)
     return Place(
-        customer_id=posting.party_id,
+        customer_id=posting.party_id if len(row.markers) == 1 else None,
         marker=posting.marker,
-        unapplied_minor=rest if posting.kind == "payment" else 0,
+        unapplied_minor=max(0, rest) if posting.kind == "payment" else 0,
         tax=tax,
     )
 
@@ -197,6 +193,11 @@ def _credit_given_back(conn: Connection, link: Link, charge_ids: set[str]) -> di
     for marker, item in outbox.by_marker(conn, link.ledger_id, list(source_of)).items():
         used[charge_of[source_of[marker]]] += item.posting.amount_minor
     return used
+
+
+def _paid_by(conn: Connection, ledger: int, payments: Iterable[Document]) -> dict[str, Document]:
+    """The invoices that payments have paid."""
+    return mirror.load(conn, ledger, "invoice", {part.id for payment in payments for part in payment.applied})
 
 
 def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> dict[str, Document]:

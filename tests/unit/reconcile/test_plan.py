@@ -19,7 +19,7 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
-from reconcile.snapshot import Opening, Snapshot
+from reconcile.snapshot import Opening, Place, Snapshot, credit_left
 
 NOON = datetime(2026, 9, 14, 16, 0, tzinfo=UTC)
 MAPPINGS = Mappings(
@@ -219,6 +219,12 @@ def test_row_5_without_an_invoice_it_waits_unless_the_policy_says_otherwise() ->
     unknown = decide(replace(base, policies=policies, documents={}))
     assert reasons(unknown)["txn_1:gross"] == "unknown_customer"
 
+    sale = only(decide(replace(base, policies=policies)), "sales_receipt")
+    assert (sale.amount_minor, sale.account_id, sale.party_id) == (10_000, "clearing", "20")
+    credit = Policies(charge_without_invoice="unapplied_payment")
+    payment = only(decide(replace(base, policies=credit)), "payment")
+    assert (payment.amount_minor, payment.applied, payment.party_id) == (10_000, (), "20")
+
 
 def test_row_7_a_partial_capture_is_one_payment_of_what_was_captured() -> None:
     facts = paid(("70", 6_000)) | {"charges": {"ch_1": charge(10_000, captured=6_000)}}
@@ -234,6 +240,14 @@ def test_row_7_a_partial_capture_is_one_payment_of_what_was_captured() -> None:
         "txn_1:gross": 10_000,
         "txn_2:gross": -4_000,
     }
+
+
+def test_row_7_its_fee_is_booked_when_an_account_is_chosen_for_it_later() -> None:
+    facts = paid(("70", 6_000)) | {"charges": {"ch_1": charge(10_000, captured=6_000)}}
+    later = snapshot([movement("txn_1", "ch_1", 10_000, 320)], [], **facts)
+    booked = {"ch_1": Place(customer_id="20", marker="txn_1:charge:r1:s1")}
+    found = decide(replace(later, decided_legs=frozenset({"txn_1:gross"}), places=booked))
+    assert only(found, "purchase").amount_minor == 320
 
 
 def test_row_8_a_refund_is_a_refund_receipt_after_its_charge() -> None:
@@ -274,6 +288,59 @@ def test_row_8_a_refund_of_a_charge_that_waits_waits_with_it() -> None:
     assert not found.postings
 
 
+def test_row_8_a_refund_of_a_charge_of_two_customers_waits() -> None:
+    refund = Refund(
+        id="re_1",
+        created_at=NOON,
+        currency="USD",
+        amount_minor=3_000,
+        status="succeeded",
+        charge_id="ch_1",
+        movement_id="txn_2",
+    )
+    moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -3_000, category="refund")]
+    invoices = [invoice("70", 6_000, "20"), invoice("71", 4_000, "21")]
+    found = decide(snapshot(moved, invoices, refunds={"re_1": refund}, **paid(("70", 6_000), ("71", 4_000))))
+    assert reasons(found) == {"txn_1:gross": "queued", "txn_2:gross": "unknown_customer"}
+
+
+def test_row_8_the_refund_of_a_payment_typed_in_by_hand_gives_back_the_tax_of_its_invoice() -> None:
+    refund = Refund(
+        id="re_1",
+        created_at=NOON,
+        currency="USD",
+        amount_minor=10_825,
+        status="succeeded",
+        charge_id="ch_1",
+        movement_id="txn_2",
+    )
+    bill = invoice("70", 0, amount_minor=10_825, tax_minor=825, tax_code="TAX")
+    typed = invoice(
+        "80",
+        0,
+        id="payment:80",
+        kind="payment",
+        amount_minor=10_825,
+        external_ids=("ch_1",),
+        applied=(Applied(id="invoice:70", amount_minor=10_825),),
+    )
+    moved = [movement("txn_1", "ch_1", 10_825), movement("txn_2", "re_1", -10_825, category="refund")]
+    facts = {"charges": {"ch_1": charge(10_825)}, "refunds": {"re_1": refund}}
+    found = decide(snapshot(moved, [typed], paid={bill.id: bill}, **facts))
+    receipt = only(found, "refund_receipt")
+    assert (receipt.party_id, receipt.tax_minor, receipt.tax_code) == ("20", 825, "TAX")
+
+
+def test_row_8c_what_was_given_back_counts_once_whether_it_is_linked_to_the_payment_or_not() -> None:
+    applied = (Applied(id="invoice:70", amount_minor=6_000),)
+    payment = invoice("80", 4_000, id="payment:80", kind="payment", amount_minor=10_000, applied=applied)
+    assert credit_left(payment, 0) == 4_000
+    assert credit_left(payment, 1_500) == 2_500
+    assert credit_left(replace(payment, open_minor=2_500), 1_500) == 2_500
+    used = replace(payment, open_minor=1_000, applied=(*applied, Applied(id="invoice:71", amount_minor=3_000)))
+    assert credit_left(used, 1_500) == 0
+
+
 def payout(status: str, arrives_on: date = date(2026, 9, 16)) -> Payout:
     return Payout(
         id="po_1",
@@ -295,6 +362,15 @@ def test_row_14_a_payout_is_a_transfer_on_the_day_it_arrives() -> None:
     transfer = only(decide(snapshot(moved, [], payouts={"po_1": payout("paid")})), "transfer")
     assert (transfer.account_id, transfer.other_account_id) == ("clearing", "bank")
     assert (transfer.amount_minor, transfer.dated) == (98_140, date(2026, 9, 16))
+
+
+def test_row_14_an_instant_payout_of_the_first_morning_is_not_in_the_opening() -> None:
+    made = datetime(2026, 8, 31, 20, tzinfo=UTC)  # in Auckland the first of September
+    moved = [movement("txn_9", "po_1", -98_140, category="payout", created_at=made)]
+    found = decide(
+        snapshot(moved, [], payouts={"po_1": payout("paid", date(2026, 8, 31))}, time_zone="Pacific/Auckland")
+    )
+    assert only(found, "transfer").dated == date(2026, 9, 1)
 
 
 def test_rows_21_and_22_the_opening_covers_what_came_before() -> None:

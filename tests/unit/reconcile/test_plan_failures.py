@@ -98,6 +98,13 @@ def test_row_9_a_refund_that_failed_before_it_was_posted_leaves_nothing() -> Non
     assert reasons(alone) == {"txn_2:gross": "awaiting_reversal"}
 
 
+def test_row_9_one_that_came_back_at_another_rate_waits() -> None:
+    more = replace(RETURNED, gross_minor=3_010, net_minor=3_010)
+    found = decide(world([REFUNDED, more]))
+    assert not found.postings
+    assert set(reasons(found).values()) == {"came_back_in_part"}
+
+
 FAILED = movement("txn_5", "ch_1", -10_000, 400, "charge_failure", created_at=LATER)
 
 
@@ -118,6 +125,8 @@ def test_row_10_one_that_was_never_posted_only_costs_its_fees() -> None:
 def test_row_10_one_from_before_the_cutover_waits_for_its_customer() -> None:
     found = decide(world([FAILED], places={"ch_1": Place(customer_id=None, in_books=False)}))
     assert reasons(found)["txn_5:gross"] == "charge_before_cutover"
+    nobodys = decide(world([FAILED], places={"ch_1": Place(customer_id=None)}))
+    assert reasons(nobodys)["txn_5:gross"] == "unknown_customer"
     early = movement("txn_1", "ch_1", 10_000, created_at=datetime(2026, 8, 20, tzinfo=UTC))
     assert reasons(decide(world([early, FAILED], places={}))) == {
         "txn_1:gross": "opening",
