@@ -1,5 +1,7 @@
 """Reads what the proof of a link needs: its legs with the documents that book them, and the clearing accounts."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, Row, select
 
+from reconcile.draft import divide
 from reconcile.postings import Posting
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Account, Document
@@ -53,26 +56,51 @@ def load_legs(conn: Connection, link: Link) -> pl.DataFrame:
     """LEG_SCHEMA: every leg of the payments balance, a row for each document that books a part of it."""
     booked = _booked(conn, link.id)
     documents = {document.id: document for document in _documents(conn, link.ledger_id)}
-    accounts = clearing.accounts_of(conn, link)
-    rows: list[tuple[Any, ...]] = []
-    for row in conn.execute(select(legs).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")):
-        own = accounts.get(link.mappings.clearing.get(row.currency, ""))
-        rows += _leg_rows(row, booked, documents, own)
+    found = conn.execute(select(legs).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")).all()
+    effects = _matched_effects(found, documents, clearing.accounts_of(conn, link), link.mappings.clearing)
+    rows = [part for row in found for part in _leg_rows(row, booked, documents, effects)]
     return pl.DataFrame(rows, schema=LEG_SCHEMA, orient="row")
 
 
+def _is_matched(row: Row[Any]) -> bool:
+    return bool(row.state == "matched" and row.reason == "already_recorded")
+
+
+def _matched_effects(
+    rows: Sequence[Row[Any]], documents: Mapping[str, Document], accounts: Mapping[str, Account], own: Mapping[str, str]
+) -> dict[tuple[str, str], int]:
+    """By leg and document: what documents somebody else made do to the clearing account, which may be nothing.
+
+    One that records several legs is divided among them.
+    """
+    recorded: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        for document_id in row.document_ids if _is_matched(row) else ():
+            if document_id in documents:
+                recorded[document_id, row.currency].append(row)
+    effects = {}
+    for (document_id, currency), together in recorded.items():
+        effect = clearing.effects(documents[document_id], accounts).get(own.get(currency, ""), 0)
+        parts = divide(effect, [row.amount_minor for row in together])
+        effects.update({(row.id, document_id): part for row, part in zip(together, parts, strict=True)})
+    return effects
+
+
 def _leg_rows(
-    row: Row[Any], booked: dict[str, Booked], documents: dict[str, Document], account: Account | None
+    row: Row[Any],
+    booked: dict[str, Booked],
+    documents: dict[str, Document],
+    effects: Mapping[tuple[str, str], int],
 ) -> list[tuple[Any, ...]]:
-    """A leg divided among its documents; what none of them books is a part of its own. `account` is its clearing."""
+    """A leg divided among its documents; what none of them books is a part of its own."""
     parts: list[tuple[int, str | None, date | None, int]] = []
     for marker in row.markers:
         found = booked.get(marker)
         for share in found.posting.shares if found else ():
             if found and share.leg_id == row.id:
                 parts.append((share.amount_minor, found.document_id, found.posting.dated, share.amount_minor))
-    if row.state == "matched" and row.reason == "already_recorded":
-        parts += _matched_parts(row, documents, account)
+    if _is_matched(row):
+        parts += _matched_parts(row, documents, effects)
     rest = row.amount_minor - sum(part[0] for part in parts)
     if rest or not parts:
         parts.append((rest, None, None, 0))
@@ -82,16 +110,16 @@ def _leg_rows(
 
 
 def _matched_parts(
-    row: Row[Any], documents: dict[str, Document], account: Account | None
+    row: Row[Any], documents: dict[str, Document], effects: Mapping[tuple[str, str], int]
 ) -> list[tuple[int, str | None, date | None, int]]:
-    """Documents somebody else made: what they do to the clearing account may be nothing."""
+    """A part for each document; the last takes what is left of the leg."""
     parts: list[tuple[int, str | None, date | None, int]] = []
-    accounts, rest = {account.id: account} if account else {}, row.amount_minor
+    rest = row.amount_minor
     for number, document_id in enumerate(row.document_ids, start=1):
         document = documents.get(document_id)
         if document is None:
             continue
-        effect = sum(clearing.effects(document, accounts).values())
+        effect = effects[row.id, document_id]
         amount = rest if number == len(row.document_ids) else effect
         parts.append((amount, document_id, document.dated, effect))
         rest -= amount
