@@ -22,6 +22,7 @@ class Bookkeeper:
     def open_books(self, day: date) -> None:
         for name, kind in ((CLEARING, "Bank"), *((name, "Expense") for name in EXPENSES)):
             self.qbo.create("Account", {"Name": name, "AccountType": kind})
+        self.qbo.create("Account", {"Name": "Yen account", "AccountType": "Bank", "CurrencyRef": {"value": "JPY"}})
         for name in ("Corner Property Management", "Paperclip Supplies", "Cloudhouse Hosting", "Sparkle Cleaning"):
             self.qbo.create("Vendor", {"DisplayName": name})
         self.journal(day, "Checking", "Opening Balance Equity", 4_215_044, "Balance brought forward")

@@ -3,18 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from reconcile.draft import (
-    REFERENCE_LENGTH,
-    Draft,
-    before_cutover,
-    book_day,
-    common_problem,
-    cover_by_opening,
-    divide,
-    memo,
-    rate,
-    share,
-)
+from reconcile.currencies import over_bridge, settle
+from reconcile.days import before_cutover, day_of
+from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, divide, memo, share, total
 from reconcile.failures import plan_charge_failure, plan_failed_charge
 from reconcile.fees import book_fees
 from reconcile.legs import fees_of, gross_of
@@ -40,7 +31,8 @@ def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None
         plan_failed_charge(draft, charge_id, movements)
         return
     gross, fees = gross_of(legs), fees_of(legs)
-    problem = (_awaited(charge, movements) if gross else None) or common_problem(snapshot, movements)
+    problem = _awaited(charge, movements) if gross else None
+    problem = problem or common_problem(snapshot, movements, charge.currency)
     if problem:
         draft.wait(legs, charge_id, *problem)
         return
@@ -81,8 +73,8 @@ def _pay_invoices(
         detail = f"Another payment of invoice {number} is not settled yet; this one is decided after it."
         draft.wait(gross, charge.id, "in_progress", detail)
         return
-    snapshot, settled = draft.snapshot, sum(leg.amount_minor for leg in gross)
-    total = settled if charge.currency == movements[0].currency else charge.captured_minor
+    snapshot, settled = draft.snapshot, total(gross)
+    paid = settled if charge.currency == movements[0].currency else charge.captured_minor
     by_customer: dict[str, list[Applied]] = defaultdict(list)
     for allocation in verdict.allocations:
         document = snapshot.documents[allocation.ledger_id]
@@ -90,12 +82,12 @@ def _pay_invoices(
         amount = max(0, min(allocation.amount_minor, free))
         by_customer[document.customer_id or ""].append(Applied(id=document.id, amount_minor=amount))
     applied = sum(line.amount_minor for lines in by_customer.values() for line in lines)
-    if "" in by_customer or (len(by_customer) > 1 and applied != total):
+    if "" in by_customer or (len(by_customer) > 1 and applied != paid):
         detail = "It pays invoices of several customers, but they do not take the whole amount. Split it by hand."
         draft.wait(gross, charge.id, "SPLIT_AMBIGUOUS", detail)
         return
     customers = sorted(by_customer.items())
-    amounts = [total if len(customers) == 1 else sum(line.amount_minor for line in lines) for _, lines in customers]
+    amounts = [paid if len(customers) == 1 else sum(line.amount_minor for line in lines) for _, lines in customers]
     parts, postings = divide(settled, amounts), []
     for step, (customer_id, lines) in enumerate(customers, start=1):
         kept = tuple(line for line in lines if line.amount_minor)
@@ -103,12 +95,17 @@ def _pay_invoices(
             draft.taken[line.id] += line.amount_minor
         amount, part = amounts[step - 1], parts[step - 1]
         postings.append(_payment(snapshot, charge, movements, customer_id, amount, part, kept, step))
-    draft.post(share(postings, gross, parts), gross, charge.id)
+    booked = [
+        pair
+        for posting, part in zip(postings, parts, strict=True)
+        for pair in over_bridge(snapshot, posting, movements, part)
+    ]
+    draft.post(share(booked, gross), gross, charge.id)
     tax = tax_of(snapshot.documents[line.ledger_id] for line in verdict.allocations)
     draft.places[charge.id] = Place(
         customer_id=customers[0][0] if len(customers) == 1 else None,
         marker=postings[0].marker,
-        unapplied_minor=total - applied,
+        unapplied_minor=paid - applied,
         tax=tax,
     )
 
@@ -121,11 +118,12 @@ def _book_without_invoice(
     said = snapshot.decision(charge.id, "record_without_invoice")
     policy = said.how if said else snapshot.policies.charge_without_invoice
     customer_id = said.customer_id if said else verdict.customer_id
-    total = sum(leg.amount_minor for leg in gross)
+    settled = total(gross)
+    amount = settled if charge.currency == movements[0].currency else charge.captured_minor
     if policy == "wait":
         text = verdict.text or "No invoice in QuickBooks is named, and none fits. Choose one, or record it without."
         draft.wait(gross, charge.id, "no_invoice", text)
-    elif charge.currency != snapshot.home_currency:
+    elif charge.currency != snapshot.home_currency and said is None:  # whom a person chooses has that currency
         detail = f"No invoice fits, and the customer's account in {charge.currency} is not certain. Record it by hand."
         draft.wait(gross, charge.id, "unknown_customer", detail)
     elif customer_id is None:
@@ -133,14 +131,17 @@ def _book_without_invoice(
         detail = f"No invoice fits, and QuickBooks has no customer that is certainly {who}. Choose the customer."
         draft.wait(gross, charge.id, "unknown_customer", detail)
     elif policy == "unapplied_payment":
-        posting = _payment(snapshot, charge, movements, customer_id, total, total, (), 1)
-        draft.post(share([posting], gross), gross, charge.id)
-        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker, unapplied_minor=total)
+        posting = _payment(snapshot, charge, movements, customer_id, amount, settled, (), 1)
+        draft.post(share(over_bridge(snapshot, posting, movements, settled), gross), gross, charge.id)
+        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker, unapplied_minor=amount)
     elif snapshot.mappings.sales_item is None:
         draft.wait(gross, charge.id, "unmapped_item", "No item is chosen for sales without an invoice. Choose one.")
     else:
-        posting = receipt(snapshot, "sales_receipt", charge.id, movements, total, customer_id)
-        draft.post(share([posting], gross), gross, charge.id)
+        currency = charge.currency
+        posting = receipt(
+            snapshot, "sales_receipt", charge.id, movements, amount, customer_id, currency=currency, settled=settled
+        )
+        draft.post(share(over_bridge(snapshot, posting, movements, settled), gross), gross, charge.id)
         draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker)
 
 
@@ -155,16 +156,17 @@ def _payment(
     step: int,
 ) -> Posting:
     """`amount` in the currency of the charge, which came to `settled` on the clearing account."""
+    place = settle(snapshot, movements, charge.currency, amount, settled)
     return Posting(
         marker=f"{movements[0].id}:charge:r1:s{step}",
         kind="payment",
-        dated=book_day(movements[0].created_at, snapshot.time_zone),
+        dated=day_of(snapshot, movements),
         currency=charge.currency,
         amount_minor=amount,
-        account_id=snapshot.mappings.clearing[movements[0].currency],
+        account_id=place.account_id,
         memo=memo(charge.id, movements),
         reference=charge.id[-REFERENCE_LENGTH:],
         party_id=customer_id,
-        exchange_rate=rate(snapshot, charge.currency, amount, settled),
+        exchange_rate=place.exchange_rate,
         applied=applied,
     )

@@ -4,11 +4,14 @@ Stripe tells no movement when a dispute is lost, so its closing entry is of the 
 inquiry moves nothing and needs nothing.
 """
 
+from collections import defaultdict
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
-from reconcile.draft import Draft, before_cutover, book_day, cover_by_opening, missing_account
+from reconcile.currencies import in_home
+from reconcile.days import before_cutover, book_day, first_open_day
+from reconcile.draft import Draft, cover_by_opening, divide, missing_account
 from reconcile.entries import book_entry, entry
 from reconcile.legs import fees_of, gross_of
 from reconcile.postings import Posting
@@ -46,15 +49,26 @@ def plan_closings(draft: Draft) -> None:
 def _with_planned(draft: Draft, dispute: Dispute) -> DisputeBooks:
     books = draft.snapshot.dispute_books.get(dispute.id, DisputeBooks())
     for posting in draft.disputed[dispute.id]:
-        held = -sum(share.amount_minor for share in posting.shares if share.leg_id.endswith(":gross"))
+        held = held_by(posting, draft.snapshot.home_currency)
         books = replace(
             books,
             held_minor=books.held_minor + held,
+            taken=(*books.taken, (gross_share(posting), held)),
             movement_ids=books.movement_ids | {share.leg_id.partition(":")[0] for share in posting.shares},
             last_day=max(books.last_day or posting.dated, posting.dated),
             last_marker=posting.marker,
         )
     return books
+
+
+def gross_share(posting: Posting) -> int:
+    """What an entry of a dispute takes from the clearing account but for fees, in that account's currency."""
+    return -sum(share.amount_minor for share in posting.shares if share.leg_id.endswith(":gross"))
+
+
+def held_by(posting: Posting, home: str) -> int:
+    """What an entry of a dispute puts on Disputes receivable, in home currency."""
+    return in_home(gross_share(posting), posting.currency, posting.exchange_rate, home)
 
 
 def _closing(draft: Draft, dispute: Dispute, books: DisputeBooks) -> list[Posting]:
@@ -64,14 +78,25 @@ def _closing(draft: Draft, dispute: Dispute, books: DisputeBooks) -> list[Postin
         return []  # its movements wait for the same accounts
     accounts = snapshot.mappings.accounts
     receivable, losses = accounts["disputes_receivable"], accounts["dispute_losses"]
-    if _is_rate_only(snapshot, dispute):
-        losses = accounts.get("exchange", losses)
+    exchange = accounts.get("exchange", losses)
+    lost = 0 if _is_rate_only(snapshot, dispute) else _lost(books)
     marker = f"{dispute.id}:close:r{books.closings + 1}:s1"
     charge = f" of {dispute.charge_id}" if dispute.charge_id else ""
     text = f"{dispute.id}{charge} is {dispute.status}: what Stripe kept of it"
-    amounts = {losses: books.held_minor, receivable: -books.held_minor}
+    amounts: dict[str, int] = defaultdict(int, {receivable: -books.held_minor})
+    amounts[losses] += lost
+    amounts[exchange] += books.held_minor - lost
     posting = entry(snapshot, marker, _closing_day(snapshot, books), receivable, amounts, text, dispute.id)
     return [replace(posting, after=books.last_marker)]
+
+
+def _lost(books: DisputeBooks) -> int:
+    """What Stripe kept, at the rates it was taken at; the rest of what is left came of rates. In home currency."""
+    out = [(own, home) for own, home in books.taken if own > 0]
+    taken, kept = sum(own for own, _ in out), sum(own for own, _ in books.taken)
+    if books.closings or not taken:
+        return books.held_minor
+    return divide(sum(home for _, home in out), [kept, taken - kept])[0]
 
 
 def _is_rate_only(snapshot: Snapshot, dispute: Dispute) -> bool:
@@ -86,7 +111,4 @@ def _is_rate_only(snapshot: Snapshot, dispute: Dispute) -> bool:
 def _closing_day(snapshot: Snapshot, books: DisputeBooks) -> date:
     """When Stripe said so, if we heard it; else the day of its last movement. Never in a closed period."""
     day = book_day(books.closed_at, snapshot.time_zone) if books.closed_at else snapshot.cutover
-    day = max(day, books.last_day or day, snapshot.cutover)
-    if snapshot.closed_through is not None:
-        day = max(day, snapshot.closed_through + timedelta(days=1))
-    return day
+    return first_open_day(snapshot, max(day, books.last_day or day, snapshot.cutover))

@@ -3,13 +3,12 @@
 from collections import ChainMap, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from decimal import Context, Decimal
-from zoneinfo import ZoneInfo
 
+from reconcile.currencies import needs_bridge, rate_problem
+from reconcile.days import closed_problem, day_of, out_of_closed
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
-from reconcile.money import Money, exponent
+from reconcile.money import Money
 from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
 from reconcile.snapshot import Place, Snapshot, recorded_place
@@ -61,6 +60,7 @@ class Draft:
         self.decide(legs, source_id, "waiting", reason, detail)
 
     def post(self, postings: Sequence[Posting], legs: Sequence[Leg], source_id: str) -> None:
+        postings = [out_of_closed(self.snapshot, posting) for posting in postings]
         self.postings += postings
         markers = [posting.marker for posting in postings]
         self.decide(
@@ -100,11 +100,6 @@ class Draft:
             self.places[charge_id] = recorded_place(document, books)
 
 
-def book_day(instant: datetime, time_zone: str) -> date:
-    """The calendar day of an instant where the books are kept."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
-
-
 def cover_by_opening(draft: Draft, legs: Sequence[Leg], source_id: str) -> None:
     """A movement from before the cut-over is in the opening balance: listed, never posted again."""
     if not legs:
@@ -118,14 +113,24 @@ def cover_by_opening(draft: Draft, legs: Sequence[Leg], source_id: str) -> None:
         draft.decide(legs, source_id, "posted", "opening", detail, markers=[marker])
 
 
-def common_problem(snapshot: Snapshot, movements: Sequence[Movement]) -> tuple[str, str] | None:
-    """Why nothing can be posted of movements that settled together; what was paid may be in any currency."""
-    settled = movements[0].currency
-    if settled != snapshot.home_currency:
-        return foreign(settled)
+def common_problem(
+    snapshot: Snapshot, movements: Sequence[Movement], currency: str | None = None
+) -> tuple[str, str] | None:
+    """Why nothing can be posted of movements that settled together, in documents of `currency` (None: their own)."""
+    settled, day = movements[0].currency, day_of(snapshot, movements)
     if settled not in snapshot.mappings.clearing:
-        return "unmapped_account", f"No clearing account is chosen for {settled}. Choose one."
-    return closed_problem(snapshot, book_day(movements[0].created_at, snapshot.time_zone))
+        return "unmapped_account", no_clearing(snapshot, settled)
+    problem = rate_problem(snapshot, settled, day) or closed_problem(snapshot, day)
+    if currency and needs_bridge(snapshot, currency, settled):
+        problem = problem or missing_account(snapshot, "bridge")
+    return problem
+
+
+def no_clearing(snapshot: Snapshot, currency: str) -> str:
+    start = f"No clearing account is chosen for {currency}."
+    if currency == snapshot.home_currency:
+        return f"{start} Choose one."
+    return f"{start} Switch {currency} on in QuickBooks if it is not, then add the currency to this link."
 
 
 def missing_account(snapshot: Snapshot, *roles: str) -> tuple[str, str] | None:
@@ -140,61 +145,29 @@ def unknown_customer(place: Place) -> tuple[str, str]:
     return "charge_before_cutover", "Its charge is from before the cut-over. Choose the customer it belongs to."
 
 
-def foreign(currency: str) -> tuple[str, str]:
-    detail = (
-        f"Stripe keeps this money in {currency}; entries of a balance in {currency} are not posted. Record it by hand."
-    )
-    return "foreign_currency", detail
-
-
-def is_closed(snapshot: Snapshot, day: date) -> bool:
-    return snapshot.closed_through is not None and day <= snapshot.closed_through
-
-
-def closed_problem(snapshot: Snapshot, day: date) -> tuple[str, str] | None:
-    if not is_closed(snapshot, day):
-        return None
-    detail = (
-        f"The books are closed through {snapshot.closed_through}, and this belongs to {day}. Reopen them, then retry."
-    )
-    return "closed_period", detail
-
-
-def before_cutover(snapshot: Snapshot, movements: Sequence[Movement]) -> bool:
-    return book_day(movements[0].created_at, snapshot.time_zone) < snapshot.cutover
-
-
 def memo(source_id: str, movements: Sequence[Movement]) -> str:
     return " ".join([source_id, *(movement.id for movement in movements)])
 
 
-def share(postings: list[Posting], legs: Sequence[Leg], amounts: Sequence[int] | None = None) -> list[Posting]:
+def share(booked: Sequence[tuple[Posting, int]], legs: Sequence[Leg]) -> list[Posting]:
     """Says which part of which leg each posting books, each leg to the last cent.
 
-    `amounts` are what the postings do to the clearing account. The first leg is divided among them; the others (the
-    reversal of what was not captured) are the first posting's.
+    `booked` gives with each posting what it does to the clearing account. The first leg is divided among them; the
+    others (the reversal of what was not captured) are the first posting's.
     """
     first, *others = legs
     rest = sum(leg.amount_minor for leg in others)
-    if amounts is None:
-        amounts = [first.amount_minor + rest] if len(postings) == 1 else [each.amount_minor for each in postings]
     shared = []
-    for number, (posting, amount) in enumerate(zip(postings, amounts, strict=True)):
+    for number, (posting, amount) in enumerate(booked):
         shares = [Share(leg_id=first.id, amount_minor=amount if number else amount - rest)]
         shares += [Share(leg_id=leg.id, amount_minor=leg.amount_minor) for leg in others if number == 0]
         shared.append(replace(posting, shares=tuple(shares)))
     return shared
 
 
-RATE_DIGITS = Context(prec=12)  # enough for a cent of any amount Stripe moves; a JSON number keeps 15
-
-
-def rate(snapshot: Snapshot, currency: str, amount: int, settled: int) -> str | None:
-    """Home units for one of `currency`, so that `amount` of it comes to `settled`; None in home currency."""
-    if currency == snapshot.home_currency:
-        return None
-    shift = exponent(currency) - exponent(snapshot.home_currency)
-    return str(RATE_DIGITS.divide(Decimal(settled).scaleb(shift), Decimal(amount)))
+def total(legs: Sequence[Leg]) -> int:
+    """What legs do to the clearing account together."""
+    return sum(leg.amount_minor for leg in legs)
 
 
 def divide(settled: int, parts: Sequence[int]) -> list[int]:

@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
-from reconcile.draft import REFERENCE_LENGTH, Draft, book_day, common_problem, memo, missing_account, share
+from reconcile.currencies import rate_on
+from reconcile.days import day_of
+from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, memo, missing_account, share, total
 from reconcile.fees import fee_account
 from reconcile.postings import Leg, Posting, PostingLine
 from reconcile.records import Movement
@@ -30,10 +33,12 @@ def book_entry(
         return None
     clearing = snapshot.mappings.clearing[movement.currency]
     amounts = {clearing: sum(leg.amount_minor for leg in legs)} | against
-    day = book_day(movement.created_at, snapshot.time_zone)
+    day = day_of(snapshot, [movement])
     marker, text = f"{movement.id}:{kind}:r1:s1", memo(source_id, [movement])
     posting = entry(snapshot, marker, day, clearing, amounts, text, source_id)
-    (posting,) = share([posting], legs)
+    known = rate_on(snapshot, movement.currency, day)
+    posting = replace(posting, currency=movement.currency, exchange_rate=known)
+    (posting,) = share([(posting, total(legs))], legs)
     draft.post([posting], legs, source_id)
     return posting
 

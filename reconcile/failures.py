@@ -5,7 +5,9 @@ If what failed was never in the books, the two movements cancel out and no docum
 
 from collections.abc import Sequence
 
-from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, share, unknown_customer
+from reconcile.currencies import over_bridge
+from reconcile.days import before_cutover
+from reconcile.draft import Draft, common_problem, cover_by_opening, share, unknown_customer
 from reconcile.entries import book_entry
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -39,7 +41,7 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
         cover_by_opening(draft, legs, charge_id)
         return
     gross, place = gross_of(legs), draft.places.get(charge_id) or snapshot.places.get(charge_id)
-    problem = common_problem(snapshot, movements) or missing_receivable(snapshot, charge.currency)
+    problem = common_problem(snapshot, movements, charge.currency) or missing_receivable(snapshot, charge.currency)
     if place is None:
         problem = "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
     elif place.customer_id is None:
@@ -52,7 +54,7 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
         posting = give_back(
             snapshot, "failure", charge_id, movements, charge.currency, amount, settled, place.customer_id, place.marker
         )
-        draft.post(share([posting], gross, [-settled]), gross, charge_id)
+        draft.post(share(over_bridge(snapshot, posting, movements, -settled), gross), gross, charge_id)
     book_costs(draft, charge_id, movements, fees_of(legs))
 
 

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from reconcile.draft import REFERENCE_LENGTH, Draft, before_cutover, book_day, common_problem, cover_by_opening, memo
+from reconcile.currencies import rate_on
+from reconcile.days import before_cutover, day_of
+from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, memo
 from reconcile.postings import Leg, Mappings, Posting, PostingLine, Share
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
@@ -50,7 +52,7 @@ def book_costs(
     by_kind: dict[str, list[Leg]] = defaultdict(list)
     for leg in legs:
         by_kind[(names or {}).get(leg.kind, leg.kind)].append(leg)
-    problem = common_problem(draft.snapshot, movements) or _unmapped(draft.snapshot, by_kind)
+    problem = common_problem(draft.snapshot, movements) or _unmapped(draft.snapshot, by_kind, movements[0].currency)
     if problem:
         draft.wait(legs, source_id, *problem)
         return
@@ -63,11 +65,17 @@ def book_costs(
     draft.cancel_out(nothing, source_id, "Taken and given back by Stripe; nothing is left to record.")
 
 
-def _unmapped(snapshot: Snapshot, kinds: Mapping[str, list[Leg]]) -> tuple[str, str] | None:
+def fee_vendor(snapshot: Snapshot, currency: str) -> str | None:
+    """Who stands for Stripe: QuickBooks gives each vendor exactly one currency."""
+    mappings = snapshot.mappings
+    return mappings.fee_vendor if currency == snapshot.home_currency else mappings.foreign_vendors.get(currency)
+
+
+def _unmapped(snapshot: Snapshot, kinds: Mapping[str, list[Leg]], currency: str) -> tuple[str, str] | None:
     missing = sorted(kind for kind in kinds if fee_account(snapshot.mappings, kind) is None)
-    if not missing and snapshot.mappings.fee_vendor is not None:
+    if not missing and fee_vendor(snapshot, currency) is not None:
         return None
-    what = ", ".join(missing) or "the vendor Stripe"
+    what = ", ".join(missing) or f"the vendor Stripe in {currency}"
     return "unmapped_account", f"Nothing is chosen in QuickBooks for {what}. Choose it."
 
 
@@ -75,17 +83,19 @@ def _cost(
     snapshot: Snapshot, source_id: str, movements: Sequence[Movement], kinds: Mapping[str, list[Leg]], step: int
 ) -> Posting:
     """Step 1 is what Stripe took, step 2 what it gave back: QuickBooks has no expense below zero."""
+    day, currency = day_of(snapshot, movements), movements[0].currency
     totals = {kind: abs(sum(leg.amount_minor for leg in legs)) for kind, legs in sorted(kinds.items())}
     return Posting(
         marker=f"{movements[0].id}:fee:r1:s{step}",
         kind="purchase" if step == 1 else "deposit",
-        dated=book_day(movements[0].created_at, snapshot.time_zone),
-        currency=movements[0].currency,
+        dated=day,
+        currency=currency,
+        exchange_rate=rate_on(snapshot, currency, day),
         amount_minor=sum(totals.values()),
-        account_id=snapshot.mappings.clearing[movements[0].currency],
+        account_id=snapshot.mappings.clearing[currency],
         memo=memo(source_id, movements),
         reference=movements[0].id[-REFERENCE_LENGTH:],
-        party_id=snapshot.mappings.fee_vendor,
+        party_id=fee_vendor(snapshot, currency),
         lines=tuple(
             PostingLine(
                 amount_minor=total,

@@ -1,6 +1,8 @@
 """The opening balance of a clearing account (rows 21 and 22)."""
 
-from reconcile.draft import Draft, is_closed
+from reconcile.currencies import rate_on, rate_problem
+from reconcile.days import closed_problem, out_of_closed
+from reconcile.draft import Draft
 from reconcile.money import Money
 from reconcile.postings import Posting, PostingLine
 from reconcile.snapshot import Opening, Snapshot
@@ -16,11 +18,10 @@ def plan_openings(draft: Draft) -> None:
 
 
 def _opening_problem(snapshot: Snapshot, opening: Opening) -> str | None:
-    if opening.currency != snapshot.home_currency:
-        return "foreign_currency"
     if opening.currency not in snapshot.mappings.clearing or not snapshot.mappings.opening_account:
         return "unmapped_account"
-    return "closed_period" if is_closed(snapshot, snapshot.cutover) else None
+    problem = rate_problem(snapshot, opening.currency, snapshot.cutover) or closed_problem(snapshot, snapshot.cutover)
+    return problem[0] if problem else None
 
 
 def _opening_posting(snapshot: Snapshot, opening: Opening) -> list[Posting]:
@@ -34,22 +35,22 @@ def _opening_posting(snapshot: Snapshot, opening: Opening) -> list[Posting]:
         f"payouts on their way then: {Money(opening.in_transit_minor, opening.currency)}; "
         f"already in this account: {Money(opening.existing_minor, opening.currency)}"
     )
-    return [
-        Posting(
-            marker=_opening_marker(snapshot, opening.currency),
-            kind="journal_entry",
-            dated=snapshot.cutover,
-            currency=opening.currency,
-            amount_minor=abs(amount),
-            account_id=clearing,
-            memo=memo,
-            reference=f"TIEOUT-OPENING-{opening.currency}",
-            lines=(
-                PostingLine(amount_minor=amount, account_id=clearing, description="Stripe opening balance"),
-                PostingLine(amount_minor=-amount, account_id=other, description="Stripe opening balance"),
-            ),
-        )
-    ]
+    entry = Posting(
+        marker=_opening_marker(snapshot, opening.currency),
+        kind="journal_entry",
+        dated=snapshot.cutover,
+        currency=opening.currency,
+        amount_minor=abs(amount),
+        account_id=clearing,
+        exchange_rate=rate_on(snapshot, opening.currency, snapshot.cutover),
+        memo=memo,
+        reference=f"TIEOUT-OPENING-{opening.currency}",
+        lines=(
+            PostingLine(amount_minor=amount, account_id=clearing, description="Stripe opening balance"),
+            PostingLine(amount_minor=-amount, account_id=other, description="Stripe opening balance"),
+        ),
+    )
+    return [out_of_closed(snapshot, entry)]
 
 
 def _opening_marker(snapshot: Snapshot, currency: str) -> str:

@@ -3,17 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
-from reconcile.draft import (
-    REFERENCE_LENGTH,
-    Draft,
-    before_cutover,
-    book_day,
-    closed_problem,
-    cover_by_opening,
-    foreign,
-    memo,
-    share,
-)
+from reconcile.currencies import rate_on, rate_problem
+from reconcile.days import before_cutover, closed_problem, day_of
+from reconcile.draft import REFERENCE_LENGTH, Draft, cover_by_opening, memo, no_clearing, share, total
 from reconcile.failures import NEVER
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -44,7 +36,7 @@ def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None
             day = max(payout.arrives_on, draft.snapshot.cutover)
             _move(draft, payout_id, taken, gross, day, _not_paid(payout))
         if gross_back and not draft.is_answered(returned[0].id, gross_back, payout_id):
-            day = book_day(returned[0].created_at, draft.snapshot.time_zone)
+            day = day_of(draft.snapshot, returned)
             _move(draft, payout_id, returned, gross_back, day, None)
     for group, legs in ((taken, own), (returned, back)):
         book_costs(draft, payout_id, group, fees_of(legs))
@@ -58,7 +50,7 @@ def plan_topup(draft: Draft, movement_id: str, movements: list[Movement]) -> Non
         return
     gross = gross_of(legs)
     if gross and not draft.is_answered(movement_id, gross, source):
-        day = book_day(movements[0].created_at, draft.snapshot.time_zone)
+        day = day_of(draft.snapshot, movements)
         _move(draft, source, movements, gross, day, None)
     book_costs(draft, source, movements, fees_of(legs))
 
@@ -83,17 +75,18 @@ def _move(
     if problem:
         draft.wait(gross, source_id, *problem)
     else:
-        amount = sum(leg.amount_minor for leg in gross)
+        amount = total(gross)
         posting = _transfer(draft.snapshot, source_id, movements, amount, day)
-        draft.post(share([posting], gross, [amount]), gross, source_id)
+        draft.post(share([(posting, amount)], gross), gross, source_id)
 
 
 def _transfer_problem(snapshot: Snapshot, currency: str, day: date) -> tuple[str, str] | None:
-    if currency != snapshot.home_currency:
-        return foreign(currency)
-    if currency not in snapshot.mappings.bank or currency not in snapshot.mappings.clearing:
+    """Money only goes between accounts of the same currency."""
+    if currency not in snapshot.mappings.clearing:
+        return "unmapped_account", no_clearing(snapshot, currency)
+    if currency not in snapshot.mappings.bank:
         return "unmapped_account", f"No bank account is chosen for payouts in {currency}. Choose one."
-    return closed_problem(snapshot, day)
+    return rate_problem(snapshot, currency, day) or closed_problem(snapshot, day)
 
 
 def _transfer(snapshot: Snapshot, source_id: str, movements: Sequence[Movement], amount: int, day: date) -> Posting:
@@ -105,6 +98,7 @@ def _transfer(snapshot: Snapshot, source_id: str, movements: Sequence[Movement],
         kind="transfer",
         dated=day,
         currency=currency,
+        exchange_rate=rate_on(snapshot, currency, day),
         amount_minor=abs(amount),
         account_id=clearing if amount < 0 else bank,
         other_account_id=bank if amount < 0 else clearing,

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.charges import plan_charge
+from reconcile.days import before_cutover
 from reconcile.disputes import plan_closings, plan_dispute
-from reconcile.draft import Draft, before_cutover, cover_by_opening
+from reconcile.draft import Draft, cover_by_opening
 from reconcile.failures import plan_charge_failure
 from reconcile.fees import plan_bill
 from reconcile.legs import legs_of

@@ -18,6 +18,7 @@ ROLES = {
     "reserve": "Stripe reserve",
     "refunds_owed": "Refunds owed",
     "exchange": "Exchange Gain or Loss",
+    "bridge": "Stripe FX bridge",
 }
 
 
@@ -120,14 +121,16 @@ class Plan:
 class Mappings:
     """The accountant's choices of one link: which account, item or vendor each role means.
 
-    Keys of `clearing`, `bank` are currencies, of `fees` kinds of fees and bills, of `accounts` those of ROLES. A role
-    that is missing makes what needs it wait, with that reason.
+    Keys of `clearing` and `bank` are currencies, also of `foreign_vendors`, who stand for Stripe in other
+    currencies than the company's own; of `fees` kinds of fees and bills, of `accounts` those of ROLES. A role that is
+    missing makes what needs it wait, with that reason.
     """
 
     clearing: dict[str, str] = field(default_factory=dict)
     bank: dict[str, str] = field(default_factory=dict)
     fees: dict[str, str] = field(default_factory=dict)
     fee_vendor: str | None = None
+    foreign_vendors: dict[str, str] = field(default_factory=dict)
     sales_item: str | None = None
     refund_item: str | None = None
     opening_account: str | None = None
@@ -145,3 +148,4 @@ class Policies:
     charge_without_invoice: Literal["wait", "sales_receipt", "unapplied_payment"] = "wait"
     sending: Sending = "off"
     create_customers: bool = False
+    closed_period: Literal["wait", "first_open_day"] = "wait"

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from reconcile.draft import REFERENCE_LENGTH, book_day, memo, rate
+from reconcile.currencies import settle
+from reconcile.days import day_of
+from reconcile.draft import REFERENCE_LENGTH, memo
 from reconcile.postings import Posting, PostingLine
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
@@ -26,18 +28,19 @@ def give_back(  # noqa: PLR0913, PLR0917 - all of it is the document
     after: str | None,
 ) -> Posting:
     """The customer owes `amount` (again), which came to `settled` on the clearing account."""
+    place = settle(snapshot, movements, currency, amount, settled)
     return Posting(
         marker=f"{movements[0].id}:{kind}:r1:s1",
         kind="purchase",
-        dated=book_day(movements[0].created_at, snapshot.time_zone),
+        dated=day_of(snapshot, movements),
         currency=currency,
         amount_minor=amount,
-        account_id=snapshot.mappings.clearing[movements[0].currency],
+        account_id=place.account_id,
         memo=memo(source_id, movements),
         reference=source_id[-REFERENCE_LENGTH:],
         party_id=customer_id,
         payee="customer",
-        exchange_rate=rate(snapshot, currency, amount, settled),
+        exchange_rate=place.exchange_rate,
         lines=(
             PostingLine(
                 amount_minor=amount, account_id=snapshot.receivables[currency], description=f"Stripe {source_id}"

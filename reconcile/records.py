@@ -274,6 +274,15 @@ class Company:
     closed_through: date | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """The ledger's own exchange rate of a day: home units for one of `currency`, as a decimal number."""
+
+    currency: str
+    day: date
+    rate: str
+
+
 Record = (
     Movement
     | Charge
@@ -288,4 +297,5 @@ Record = (
     | Account
     | Named
     | Company
+    | Rate
 )

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconcile.draft import Draft, before_cutover, common_problem, cover_by_opening, divide, share, unknown_customer
+from reconcile.currencies import over_bridge
+from reconcile.days import before_cutover
+from reconcile.draft import Draft, common_problem, cover_by_opening, divide, share, unknown_customer
 from reconcile.failures import NEVER, plan_refund_failure
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -43,7 +45,7 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
     place = draft.places.get(charge_id) or snapshot.places.get(charge_id)
     settled = -sum(leg.amount_minor for leg in gross)
     amount = settled if refund.currency == movements[0].currency else refund.amount_minor
-    problem = common_problem(snapshot, movements) or _refund_problem(snapshot, refund, place, amount)
+    problem = common_problem(snapshot, movements, refund.currency) or _refund_problem(snapshot, refund, place, amount)
     if problem or place is None or place.customer_id is None:
         draft.wait(gross, refund.id, *(problem or ("waits_with_charge", "Its charge is not in the books.")))
         return
@@ -53,8 +55,13 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
         *_credit(snapshot, refund, movements, place, credit, moved[0]),
         *_receipt(snapshot, refund, movements, place, amount - credit, moved[1]),
     ]
+    booked = [
+        pair
+        for posting, part in zip(postings, filter(None, moved), strict=True)
+        for pair in over_bridge(snapshot, posting, movements, -part)
+    ]
     draft.places[charge_id] = replace(place, unapplied_minor=place.unapplied_minor - credit)
-    draft.post(share(postings, gross, [-part for part in moved if part]), gross, refund.id)
+    draft.post(share(booked, gross), gross, refund.id)
 
 
 def _credit(

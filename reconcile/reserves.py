@@ -1,6 +1,7 @@
 """Money Stripe holds back: reserves (row 18) and the minimum balance it keeps from payouts (row 18b)."""
 
-from reconcile.draft import Draft, before_cutover, cover_by_opening
+from reconcile.days import before_cutover
+from reconcile.draft import Draft, cover_by_opening
 from reconcile.entries import book_entry
 from reconcile.records import Movement
 

@@ -94,12 +94,14 @@ def credit_left(document: Document, given_back_minor: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeBooks:
-    """What our entries of a dispute come to: `held_minor` on Disputes receivable, after `closings` closing entries.
+    """What our entries of a dispute come to: `held_minor` on Disputes receivable (home currency), after `closings`
+    closing entries. `taken` is what each entry took, in the clearing account's and in home currency.
 
     `movement_ids` are those we booked, the last of them on `last_day`; `closed_at` is when Stripe said it was closed.
     """
 
     held_minor: int = 0
+    taken: tuple[tuple[int, int], ...] = ()
     closings: int = 0
     movement_ids: frozenset[str] = frozenset()
     last_day: date | None = None
@@ -113,7 +115,7 @@ class Snapshot:
 
     `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `paid` are the
     invoices that payments among `documents` have paid: of them only the tax matters. `receivables` are the accounts
-    receivable by currency.
+    receivable by currency. `rates` are QuickBooks' own, home units for one of a currency, by day.
     """
 
     account_id: str  # Stripe's, so that two links into one company never share a marker
@@ -137,6 +139,7 @@ class Snapshot:
     places: dict[str, Place] = field(default_factory=dict)
     dispute_books: dict[str, DisputeBooks] = field(default_factory=dict)
     receivables: dict[str, str] = field(default_factory=dict)
+    rates: dict[tuple[str, date], str] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)

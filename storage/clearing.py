@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection
 
-from reconcile.money import exponent
+from reconcile.currencies import in_home
 from reconcile.records import Account, Document
 from storage import mirror
 from storage.connections import Link
@@ -32,8 +31,6 @@ def effects(document: Document, accounts: Mapping[str, Account]) -> dict[str, in
 
 def _in_account(amount_minor: int, document: Document, account: Account) -> int:
     """A leg in its account's currency: QuickBooks converts at the document's rate, to the cent."""
-    if account.currency == document.currency or document.exchange_rate is None:
+    if account.currency == document.currency:
         return amount_minor
-    shift = exponent(account.currency) - exponent(document.currency)
-    converted = (Decimal(amount_minor) * Decimal(document.exchange_rate)).scaleb(shift)
-    return int(converted.quantize(Decimal(1), ROUND_HALF_UP))
+    return in_home(amount_minor, document.currency, document.exchange_rate, account.currency)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from reconcile.disputes import gross_share, held_by
 from reconcile.postings import Posting
 from reconcile.records import Dispute
 from reconcile.snapshot import DisputeBooks
@@ -19,8 +20,8 @@ from storage.records import from_json
 CLOSED_EVENT = "charge.dispute.closed"
 
 
-def load(conn: Connection, link: Link, disputes: Iterable[Dispute]) -> dict[str, DisputeBooks]:
-    """By dispute id; nothing for those of which nothing is in the books or on its way there."""
+def load(conn: Connection, link: Link, disputes: Iterable[Dispute], home: str) -> dict[str, DisputeBooks]:
+    """By dispute id; nothing for those of which nothing is in the books or on its way there. `home` is a currency."""
     ids = sorted(dispute.id for dispute in disputes)
     entries = _entries(conn, link.id)
     booked: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -31,10 +32,12 @@ def load(conn: Connection, link: Link, disputes: Iterable[Dispute]) -> dict[str,
     found = {}
     for dispute_id, rows in booked.items():
         closings = [each for marker, each in entries.items() if marker.startswith(f"{dispute_id}:close:")]
-        made = [entries[marker] for row in rows for marker in row.markers if marker in entries]
+        made = [
+            entries[marker] for marker in sorted({each for row in rows for each in row.markers}) if marker in entries
+        ]
         books = DisputeBooks(
-            held_minor=sum(_closed(posting) for posting in closings)
-            - sum(row.amount_minor for row in rows if row.kind == "gross"),
+            held_minor=sum(_closed(posting) for posting in closings) + sum(held_by(each, home) for each in made),
+            taken=tuple((gross_share(each), held_by(each, home)) for each in made),
             closings=len(closings),
             movement_ids=frozenset(row.movement_id for row in rows),
             last_day=max(posting.dated for posting in made),

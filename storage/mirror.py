@@ -124,6 +124,12 @@ def load(conn: Connection, connection_id: int, kind: str, ids: Iterable[str]) ->
     }
 
 
+def home_currency(conn: Connection, connection_id: int) -> str:
+    """The company's; USD until its preferences were read."""
+    company = load(conn, connection_id, "company", ["company"]).get("company")
+    return company.home_currency if company else "USD"
+
+
 def load_children(conn: Connection, connection_id: int, kind: str, parents: Iterable[str]) -> list[Any]:
     """Records of a kind whose parent is one of `parents`, ordered by id."""
     found: list[Any] = []

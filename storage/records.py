@@ -18,6 +18,7 @@ from reconcile.records import (
     Payout,
     PayoutItems,
     ProcessorInvoice,
+    Rate,
     Record,
     Refund,
 )
@@ -36,6 +37,7 @@ TYPES: dict[str, type[Any]] = {
     "item": Named,
     "vendor": Named,
     "company": Company,
+    "rate": Rate,
 }
 LINK_KEY = "qbo_invoice_id"  # where Stripe's metadata names an invoice in the books
 DOCUMENT_KINDS = (

@@ -24,7 +24,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
-from storage import connections, decisions, legs, mirror, outbox
+from storage import connections, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -49,13 +49,14 @@ def load(conn: Connection, link: Link) -> Snapshot:
     )
     disputes: dict[str, Dispute] = {each.id: each for each in mirror.load_all(conn, processor, ["dispute"])}
     company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
+    home = mirror.home_currency(conn, ledger)
     decided = legs.decided(conn, link.id, [movement.id for movement in movements])
     said = _decisions(conn, link.id, movements, decided, charge_ids)
     documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
     payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
     return Snapshot(
         account_id=connections.connection(conn, processor).external_id,
-        home_currency=company.home_currency if company else "USD",
+        home_currency=home,
         time_zone=link.time_zone,
         cutover=link.cutover,
         closed_through=company.closed_through if company else None,
@@ -65,8 +66,9 @@ def load(conn: Connection, link: Link) -> Snapshot:
         charges=charges,
         refunds=refunds,
         disputes=disputes,
-        dispute_books=dispute_books.load(conn, link, disputes.values()),
+        dispute_books=dispute_books.load(conn, link, disputes.values(), home),
         receivables=_receivables(conn, ledger),
+        rates=rates.load(conn, link, home),
         payouts=_payouts(conn, processor, sources),
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
@@ -171,12 +173,13 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         return None
     item = items[row.markers[0]]
     posting, written = item.posting, documents.get(item.document_id or "")
+    customers = {items[marker].posting.party_id for marker in row.markers if items[marker].posting.party_id}
     rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - given_back
     if written is not None:  # somebody may have used the credit for another invoice since
         rest = min(rest, credit_left(written, given_back))
     tax = tax_of(documents[part.id] for part in posting.applied if part.id in documents)
     return Place(
-        customer_id=posting.party_id if len(row.markers) == 1 else None,
+        customer_id=posting.party_id if len(customers) == 1 else None,
         marker=posting.marker,
         unapplied_minor=max(0, rest) if posting.kind == "payment" else 0,
         tax=tax,

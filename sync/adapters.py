@@ -25,7 +25,7 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         ledger = connections.connection(conn, link.ledger_id)
     client = quickbooks_client(environment, ledger)
     return Adapters(
-        processor=StripeProcessor(_stripe_client(environment, processor)),
+        processor=StripeProcessor(stripe_client(environment, processor)),
         ledger=QuickBooksOnline(
             environment.database,
             environment.clock,
@@ -37,7 +37,7 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
     )
 
 
-def _stripe_client(environment: Environment, processor: Connection) -> stripe.StripeClient:
+def stripe_client(environment: Environment, processor: Connection) -> stripe.StripeClient:
     per_second = PER_SECOND.get(processor.mode)
     paced = PacedClient(environment.clock, per_second) if per_second else None
     return make_client(_secret(environment, processor, "key"), processor.settings.get("api"), paced)

@@ -1,10 +1,12 @@
-"""The accounts, items and vendor a link needs in the company: found by name, made where they are missing."""
+"""The accounts, items and vendors a link needs in the company: found by name, made where they are missing."""
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from reconcile.postings import ROLES, Mappings
+from sync.errors import Rejected
 from sync.ports import Request, Response
 from sync.qbo import faults
 from sync.qbo.wire import encode
@@ -30,7 +32,7 @@ ROLE_TYPES = {
 def prepare(carry: Carry, home_currency: str) -> Mappings:
     """Default mappings for the home currency. Looks before it makes, so that it may be run again."""
     income = _find(carry, "Account", "AccountType = 'Income'")
-    bank = _find(carry, "Account", "AccountType = 'Bank'", skip=CLEARING)
+    bank = _find_bank(carry, home_currency)
     clearing = _ensure(carry, "Account", "Name", CLEARING, {"AccountType": "Bank", "CurrencyRef": _ref(home_currency)})
     fees = _ensure(carry, "Account", "Name", FEES, {"AccountType": "Expense"})
     opening = _find(carry, "Account", f"Name = '{OPENING}'") or _find(carry, "Account", "AccountType = 'Equity'")
@@ -50,12 +52,58 @@ def prepare(carry: Carry, home_currency: str) -> Mappings:
     )
 
 
+def add_currency(carry: Carry, mappings: Mappings, currency: str) -> Mappings:
+    """With what a Stripe balance in another currency needs: a clearing account and a vendor of that currency, the bank
+    account its payouts go to if there is one, and the bridge.
+
+    Raises Rejected if the company keeps its books in one currency only.
+    """
+    if not _has_currencies(carry):
+        raise Rejected(
+            f"QuickBooks keeps these books in one currency. Switch on Multicurrency there (Account and settings, "
+            f"Advanced), then add {currency} again. It cannot be switched off."
+        )
+    ref = {"CurrencyRef": _ref(currency)}
+    _ensure(carry, "CompanyCurrency", "Code", currency, {})
+    clearing = _ensure(carry, "Account", "Name", f"{CLEARING} ({currency})", {"AccountType": "Bank"} | ref)
+    vendor = _ensure(carry, "Vendor", "DisplayName", f"{VENDOR} ({currency})", ref)
+    bridge = _ensure(carry, "Account", "Name", ROLES["bridge"], {"AccountType": "Bank"})
+    bank = _find_bank(carry, currency)
+    return replace(
+        mappings,
+        clearing=mappings.clearing | {currency: clearing["Id"]},
+        bank=mappings.bank | ({currency: bank["Id"]} if bank else {}),
+        foreign_vendors=mappings.foreign_vendors | {currency: vendor["Id"]},
+        accounts=mappings.accounts | {"bridge": bridge["Id"]},
+    )
+
+
+def _find_bank(carry: Carry, currency: str) -> dict[str, Any] | None:
+    """The first bank account of a currency that is none of ours; one that names none is kept in home currency."""
+    home = home_currency(carry)
+    found = _query(carry, "SELECT * FROM Account WHERE AccountType = 'Bank' MAXRESULTS 1000").get("Account", [])
+    return next(
+        (
+            body
+            for body in found
+            if (body.get("CurrencyRef") or {}).get("value", home) == currency
+            and not body["Name"].startswith((CLEARING, ROLES["bridge"]))
+        ),
+        None,
+    )
+
+
+def _has_currencies(carry: Carry) -> bool:
+    found = _query(carry, "SELECT * FROM Preferences").get("Preferences", [{}])[0]
+    return bool((found.get("CurrencyPrefs") or {}).get("MultiCurrencyEnabled"))
+
+
 def _role_accounts(carry: Carry) -> dict[str, str]:
     found = {}
     for role, name in ROLES.items():
         if role in ROLE_TYPES:
             found[role] = _ensure(carry, "Account", "Name", name, {"AccountType": ROLE_TYPES[role]})["Id"]
-        elif account := _find(carry, "Account", f"Name = '{name}'"):
+        elif role != "bridge" and (account := _find(carry, "Account", f"Name = '{name}'")):
             found[role] = account["Id"]
     return found
 
@@ -81,9 +129,9 @@ def _ensure(carry: Carry, entity: str, name_field: str, name: str, rest: dict[st
     return made
 
 
-def _find(carry: Carry, entity: str, where: str, skip: str | None = None) -> dict[str, Any] | None:
+def _find(carry: Carry, entity: str, where: str) -> dict[str, Any] | None:
     found = _query(carry, f"SELECT * FROM {entity} WHERE {where}").get(entity, [])  # noqa: S608 - our own words
-    return next((body for body in found if body.get("Name") != skip), None)
+    return next(iter(found), None)
 
 
 def _query(carry: Carry, text: str) -> dict[str, Any]:

@@ -96,6 +96,21 @@ def trace(object_id: str) -> None:
     sys.exit(_plainly(lambda: print_trace(_environment(), object_id)))
 
 
+@main.command("add-currency")
+@click.argument("currency")
+@click.option("--link", "link_id", type=int)
+def add_currency(currency: str, link_id: int | None) -> None:
+    """Makes the accounts in QuickBooks that a Stripe balance in another currency needs."""
+    from sync.connecting import add_currency as add
+    from sync.connecting import link_of
+
+    def action() -> None:
+        environment = _environment()
+        add(environment, link_of(environment, link_id), currency.upper(), "command line")
+
+    _plainly(action)
+
+
 @main.command("rotate-key")
 def rotate_key() -> None:
     """Makes a new key and seals every stored secret with it."""

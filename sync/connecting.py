@@ -1,5 +1,6 @@
 """Making connections and the link between them: the same for real accounts and for the demo's."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -10,8 +11,10 @@ from intuitlib.exceptions import AuthClientError
 
 from reconcile.postings import Policies
 from storage import audit, connections
+from storage.connections import Connection
+from storage.records import to_json
 from sync import chart
-from sync.adapters import quickbooks_carry
+from sync.adapters import quickbooks_carry, stripe_client
 from sync.environment import Environment
 from sync.errors import Rejected, Unauthorized
 from sync.qbo.tokens import CONSENT, IntuitClient
@@ -136,7 +139,11 @@ def make_link(
     if sides[0].mode != sides[1].mode:
         raise Rejected(f"A {sides[0].mode} Stripe account cannot be joined to a {sides[1].mode} company.")
     carry = quickbooks_carry(environment, sides[1])
-    mappings = chart.prepare(carry, chart.home_currency(carry))
+    home = chart.home_currency(carry)
+    mappings = chart.prepare(carry, home)
+    for currency in _settlement_currencies(environment, sides[0], home):
+        with suppress(Rejected):  # the company has one currency: what comes in others waits, and says what to do
+            mappings = chart.add_currency(carry, mappings, currency)
     with environment.database.write() as conn:
         link_id = connections.add_link(
             conn,
@@ -153,6 +160,38 @@ def make_link(
         entry = audit.Entry(actor=actor, action="connected", subject=f"link {link_id}", link_id=link_id, detail=detail)
         audit.append(conn, environment.clock.now(), [entry])
     return link_id
+
+
+def _settlement_currencies(environment: Environment, processor: Connection, home: str) -> list[str]:
+    """In what other currencies than the company's Stripe keeps a balance."""
+    balance = StripeProcessor(stripe_client(environment, processor)).balance()
+    return sorted(currency for currency in balance if currency != home)
+
+
+def link_of(environment: Environment, link_id: int | None) -> int:
+    """A link by its id, or the only one. Raises Rejected if there is none, or which one is not clear."""
+    with environment.database.read() as conn:
+        ids = [link.id for link in connections.all_links(conn)]
+    if link_id in ids:
+        return link_id
+    if link_id is None and len(ids) == 1:
+        return ids[0]
+    raise Rejected(f"Say which link: {', '.join(map(str, ids))}." if ids else "Nothing is connected yet.")
+
+
+def add_currency(environment: Environment, link_id: int, currency: str, actor: str) -> None:
+    """Makes what a Stripe balance in another currency needs in the company. Raises Rejected if it cannot be."""
+    with environment.database.read() as conn:
+        link = connections.link(conn, link_id)
+        ledger = connections.connection(conn, link.ledger_id)
+    mappings = chart.add_currency(quickbooks_carry(environment, ledger), link.mappings, currency)
+    with environment.database.write() as conn:
+        connections.change_link(conn, link_id, mappings=to_json(mappings))
+        detail = {"currency": currency, "clearing": mappings.clearing[currency]}
+        entry = audit.Entry(
+            actor=actor, action="added currency", subject=f"link {link_id}", link_id=link_id, detail=detail
+        )
+        audit.append(conn, environment.clock.now(), [entry])
 
 
 def subscribe(environment: Environment, key: str, settings: dict[str, str], connection_id: int, hooks: str) -> None:

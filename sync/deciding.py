@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from reconcile.choices import decisions_frame
-from reconcile.draft import book_day
+from reconcile.days import book_day
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult, Verdict, match

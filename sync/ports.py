@@ -4,9 +4,9 @@ The ledger port is turned inside out because QuickBooks Desktop is: its Web Conn
 for its `next_request` and given each answer; who carries the bytes is no concern of the port.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 from reconcile.records import Record
@@ -153,6 +153,10 @@ class Ledger(Protocol):
 
     def request_read(self, connection_id: int) -> None:
         """Makes the next requests bring what changed in the books since they were last read."""
+        ...
+
+    def request_rates(self, connection_id: int, wanted: Sequence[tuple[str, date]]) -> None:
+        """Makes the next requests bring its exchange rates of these currencies and days."""
         ...
 
     def next_due_s(self, connection_id: int) -> float | None:

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from storage import connections, inbox, openings, runs
+from reconcile.days import book_day
+from storage import connections, inbox, mirror, openings, rates, runs
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
@@ -81,7 +82,7 @@ class Worker:
             self.database, self.clock, self.rng, adapters.processor, link, lambda *step: self._report(run, *step)
         )
         self._fetch(run, link, adapters, fetcher)
-        self._decide(run, link, fetcher)
+        self._decide(run, link, fetcher, adapters)
         self._post(run, link, adapters)
 
     # ---- the steps
@@ -91,7 +92,7 @@ class Worker:
         self._count("fetched", fetcher.refresh())
         self._read_books(run, link, adapters, "Reading QuickBooks")
 
-    def _decide(self, run: Run, link: Link, fetcher: Fetcher) -> None:
+    def _decide(self, run: Run, link: Link, fetcher: Fetcher, adapters: Adapters) -> None:
         balance = fetcher.read_balance()
         if link.openings is None and balance is not None:
             with self.database.write() as conn:
@@ -99,9 +100,21 @@ class Worker:
                 if not inbox.holds_any(conn, link.processor_id, ("movement", "payout")):
                     found = openings.compute(conn, link, balance)
                     connections.change_link(conn, link.id, openings=found)
+        self._ask_rates(run, link, adapters)
         self._report(run, "Matching", 0, None)
         for name, number in decide(self.database, self.clock, link.id).items():
             self._count(name, number)
+
+    def _ask_rates(self, run: Run, link: Link, adapters: Adapters) -> None:
+        """Those that balances in other currencies need and the mirror does not have."""
+        now = self.clock.now()
+        with self.database.read() as conn:
+            link = connections.link(conn, link.id)
+            home = mirror.home_currency(conn, link.ledger_id)
+            wanted = rates.missing(conn, link, home, book_day(now, link.time_zone))
+        if wanted:
+            adapters.ledger.request_rates(link.ledger_id, wanted)
+            self._drive(run, link, adapters, "Asking for exchange rates")
 
     def _post(self, run: Run, link: Link, adapters: Adapters) -> None:
         posted = self._drive(run, link, adapters, "Posting into QuickBooks")

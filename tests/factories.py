@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from reconcile.draft import book_day
+from reconcile.days import book_day
 from reconcile.postings import Mappings, Policies
 from reconcile.records import (
     Account,

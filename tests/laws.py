@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from emulators.qbo.emulator import QboEmulator
 from emulators.stripe.emulator import StripeEmulator
-from reconcile.draft import book_day
+from reconcile.days import book_day
 from reconcile.legs import legs_of
 from storage import audit, connections, mirror
 from storage.connections import Link
@@ -42,6 +42,9 @@ def check_balances(environment: Environment, link: Link, stripe: StripeEmulator,
     for currency, account in link.mappings.clearing.items():
         days = proof.days.filter(pl.col("currency") == currency)
         day = link.cutover
+        if days.is_empty():  # Stripe has none of it, and never had
+            assert qbo.account_balance(account) == 0
+            continue
         while day <= today:
             (row,) = days.filter(pl.col("day") == day).to_dicts()
             assert row["clearing_minor"] == qbo.account_balance(account, day), f"{currency} clearing on {day}"
@@ -94,6 +97,12 @@ def marked(qbo: QboEmulator) -> list[tuple[str, str]]:
                     found.append((f"{kind}:{body['Id']}", marker.group(1)))
             start += 1000
     return found
+
+
+def legs_in_books(environment: Environment) -> list[dict[str, Any]]:
+    """The legs that we posted."""
+    with environment.database.read() as conn:
+        return [dict(row._mapping) for row in conn.execute(select(legs).where(legs.c.state == "posted"))]
 
 
 def waiting_legs(environment: Environment) -> list[dict[str, Any]]:

@@ -4,14 +4,15 @@ Doubts are settled first, then the books are read, then what is planned is writt
 give leave. Where all of it stands is in the database, so that a killed process goes on where it was.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from storage import connections, outbox
 from storage.engine import Database
-from sync.errors import SyncError, Transient, Unauthorized
+from sync.errors import Rejected, SyncError, Transient, Unauthorized
 from sync.ports import Clock, Request, Response, Rng
-from sync.qbo import faults, reading
+from sync.qbo import faults, rates, reading
 from sync.qbo.limits import BATCH, Limits
 from sync.qbo.writing import Writing
 
@@ -41,6 +42,10 @@ class QuickBooksOnline:
         """Asks for what changed since the last read; a read under way just goes on."""
         with self._database.write() as conn:
             reading.ask(conn, connection_id, self._clock.now())
+
+    def request_rates(self, connection_id: int, wanted: Sequence[tuple[str, date]]) -> None:
+        with self._database.write() as conn:
+            rates.ask(conn, connection_id, wanted, self._clock.now())
 
     def next_request(self, connection_id: int) -> Request | None:
         if self._not_before is not None and self._clock.now() < self._not_before:
@@ -93,6 +98,7 @@ class QuickBooksOnline:
         return (
             self._writing.next_doubtful(conn, connection_id)
             or reading.next_request(conn, connection_id)
+            or rates.next_request(conn, connection_id)
             or self._writing.next_planned(conn, connection_id)
         )
 
@@ -103,6 +109,9 @@ class QuickBooksOnline:
         except SyncError as error:
             with self._database.write() as conn:
                 self._writing.record_failure(conn, request, error)
+                if request.purpose == "rate" and isinstance(error, Rejected):
+                    rates.give_up(conn, connection_id, self._clock.now())
+                    return None
             return error
         with self._database.write() as conn:
             if request.purpose in ("page", "changes") and request != reading.next_request(conn, connection_id):
@@ -112,6 +121,8 @@ class QuickBooksOnline:
                     return self._writing.accept_posted(conn, request, body)
                 case "look up":
                     self._writing.accept_look_up(conn, request, body)
+                case "rate":
+                    rates.accept(conn, connection_id, body, self._clock.now())
                 case "page":
                     reading.accept_page(conn, connection_id, body, self._clock.now())
                 case "changes":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from reconcile.records import Company, Document
+from reconcile.records import Document
 from storage import inbox, mirror, outbox
 from sync.ports import Fetched, Request
 from sync.qbo import records, wire
@@ -81,8 +81,7 @@ def accept_changes(conn: Any, connection_id: int, body: Any, now: datetime) -> N
 
 def home(conn: Any, connection_id: int) -> str:
     """The company's home currency."""
-    company: Company | None = mirror.load(conn, connection_id, "company", ["company"]).get("company")
-    return company.home_currency if company else "USD"
+    return mirror.home_currency(conn, connection_id)
 
 
 def page_query(entity: str, since: str, start: int) -> str:

@@ -410,7 +410,7 @@ def test_what_cannot_be_posted_says_why() -> None:
     }
     assert reasons(decide(replace(base, closed_through=date(2026, 9, 30)))) == {"txn_1:gross": "closed_period"}
     euro = replace(base, movements=(replace(moved[0], currency="EUR"),))
-    assert reasons(decide(euro)) == {"txn_1:gross": "foreign_currency"}
+    assert reasons(decide(euro)) == {"txn_1:gross": "unmapped_account"}
 
 
 def test_a_decided_leg_is_not_decided_again() -> None:

@@ -1,15 +1,18 @@
 """Row 19: invoices in another currency that Stripe settles in ours."""
 
 from dataclasses import replace
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.draft import divide, rate
+from reconcile.currencies import rate
+from reconcile.draft import divide
+from reconcile.postings import Plan
 from reconcile.records import Applied
-from tests.unit.reconcile.test_plan import charge, decide, invoice, movement, only, paid, reasons, snapshot
+from tests.unit.reconcile.test_plan import MAPPINGS, charge, decide, invoice, movement, only, paid, reasons, snapshot
 
 
 def test_row_19_a_euro_invoice_is_paid_in_euro_at_the_rate_it_settled_at() -> None:
@@ -29,11 +32,51 @@ def test_row_19_invoices_of_two_customers_divide_what_was_settled_to_the_cent() 
     assert [posting.shares[0].amount_minor for posting in found.postings] == [3_600, 7_201]
 
 
-def test_rows_20_and_20b_a_balance_in_another_currency_waits() -> None:
-    facts = paid(("70", 10_000)) | {"charges": {"ch_1": charge(10_000, currency="EUR")}}
-    moved = replace(movement("txn_1", "ch_1", 10_000), currency="EUR")
-    found = decide(snapshot([moved], [invoice("70", 10_000, currency="EUR")], **facts))
-    assert reasons(found) == {"txn_1:gross": "foreign_currency"}
+EUROS = replace(
+    MAPPINGS,
+    clearing=MAPPINGS.clearing | {"EUR": "clearing EUR"},
+    foreign_vendors={"EUR": "stripe EUR"},
+    accounts={"bridge": "bridge"},
+)
+RATES = {("EUR", date(2026, 9, 14)): "1.1"}
+
+
+def settled_in_euros(currency: str, settled: int = 8_500, **rest: object) -> Plan:
+    """A charge of 100.00 in `currency` that Stripe keeps in euros."""
+    facts = paid(("70", 10_000)) | {"charges": {"ch_1": charge(10_000, currency=currency)}}
+    moved = replace(movement("txn_1", "ch_1", settled, 350), currency="EUR")
+    values = {"mappings": EUROS, "rates": RATES} | facts | rest
+    return decide(snapshot([moved], [invoice("70", 10_000, currency=currency)], **values))
+
+
+def test_row_20_a_euro_balance_has_documents_in_euros_at_the_rate_of_the_day() -> None:
+    found = settled_in_euros("EUR", 10_000)
+    payment, fee = only(found, "payment"), only(found, "purchase")
+    assert (payment.account_id, payment.currency, payment.exchange_rate) == ("clearing EUR", "EUR", "1.1")
+    assert (fee.account_id, fee.party_id, fee.exchange_rate) == ("clearing EUR", "stripe EUR", "1.1")
+
+
+def test_row_20b_a_third_currency_goes_over_the_bridge() -> None:
+    found = settled_in_euros("GBP")
+    payment, entry = only(found, "payment"), only(found, "journal_entry")
+    assert (payment.account_id, payment.currency, payment.exchange_rate) == ("bridge", "GBP", "0.935")
+    assert [(line.account_id, line.amount_minor) for line in entry.lines] == [
+        ("clearing EUR", 8_500),
+        ("bridge", -8_500),
+    ]
+    assert (entry.currency, entry.exchange_rate, entry.after) == ("EUR", "1.1", payment.marker)
+    assert [each.shares[0].amount_minor for each in (payment, entry)] == [0, 8_500]
+
+
+def test_row_20b_our_own_currency_settled_in_another_gives_the_entry_its_rate() -> None:
+    found = settled_in_euros("USD", 9_000)
+    payment, entry = only(found, "payment"), only(found, "journal_entry")
+    assert (payment.account_id, payment.exchange_rate, entry.exchange_rate) == ("bridge", None, "1.11111111111")
+
+
+def test_row_20_without_account_or_rate_it_waits() -> None:
+    assert reasons(settled_in_euros("EUR", mappings=MAPPINGS))["txn_1:gross"] == "unmapped_account"
+    assert reasons(settled_in_euros("EUR", rates={}))["txn_1:gross"] == "FX_RATE_MISSING"
 
 
 @given(st.integers(1, 99_999_999), st.integers(1, 99_999_999), st.sampled_from(["EUR", "JPY", "KWD"]))

@@ -1,0 +1,111 @@
+"""Money in other currencies than the company's own: rates, and the accounts it goes through (rows 19, 20 and 20b).
+
+What Stripe settles in the home currency brings its own rate: what came divided by what was paid. A balance in another
+currency has a clearing account of its own, and its documents the rate QuickBooks has for their day. A document in a
+third currency cannot touch that account; it goes through the bridge, a bank account in home currency, and a journal
+entry moves the money on, so that the bridge ends at nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from reconcile.days import day_of
+from reconcile.money import exponent
+from reconcile.postings import ROLES, Posting, PostingLine
+from reconcile.records import Movement
+from reconcile.snapshot import Snapshot
+
+RATE_DIGITS = Context(prec=12)  # enough for a cent of any amount Stripe moves; a JSON number keeps 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Where a document's money lies, and home units for one unit of the document's currency (None: home currency)."""
+
+    account_id: str
+    exchange_rate: str | None
+
+
+def settle(snapshot: Snapshot, movements: Sequence[Movement], currency: str, amount: int, settled: int) -> Settlement:
+    """For a document of `amount` in `currency` that came to `settled` of the movements' currency; both above zero."""
+    own, home = movements[0].currency, snapshot.home_currency
+    if own == home:
+        return Settlement(
+            account_id=snapshot.mappings.clearing[own], exchange_rate=rate(snapshot, currency, amount, settled)
+        )
+    known = rate_on(snapshot, own, day_of(snapshot, movements))
+    if currency == own:
+        return Settlement(account_id=snapshot.mappings.clearing[own], exchange_rate=known)
+    value = amount if currency == home else in_home(settled, own, known, home)
+    return Settlement(
+        account_id=snapshot.mappings.accounts["bridge"], exchange_rate=rate(snapshot, currency, amount, value)
+    )
+
+
+def needs_bridge(snapshot: Snapshot, currency: str, own: str) -> bool:
+    """Whether a document in `currency` cannot touch the clearing account of `own`."""
+    return own not in (snapshot.home_currency, currency)
+
+
+def over_bridge(
+    snapshot: Snapshot, posting: Posting, movements: Sequence[Movement], settled: int
+) -> list[tuple[Posting, int]]:
+    """The document, and if it went to the bridge the entry that moves `settled` on; with what each does to clearing."""
+    own, home = movements[0].currency, snapshot.home_currency
+    if not needs_bridge(snapshot, posting.currency, own):
+        return [(posting, settled)]
+    known = rate_on(snapshot, own, day_of(snapshot, movements))
+    if posting.currency == home:
+        known = rate(snapshot, own, abs(settled), posting.amount_minor)
+    source, kind, revision, step = posting.marker.rsplit(":", 3)
+    clearing, bridge = snapshot.mappings.clearing[own], snapshot.mappings.accounts["bridge"]
+    entry = Posting(
+        marker=f"{source}:{kind}-bridge:{revision}:{step}",
+        kind="journal_entry",
+        dated=posting.dated,
+        currency=own,
+        amount_minor=abs(settled),
+        account_id=clearing,
+        memo=posting.memo,
+        reference=posting.reference,
+        exchange_rate=known,
+        lines=(
+            PostingLine(amount_minor=settled, account_id=clearing, description=ROLES["bridge"]),
+            PostingLine(amount_minor=-settled, account_id=bridge, description=ROLES["bridge"]),
+        ),
+        after=posting.marker,
+    )
+    return [(posting, 0), (entry, settled)]
+
+
+def rate(snapshot: Snapshot, currency: str, amount: int, value: int) -> str | None:
+    """Home units for one of `currency`, so that `amount` of it comes to `value`; None in home currency."""
+    if currency == snapshot.home_currency:
+        return None
+    shift = exponent(currency) - exponent(snapshot.home_currency)
+    return str(RATE_DIGITS.divide(Decimal(value).scaleb(shift), Decimal(amount)))
+
+
+def rate_on(snapshot: Snapshot, currency: str, day: date) -> str | None:
+    """QuickBooks' own rate of that day; None in home currency, and where it is not known."""
+    return snapshot.rates.get((currency, day))
+
+
+def rate_problem(snapshot: Snapshot, currency: str, day: date) -> tuple[str, str] | None:
+    if currency == snapshot.home_currency or (currency, day) in snapshot.rates:
+        return None
+    detail = (
+        f"QuickBooks has told no exchange rate for {currency} on {day}. "
+        f"Enter one there (Currencies, Edit currency exchange), then sync again."
+    )
+    return "FX_RATE_MISSING", detail
+
+
+def in_home(minor: int, currency: str, known: str | None, home: str) -> int:
+    """Minor units of home currency, as QuickBooks converts: to the last unit, halves away from zero."""
+    if known is None or currency == home:
+        return minor
+    value = (Decimal(minor) * Decimal(known)).scaleb(exponent(home) - exponent(currency))
+    return int(value.quantize(Decimal(1), ROUND_HALF_UP))
