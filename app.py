@@ -23,7 +23,7 @@ from pages import chrome, overview, review, style, syncs
 from pages.context import Context
 from storage import queries
 from storage.queries import LinkView
-from sync import gate
+from sync import callback, gate
 from sync.environment import Environment, shared_environment
 
 ICON = (
@@ -154,6 +154,7 @@ def make_app(environment: Environment) -> Any:
     """The pages behind the gate, with what else this process is to serve."""
     is_single = os.environ.get("TIEOUT_SINGLE") == "1"
     routes = gate.sign_in_routes(environment.database, environment.clock, environment.rng)
+    routes += callback.routes(environment)
     if is_single:
         from sync.web import routes as hook_routes
 

@@ -43,6 +43,8 @@ class Link:
     mappings: Mappings
     policies: Policies
     posting_on: bool
+    dry_run_by: str | None
+    dry_run_at: datetime | None
     revision: int
     decided_revision: int
     openings: tuple[Opening, ...] | None
@@ -72,9 +74,11 @@ def connection(conn: Conn, connection_id: int) -> Connection:
     return _connection(conn.execute(select(connections).where(connections.c.id == connection_id)).one())
 
 
-def find_connection(conn: Conn, system: str, external_id: str) -> Connection | None:
+def find_connection(conn: Conn, system: str, external_id: str, mode: str) -> Connection | None:
     row = conn.execute(
-        select(connections).where(connections.c.system == system, connections.c.external_id == external_id)
+        select(connections).where(
+            connections.c.system == system, connections.c.external_id == external_id, connections.c.mode == mode
+        )
     ).first()
     return None if row is None else _connection(row)
 
@@ -84,10 +88,16 @@ def all_connections(conn: Conn) -> list[Connection]:
 
 
 def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, at: datetime) -> None:
-    """`reconnect` with its reason; or `ready`: it has just answered, or was connected again."""
+    """`reconnect` or `disconnected` with its reason; or `ready`: it was connected again."""
     conn.execute(
         update(connections).where(connections.c.id == connection_id).values(state=state, problem=problem, checked_at=at)
     )
+
+
+def recover(conn: Conn, connection_id: int, at: datetime) -> None:
+    """It has just answered: whatever refused it before is over, unless a person has disconnected it meanwhile."""
+    these = (connections.c.id == connection_id, connections.c.state != "disconnected")
+    conn.execute(update(connections).where(*these).values(state="ready", problem=None, checked_at=at))
 
 
 def record_consent(conn: Conn, connection_id: int, ends_at: datetime) -> None:
@@ -118,6 +128,18 @@ def secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, *, for_up
     query = select(secrets.c.ciphertext).where(secrets.c.connection_id == connection_id, secrets.c.purpose == purpose)
     ciphertext = conn.execute(query.with_for_update() if for_update else query).scalar()
     return None if ciphertext is None else vault.open(purpose, str(connection_id), ciphertext)
+
+
+def secret_times(conn: Conn, connection_id: int) -> dict[str, datetime]:
+    """Which secrets a connection has, and since when."""
+    rows = conn.execute(select(secrets.c.purpose, secrets.c.updated_at).where(secrets.c.connection_id == connection_id))
+    return {row.purpose: row.updated_at for row in rows}
+
+
+def forget_secrets(conn: Conn, connection_id: int, *purposes: str) -> bool:
+    """False if there was none of them."""
+    these = (secrets.c.connection_id == connection_id, secrets.c.purpose.in_(purposes))
+    return conn.execute(secrets.delete().where(*these)).rowcount > 0
 
 
 def reseal_secrets(conn: Conn, vault: Vault) -> int:
@@ -178,6 +200,11 @@ def switch_posting(conn: Conn, link_id: int, on: bool) -> bool:
     return done.rowcount == 1
 
 
+def record_dry_run(conn: Conn, link_id: int, by: str | None, at: datetime | None) -> None:
+    """Who looked at the dry run; None again when mappings or policies change what it shows."""
+    conn.execute(update(links).where(links.c.id == link_id).values(dry_run_by=by, dry_run_at=at))
+
+
 def record_balances(conn: Conn, link_id: int, balances: dict[str, int], at: datetime) -> None:
     """What Stripe says its balance is now; changes nothing that matching depends on."""
     conn.execute(update(links).where(links.c.id == link_id).values(balances=balances, balances_at=at))
@@ -212,6 +239,8 @@ def _link(row: Row[Any]) -> Link:
         mappings=from_json(row.mappings, Mappings),
         policies=from_json(row.policies, Policies),
         posting_on=row.posting_on,
+        dry_run_by=row.dry_run_by,
+        dry_run_at=row.dry_run_at,
         revision=row.revision,
         decided_revision=row.decided_revision,
         openings=None if row.openings is None else from_json(row.openings, tuple[Opening, ...]),

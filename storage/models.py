@@ -46,11 +46,11 @@ connections = Table(
     Column("name", String(200), nullable=False),
     Column("mode", String(16), nullable=False),
     Column("settings", Json, nullable=False),  # addresses; never a secret
-    Column("state", String(16), nullable=False),  # ready | reconnect
+    Column("state", String(16), nullable=False),  # ready | reconnect | disconnected
     Column("problem", Text),  # in plain words, when not ready
     Column("checked_at", Utc),
     Column("consent_ends_at", Utc),  # when a person has to consent again, whatever is refreshed until then
-    UniqueConstraint("system", "external_id"),
+    UniqueConstraint("system", "external_id", "mode"),  # a Stripe account has the same id in its own test mode
 )
 
 secrets = Table(
@@ -60,6 +60,24 @@ secrets = Table(
     Column("purpose", String(32), primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
     Column("updated_at", Utc, nullable=False),
+)
+
+# A person is at Intuit, asked for consent: what came before, kept until they are back, for one browser session.
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("state_hash", String(64), nullable=False, unique=True),
+    Column("session_hash", String(64), nullable=False),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("connection_id", ForeignKey("connections.id")),  # the one to open again; null for a new one
+    Column("mode", String(16), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("client", LargeBinary, nullable=False),  # id and secret of the app, sealed
+    Column("expires_at", Utc, nullable=False),
+    Column("used_at", Utc),  # when the answer came; a second one is refused
+    Column("opened_id", ForeignKey("connections.id")),  # what came of it
+    Column("problem", Text),  # or why nothing came of it, in plain words
 )
 
 # What only one worker at a time may do with a connection: refresh its tokens.
@@ -103,6 +121,8 @@ links = Table(
     Column("mappings", Json, nullable=False),
     Column("policies", Json, nullable=False),
     Column("posting_on", Boolean, nullable=False),
+    Column("dry_run_by", String(255)),  # the accountant who looked at it last, since mappings or policies changed
+    Column("dry_run_at", Utc),
     Column("revision", BigInteger, nullable=False),
     Column("decided_revision", BigInteger, nullable=False),
     Column("openings", Json),  # Stripe's balances at the start of the cut-over day; null until they are known

@@ -19,10 +19,14 @@ DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery docum
 
 
 def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapters:
-    """Both sides of a link. Raises Unauthorized if a credential is missing."""
+    """Both sides of a link. Raises Unauthorized if one of them must be connected again first."""
     with environment.database.read() as conn:
         processor = connections.connection(conn, link.processor_id)
         ledger = connections.connection(conn, link.ledger_id)
+    for side in (processor, ledger):
+        # A key of Stripe's may work again by itself; an access that Intuit has ended never does.
+        if side.state == "disconnected" or (side.state == "reconnect" and side.system == "qbo"):
+            raise Unauthorized(side.problem or f"{side.name} must be connected again.")
     client = quickbooks_client(environment, ledger)
     return Adapters(
         processor=StripeProcessor(stripe_client(environment, processor)),

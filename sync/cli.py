@@ -52,13 +52,11 @@ def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: 
 
 
 @main.command()
-@click.option("--stripe-api", hidden=True)
-@click.option("--intuit", hidden=True)
-def connect(stripe_api: str | None, intuit: str | None) -> None:
+def connect() -> None:
     """Connects a Stripe account and a QuickBooks Online company, or opens them again."""
     from sync.consent import connect_interactively
 
-    sys.exit(_plainly(lambda: connect_interactively(_environment(), stripe_api, intuit)))
+    sys.exit(_plainly(lambda: connect_interactively(_environment())))
 
 
 @main.command()

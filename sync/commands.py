@@ -22,6 +22,9 @@ NEEDS = {
     "reject_match": "reviewer",
     "record_without_invoice": "accountant",
     "ignore": "accountant",
+    "connect": "admin",
+    "reconnect": "accountant",
+    "map": "accountant",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}
@@ -51,7 +54,7 @@ def run_now(database: Database, clock: Clock, actor: User, link_id: int) -> bool
     """Asks for a sync of a link; False if one is under way or asked for already."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "run_now")
+        check(conn, actor, "run_now")
         if runs.waiting(conn, link_id):
             return False
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=actor.email, scheduled_for=now)
@@ -63,7 +66,7 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
     """Sends a refused posting again with the next sync; False if it does not wait any more."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "retry_posting")
+        check(conn, actor, "retry_posting")
         if not outbox.retry(conn, outbox_id):
             return False
         item = outbox.get(conn, outbox_id)
@@ -80,7 +83,7 @@ def retry_received(database: Database, clock: Clock, actor: User, inbox_id: int)
     """
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "retry_received")
+        check(conn, actor, "retry_received")
         event = inbox.release(conn, inbox_id)
         if event is None:
             return False
@@ -91,11 +94,30 @@ def retry_received(database: Database, clock: Clock, actor: User, inbox_id: int)
     return True
 
 
-def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, on: bool) -> bool:
-    """Lets a link post into the books, or stops it; False if it is that way already."""
+def open_dry_run(database: Database, clock: Clock, actor: User, link_id: int) -> bool:
+    """Remembers that somebody who may switch posting on has seen what it would post; False if they may not."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "switch_posting")
+        role = users.role_of(conn, actor.id) or ""
+        if not replace(actor, role=role).is_at_least(NEEDS["switch_posting"]):
+            return False
+        seen = connections.link(conn, link_id)
+        if seen.dry_run_by != actor.email:
+            audit.append(conn, now, [_entry(actor, "opened the dry run", f"link {link_id}", link_id)])
+        connections.record_dry_run(conn, link_id, actor.email, now)
+    return True
+
+
+def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, on: bool) -> bool:
+    """Lets a link post into the books, or stops it; False if it is that way already.
+
+    It is let only once an accountant has opened its dry run, as its mappings and policies are now.
+    """
+    now = clock.now()
+    with database.write() as conn:
+        check(conn, actor, "switch_posting")
+        if on and connections.link(conn, link_id).dry_run_at is None:
+            raise RefusedError("Look at the dry run first: open the page Dry run, then switch posting on there.")
         if not connections.switch_posting(conn, link_id, on):
             return False
         action = "switched posting on" if on else "switched posting off"
@@ -112,7 +134,7 @@ def accept_match(
     """Takes one of the answers that matching proposed, with its amounts."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "accept_match")
+        check(conn, actor, "accept_match")
         waiting = _lock(conn, link_id, source_id, version)
         parts = _parts(conn, link_id, source_id, match_id)
         said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
@@ -131,7 +153,7 @@ def choose_document(
     """Says which documents an object belongs to, whatever matching thinks; each takes as much as fits."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "choose_document")
+        check(conn, actor, "choose_document")
         waiting = _lock(conn, link_id, source_id, version)
         ledger_id = connections.link(conn, link_id).ledger_id
         for document_id in document_ids:
@@ -150,7 +172,7 @@ def reject_match(
     """Not these two, for good. A payment that looked recorded can be matched to its invoice then."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "reject_match")
+        check(conn, actor, "reject_match")
         waiting = _lock(conn, link_id, source_id, version)
         parts = tuple(Part(ledger_id=part.ledger_id) for part in _parts(conn, link_id, source_id, match_id))
         said = PersonDecision(source_id=source_id, kind="not_match", actor=actor.email, parts=parts)
@@ -170,7 +192,7 @@ def record_without_invoice(
     """A charge becomes a sales receipt or a credit of a customer."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "record_without_invoice")
+        check(conn, actor, "record_without_invoice")
         waiting = _lock(conn, link_id, source_id, version)
         link = connections.link(conn, link_id)
         charges = mirror.load(conn, link.processor_id, "charge", [source_id])
@@ -193,7 +215,7 @@ def ignore(
     """Sets an object aside: it stays a part of the difference, listed with this person's name and reason."""
     now = clock.now()
     with database.write() as conn:
-        _check(conn, actor, "ignore")
+        check(conn, actor, "ignore")
         if not reason.strip():
             raise RefusedError("Say why it is to be ignored: the proof lists the reason.")
         waiting = [row for row in _lock(conn, link_id, source_id, version) if not row.before_cutover]
@@ -209,7 +231,7 @@ def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> boo
     with database.write() as conn:
         stored = decisions.get(conn, decision_id)
         said, link_id = stored.decision, stored.link_id
-        _check(conn, actor, MAKERS.get(said.kind, said.kind))
+        check(conn, actor, MAKERS.get(said.kind, said.kind))
         connections.change_link(conn, link_id)
         if not decisions.undo(conn, decision_id, actor.email, now):
             return False
@@ -291,7 +313,7 @@ def _sync_soon(conn: Any, link_id: int, cause: str, now: Any) -> None:
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=cause, scheduled_for=now)
 
 
-def _check(conn: Any, actor: User, action: str) -> None:
+def check(conn: Any, actor: User, action: str) -> None:
     """The role counts that the person has now, not the one at sign-in."""
     role = users.role_of(conn, actor.id) or ""
     if not User(id=actor.id, email=actor.email, name=actor.name, role=role).is_at_least(NEEDS[action]):

@@ -17,20 +17,20 @@ from starlette.routing import Route
 
 from reconcile.postings import Policies
 from sync.connecting import (
-    SANDBOX_API,
-    QuickBooksAccess,
-    auth_client,
+    EMULATED,
     connect_quickbooks,
     connect_stripe,
-    consent_address,
     joined_to,
     make_link,
     mode_of_key,
-    redeem,
+    quickbooks_settings,
+    stripe_settings,
 )
 from sync.environment import Environment
 from sync.errors import Rejected, Unauthorized
+from sync.oauth import QuickBooksAccess, auth_client, consent_address, redeem
 
+ACTOR = "command line"
 PORT = 8502
 PATH = "/oauth/quickbooks"
 WAIT_S = 600
@@ -54,15 +54,16 @@ class Consent:
         return PlainTextResponse("Thank you. Go back to the terminal; this page can be closed.")
 
 
-def connect_interactively(environment: Environment, stripe_api: str | None, intuit: str | None) -> int:
-    """Asks at the terminal. The two addresses replace the vendors' own; gives the exit status."""
+def connect_interactively(environment: Environment) -> int:
+    """Asks at the terminal; gives the exit status."""
+    stand_ins = environment.stand_ins()
     key = click.prompt("Stripe secret or restricted key", hide_input=True)
-    mode = mode_of_key(key)
+    mode = EMULATED if stand_ins else mode_of_key(key)
     client_id = click.prompt("Client id of your Intuit app")
     client_secret = click.prompt("Client secret of your Intuit app", hide_input=True)
-    access = ask_consent(environment, client_id, client_secret, mode, intuit)
-    ledger_id = connect_quickbooks(environment, access, mode)
-    processor_id, zone = connect_stripe(environment, key, mode, {"api": stripe_api} if stripe_api else {})
+    access = ask_consent(environment, client_id, client_secret, quickbooks_settings(mode, stand_ins))
+    ledger_id = connect_quickbooks(environment, access, mode, actor=ACTOR)
+    processor_id, zone = connect_stripe(environment, key, mode, stripe_settings(stand_ins), actor=ACTOR)
     joined = joined_to(environment, processor_id)
     if joined not in (None, ledger_id):
         raise Rejected("This Stripe account is joined to another company already.")
@@ -70,6 +71,7 @@ def connect_interactively(environment: Environment, stripe_api: str | None, intu
         click.echo("Connected again. The next sync goes on where the last one stopped.")
         return 0
     cutover = click.prompt("First day Tieout is responsible for", type=click.DateTime(["%Y-%m-%d"]))
+    create = click.confirm("Create the accounts it needs in QuickBooks where they are missing?", default=True)
     make_link(
         environment,
         processor_id=processor_id,
@@ -78,36 +80,24 @@ def connect_interactively(environment: Environment, stripe_api: str | None, intu
         time_zone=zone,
         policies=Policies(),
         posting_on=False,
-        actor="command line",
+        actor=ACTOR,
+        create_missing=create,
     )
-    click.echo("Connected. Posting is off: start `tieout serve`, look at what it would post, then switch it on.")
+    click.echo("Connected. Posting is off: start `tieout serve`, look at the dry run, then switch posting on.")
     return 0
 
 
 def ask_consent(
-    environment: Environment, client_id: str, client_secret: str, mode: str, intuit: str | None
+    environment: Environment, client_id: str, client_secret: str, settings: dict[str, Any]
 ) -> QuickBooksAccess:
     """Sends the person to Intuit and waits for the answer. Raises Unauthorized if none comes, or a no."""
-    discovery = f"{intuit}/.well-known/openid_configuration" if intuit else _discovery(mode)
-    redirect = f"http://localhost:{PORT}{PATH}"
-    client = auth_client(client_id, client_secret, redirect, discovery)
+    client = auth_client(client_id, client_secret, f"http://localhost:{PORT}{PATH}", settings["discovery"])
     consent = Consent(state=environment.rng.token(32))
     with _Listener(consent):
         click.echo(f"Open this page, choose the company and say yes:\n{consent_address(client, consent.state)}")
         if not consent.arrived.wait(WAIT_S) or not consent.code:
             raise Unauthorized("QuickBooks gave no consent. Start again with `tieout connect`.")
-    settings = {"discovery": discovery}
-    if intuit:
-        settings["api"] = f"{intuit}/v3"
-    elif mode == "test":
-        settings["api"] = SANDBOX_API
-    return QuickBooksAccess(
-        realm_id=consent.realm_id,
-        client_id=client_id,
-        client_secret=client_secret,
-        refresh_token=redeem(client, consent.code, consent.realm_id),
-        settings=settings,
-    )
+    return redeem(client, consent.code, consent.realm_id, settings, environment.clock)
 
 
 class _Listener:
@@ -127,8 +117,3 @@ class _Listener:
     def __exit__(self, *_error: Any) -> None:
         self._server.should_exit = True
         self._thread.join(timeout=5)
-
-
-def _discovery(mode: str) -> str:
-    """intuit-oauth's own words for Intuit's two discovery documents."""
-    return "production" if mode == "live" else "sandbox"

@@ -8,10 +8,11 @@ from typing import Any
 from reconcile.postings import Policies
 from storage import connections, runs
 from storage.connections import Link
-from sync.connecting import QuickBooksAccess, connect_quickbooks, connect_stripe, make_link, subscribe
-from sync.environment import Environment
+from sync.connecting import connect_quickbooks, connect_stripe, make_link
+from sync.environment import ANNOUNCEMENT, Environment
+from sync.hooks import subscribe
+from sync.oauth import QuickBooksAccess
 
-ANNOUNCEMENT = "emulators.json"
 MODE = "emulated"
 
 
@@ -37,7 +38,7 @@ def connect_announced(environment: Environment, announced: dict[str, Any], hooks
     if processor_id is None:
         processor_id, _ = connect_stripe(environment, stripe["key"], MODE, {"api": stripe["api"]})
         if hooks_address:
-            subscribe(environment, stripe["key"], {"api": stripe["api"]}, processor_id, hooks_address)
+            subscribe(environment, processor_id, hooks_address)
     make_link(
         environment,
         processor_id=processor_id,

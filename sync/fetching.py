@@ -44,7 +44,7 @@ class Fetcher:
         changed += self._fetch_hinted()
         changed += self._itemise_payouts()
         with self._database.write() as conn:
-            connections.set_state(conn, self._connection_id, "ready", None, self._clock.now())
+            connections.recover(conn, self._connection_id, self._clock.now())
         return changed
 
     def read_balance(self) -> dict[str, int] | None:

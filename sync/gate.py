@@ -102,7 +102,7 @@ def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
         user = await run_in_threadpool(_open_session, database, clock, token, session_token)
         if user is None:
             text = "This sign-in link was used already or is too old. Start Tieout again to get a new one."
-            return _page("You are not signed in", text, 401)
+            return refuse("You are not signed in", text, 401)
         response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
         response.set_cookie(
             cookie_name(database),
@@ -140,10 +140,11 @@ def _refusal(scope: Scope) -> Response:
     wants_page = scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
     if not wants_page:
         return PlainTextResponse("Not signed in.", 401)
-    return _page("You are not signed in", "Open the sign-in link printed where Tieout was started.", 401)
+    return refuse("You are not signed in", "Open the sign-in link printed where Tieout was started.", 401)
 
 
-def _page(title: str, text: str, status: int) -> Response:
+def refuse(title: str, text: str, status: int) -> Response:
+    """A page that says why there is nothing else to see."""
     return HTMLResponse(PAGE.format(title=title, text=text), status, headers={"cache-control": "no-store"})
 
 

@@ -15,8 +15,8 @@ import uvicorn
 from storage import connections, users
 from sync import scheduler, supervisor
 from sync.adapters import connect
-from sync.demo import ANNOUNCEMENT, connect_demo
-from sync.environment import Environment, data_dir, open_environment
+from sync.demo import connect_demo
+from sync.environment import ANNOUNCEMENT, Environment, data_dir, open_environment, public_url
 from sync.gate import sign_in_path
 from sync.instance import single_instance
 from sync.supervisor import Child
@@ -81,8 +81,13 @@ def _announce(environment: Environment, ui_port: int) -> None:
         user_id = users.ensure_user(conn, email=email, name=name, role=role)
         users.create_sign_in_link(conn, user_id, token, environment.clock.now())
     where = "the demo company" if environment.demo else "your workbench"
-    click.echo(f"Open {where}: http://{host()}:{ui_port}{sign_in_path(token)}")
+    click.echo(f"Open {where}: {_address(ui_port)}{sign_in_path(token)}")
     click.echo("Stop with Ctrl-C.")
+
+
+def _address(port: int) -> str:
+    """Where to open the pages. By its name, this machine is an address that Intuit sends a browser back to."""
+    return public_url() or f"http://{'localhost' if host() == '127.0.0.1' else host()}:{port}"
 
 
 # ---- the processes themselves

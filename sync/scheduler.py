@@ -35,8 +35,9 @@ def enqueue_due(database: Database, clock: Clock, interval_s: int) -> int:
     now = clock.now()
     queued = 0
     with database.write() as conn:
+        resting = {each.id for each in connections.all_connections(conn) if each.state == "disconnected"}
         for link in connections.all_links(conn):
-            if runs.waiting(conn, link.id):
+            if runs.waiting(conn, link.id) or resting & {link.processor_id, link.ledger_id}:
                 continue
             sides = (link.processor_id, link.ledger_id)
             hinted = not runs.failed_last(conn, link.id) and any(inbox.due(conn, side, now, limit=1) for side in sides)

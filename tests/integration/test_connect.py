@@ -38,9 +38,10 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
     with open_world(5, 1, 20) as world:
         announced = world.announcement
         books = announced["quickbooks"]
-        answers = [announced["stripe"]["key"], books["client_id"], books["client_secret"], announced["cutover"]]
-        addresses = ["--stripe-api", announced["stripe"]["api"], "--intuit", books["api"].removesuffix("/v3")]
-        done = CliRunner().invoke(main, ["connect", *addresses], input="\n".join(answers) + "\n")
+        answers = [announced["stripe"]["key"], books["client_id"], books["client_secret"], announced["cutover"], "y"]
+        monkeypatch.setenv("TIEOUT_STRIPE_API", announced["stripe"]["api"])
+        monkeypatch.setenv("TIEOUT_INTUIT", books["api"].removesuffix("/v3"))
+        done = CliRunner().invoke(main, ["connect"], input="\n".join(answers) + "\n")
         assert done.exit_code == 0, done.output
         assert announced["stripe"]["key"] not in done.output
         assert books["client_secret"] not in done.output
@@ -49,7 +50,7 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
         with environment.database.write() as conn:
             connections.set_state(conn, 1, "reconnect", "Connect to QuickBooks again.", environment.clock.now())
             connections.store_secret(conn, environment.vault, 1, "refresh_token", "old", environment.clock.now())
-        again = CliRunner().invoke(main, ["connect", *addresses], input="\n".join(answers[:3]) + "\n")
+        again = CliRunner().invoke(main, ["connect"], input="\n".join(answers[:3]) + "\n")
         assert again.exit_code == 0, again.output
         assert "Connected again" in again.output
 
@@ -62,7 +63,7 @@ def test_a_person_connects_and_nothing_is_posted_before_they_say_so(
         with environment.database.read() as conn:
             (link,) = connections.all_links(conn)
             sides = connections.all_connections(conn)
-        assert [(side.mode, side.state) for side in sides] == [("test", "ready")] * 2
+        assert [(side.mode, side.state) for side in sides] == [("emulated", "ready")] * 2
         assert link.name == books["company_name"]
         assert not link.posting_on
 

@@ -59,14 +59,22 @@ def test_the_role_of_this_moment_counts(sqlite_database: Database) -> None:
         commands.run_now(sqlite_database, CLOCK, claims, seeded.link_id)
 
 
-def test_switch_posting(database: Database) -> None:
+def test_switch_posting_takes_an_accountant_who_has_opened_the_dry_run(database: Database) -> None:
     seeded, person = factories.seed_link(database, NOW, posting_on=False), user(database, "accountant")
+    assert not commands.open_dry_run(database, CLOCK, user(database, "reviewer"), seeded.link_id)
+    with pytest.raises(commands.RefusedError, match="Look at the dry run first"):
+        commands.switch_posting(database, CLOCK, person, seeded.link_id, True)
+    assert commands.open_dry_run(database, CLOCK, person, seeded.link_id)
     assert commands.switch_posting(database, CLOCK, person, seeded.link_id, True)
     assert not commands.switch_posting(database, CLOCK, person, seeded.link_id, True)
     with database.read() as conn:
         assert connections.link(conn, seeded.link_id).posting_on
     assert commands.switch_posting(database, CLOCK, person, seeded.link_id, False)
-    assert [action for _, action in actions(database)] == ["switched posting on", "switched posting off"]
+    assert [action for _, action in actions(database)] == [
+        "opened the dry run",
+        "switched posting on",
+        "switched posting off",
+    ]
 
 
 def test_retry_posting(database: Database) -> None:
