@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages import chrome, overview, review, style, syncs
+from pages import chrome, connections, overview, review, style, syncs
 from pages.context import Context
-from storage import queries
+from storage import queries, users
 from storage.queries import LinkView
 from sync import callback, gate
 from sync.environment import Environment, shared_environment
@@ -109,7 +109,9 @@ def draw() -> None:
     links = queries.links(environment.database)
     link = _choose(links)
     waiting = queries.count_review(environment.database, link.id) if link else 0
+    pages: dict[str, Any] = {}
     context = Context(
+        environment=environment,
         database=environment.database,
         clock=environment.clock,
         user=user,
@@ -119,13 +121,19 @@ def draw() -> None:
         pulse=queries.pulse(environment.database, link.id) if link else None,
         waiting=waiting,
         interval_s=int(os.environ.get("TIEOUT_INTERVAL_S", "0")) or None,
+        session=users.digest(token or ""),
+        pages=pages,
     )
-    pages = [
+    work = [
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
         _page(syncs.render, context, "Syncs", "syncs"),
     ]
-    st.navigation(pages).run()
+    settings = [
+        _page(connections.render, context, "Connections", "connections"),
+    ]
+    pages |= {page.url_path: page for page in (*work, *settings)}
+    st.navigation({"": work, "Set up": settings}).run()
 
 
 def _page(render: Callable[[Context], None], context: Context, title: str, path: str, *, default: bool = False) -> Any:

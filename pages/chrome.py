@@ -1,6 +1,7 @@
 """What surrounds every page: title, where we are, how current it is, who is signed in."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from html import escape
 
 import streamlit as st
@@ -12,6 +13,7 @@ from storage.queries import LinkView, Pulse, RunView
 from sync.commands import RefusedError
 
 WATCH_S, WATCH_RUN_S = 10, 2
+CONSENT_WARNING = timedelta(days=14)
 MODES = {
     "emulated": ("EMULATED", "info", "Stand-ins on this machine: no real account is touched."),
     "test": ("TEST", "wait", "Stripe's test mode: no real money."),
@@ -31,6 +33,27 @@ def top(context: Context, title: str) -> None:
     if context.link is not None and context.pulse is not None:
         with right:
             _watch(context, context.link, context.pulse)
+    if context.link is not None and title != "Connections":
+        _warn(context, context.link)
+
+
+def go(context: Context, path: str, label: str) -> None:
+    """A link to another page."""
+    if path in context.pages:
+        st.page_link(context.pages[path], label=label)
+
+
+def _warn(context: Context, link: LinkView) -> None:
+    """A connection that must be made again stops everything, so every page says it."""
+    for side in (link.stripe, link.books):
+        if side.state != "ready":
+            text = side.problem or f"{side.name} must be connected again."
+            st.html(style.note(f"Nothing is synced: {text}", "bad"))
+            go(context, "connections", "Connect again")
+        elif side.consent_ends_at is not None and side.consent_ends_at - context.now < CONSENT_WARNING:
+            ends = words.day(side.consent_ends_at.date())
+            st.html(style.note(f"The consent to {side.name} ends on {ends}. Connect it again before then."))
+            go(context, "connections", "Connect again")
 
 
 def act(action: Callable[[], bool], *, done: str, idle: str) -> None:
@@ -47,6 +70,7 @@ def connect_first(context: Context) -> bool:
         text = "Nothing is connected yet. Connect a Stripe account and a QuickBooks company to begin."
         more = "To look around with a demo company, start Tieout with “make run”; it appears here when it is set up."
         st.html(style.note(f"{text} {more}"))
+        go(context, "connections", "Connect")
         _await_link(context)
     return context.link is None
 
@@ -60,6 +84,11 @@ def _await_link(context: Context) -> None:
             st.rerun()
 
     watch()
+
+
+def badge(mode: str) -> str:
+    word, state, hint = MODES[mode]
+    return f'<span class="t-badge t-{state}" title="{escape(hint)}">{word}</span>'
 
 
 def progress(run: RunView) -> None:
@@ -81,9 +110,8 @@ def counts(run: RunView) -> str:
 def _title(link: LinkView | None, title: str) -> str:
     parts = [f"<h1>{escape(title)}</h1>"]
     if link is not None:
-        word, state, hint = MODES[link.mode]
         parts.append(f"<span>{escape(link.name)}</span>")
-        parts.append(f'<span class="t-badge t-{state}" title="{escape(hint)}">{word}</span>')
+        parts.append(badge(link.mode))
     return f'<div class="t-bar">{"".join(parts)}</div>'
 
 

@@ -16,8 +16,6 @@ from sync import commands
 
 COUNTS = {"fetched": "Fetched", "matched": "Matched", "planned": "Planned", "posted": "Posted", "waiting": "To review"}
 RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
-SIDE_STATES = {"ready": ("good", "ready"), "reconnect": ("bad", "connect again")}
-SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks Desktop"}
 
 
 def render(context: Context) -> None:
@@ -99,11 +97,11 @@ def _sides(context: Context, link: LinkView) -> str:
 
 
 def _side(context: Context, side: Side) -> list[str]:
-    state, word = SIDE_STATES.get(side.state, ("wait", side.state))
+    state, word = words.SIDE_STATES.get(side.state, ("wait", side.state))
     checked = f"checked {words.ago(side.checked_at, context.now)}" if side.checked_at else ""
     said = escape(side.problem) if side.problem else f'<span class="s">{checked}</span>'
     name = f"{escape(side.name)} {style.identifier(side.external_id, side.external_id)}"
-    return [escape(SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
+    return [escape(words.SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
 
 
 # ---- what could not be handled
@@ -117,7 +115,7 @@ def _received(context: Context, waiting: list[HeldView]) -> None:
     allowed = commands.may(context.user, "retry_received")
     for each in waiting:
         left, right = st.columns([9, 1], vertical_alignment="center")
-        where = f"{SYSTEMS.get(each.system, each.system)} {style.identifier(each.object_id, each.object_id)}"
+        where = f"{words.SYSTEMS.get(each.system, each.system)} {style.identifier(each.object_id, each.object_id)}"
         left.html(f"<div>{where} {escape(each.type)}: {escape(each.problem)}</div>")
         right.button(
             "Try again",

@@ -61,6 +61,12 @@ PREFIXES = {
 }
 ROLES = {"already_recorded": "may be the record of it", "pays_invoice": "open, could be paid by it"}
 
+SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks Desktop"}
+SIDE_STATES = {
+    "ready": ("good", "ready"),
+    "reconnect": ("bad", "connect again"),
+    "disconnected": ("wait", "disconnected"),
+}
 DECISIONS = {
     "match": "Accepted",
     "not_match": "Kept apart",

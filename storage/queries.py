@@ -36,6 +36,7 @@ class Side:
     state: str
     problem: str | None
     checked_at: datetime | None
+    consent_ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class LinkView:
     name: str
     mode: str
     posting_on: bool
+    dry_run_by: str | None  # the accountant who saw what would be posted
     cutover: date
     time_zone: str
     has_opened: bool  # its opening balances are known, so that there is something to prove
@@ -182,6 +184,7 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
         name=row.name,
         mode=next(mode for mode in ("live", "test", "emulated") if mode in modes),
         posting_on=row.posting_on,
+        dry_run_by=row.dry_run_by,
         cutover=row.cutover,
         time_zone=row.time_zone,
         has_opened=row.openings is not None,

@@ -1,24 +1,37 @@
 """Each page drawn without a browser, over databases in every stage of a company's life."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import overview, review, syncs
+from pages import connections, overview, review, syncs
 from pages.context import Context
 from reconcile.postings import Posting
-from storage import connections, outbox, queries, users
+from storage import connections as store
+from storage import outbox, queries, users
 from storage import review as waiting
 from storage.engine import Database
 from storage.users import User
-from sync.clock import FixedClock
+from storage.vault import open_vault
+from sync.clock import FixedClock, SeededRng
+from sync.environment import Environment
 from tests import factories
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DECIDING = ("Accept", "This one", "Not these two", "It is another one", "Record without invoice…", "Ignore…")
 PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render}
+SETTINGS = {"connections": connections.render}
+
+
+def environment(database: Database) -> Environment:
+    folder = Path(database.url.removeprefix("sqlite:///")).parent
+    vault = open_vault(folder, {})
+    return Environment(
+        data_dir=folder, demo=True, database=database, vault=vault, clock=FixedClock(NOW), rng=SeededRng()
+    )
 
 
 def context(database: Database, role: str = "admin", interval_s: int | None = 900) -> Context:
@@ -27,6 +40,7 @@ def context(database: Database, role: str = "admin", interval_s: int | None = 90
     links = queries.links(database)
     link = links[0] if links else None
     return Context(
+        environment=environment(database),
         database=database,
         clock=FixedClock(NOW),
         user=User(id=user_id, email=f"{role}@example.com", name=role, role=role),
@@ -43,7 +57,7 @@ def draw(name: str, shown: Context, /, **query: str) -> AppTest:
     def script(render, context):  # type: ignore[no-untyped-def]  # its source alone is run, without our imports
         render(context)
 
-    test = AppTest.from_function(script, default_timeout=30, args=(PAGES[name], shown))
+    test = AppTest.from_function(script, default_timeout=30, args=((PAGES | SETTINGS)[name], shown))
     for key, value in query.items():
         test.query_params[key] = value
     test.run()
@@ -221,7 +235,7 @@ def test_a_refused_posting_of_no_payment_is_on_syncs(sqlite_database: Database) 
         memo="",
     )
     with sqlite_database.write() as conn:
-        connections.record_decided(conn, seeded.link_id, 1)
+        store.record_decided(conn, seeded.link_id, 1)
         outbox.plan(conn, link_id=seeded.link_id, connection_id=seeded.ledger_id, postings=[opening], at=NOW)
         (item,) = outbox.ready(conn, seeded.ledger_id, NOW)
         outbox.claim(conn, item, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
@@ -231,3 +245,32 @@ def test_a_refused_posting_of_no_payment_is_on_syncs(sqlite_database: Database) 
     assert "The books are closed." in said(page)
     page.button(f"retry-{item.id}").click().run()
     assert "The books are closed." not in said(draw("syncs", context(sqlite_database)))
+
+
+def test_the_connections_are_shown_and_none_of_their_secrets(sqlite_database: Database) -> None:
+    seeded = factories.seed_link(sqlite_database, NOW)
+    shown = context(sqlite_database)
+    with sqlite_database.write() as conn:
+        store.store_secret(conn, shown.environment.vault, seeded.processor_id, "key", "sk_live_concealed", NOW)
+        store.set_state(conn, seeded.ledger_id, "reconnect", "QuickBooks no longer accepts the connection.", NOW)
+    test = draw("connections", context(sqlite_database))
+    assert "key since 2 Nov 2026" in said(test)
+    assert "concealed" not in f"{said(test)} {[each.value for each in test.text_input]}"
+    assert [button.disabled for button in test.button if button.label == "Connect again"] == [False]
+    for page in ("overview", "review", "syncs"):
+        assert "Nothing is synced: QuickBooks no longer accepts" in said(draw(page, context(sqlite_database)))
+
+
+def test_what_stripe_refuses_is_said_and_the_key_is_gone(sqlite_database: Database) -> None:
+    test = draw("connections", context(sqlite_database))
+    test.text_input(key="stripe-key").input("not a key")
+    [button] = [each for each in test.button if each.label == "Connect Stripe"]
+    button.click().run()
+    assert "those begin with sk_ or rk_" in said(test)
+    assert test.text_input(key="stripe-key").value == ""
+
+
+def test_who_may_not_connect_is_offered_nothing(sqlite_database: Database) -> None:
+    test = draw("connections", context(sqlite_database, "accountant"))
+    assert "Ask an admin" in said(test)
+    assert not test.text_input
