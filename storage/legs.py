@@ -66,7 +66,7 @@ def record_posted(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> Non
         states = conn.execute(
             select(outbox.c.state).where(outbox.c.link_id == link_id, outbox.c.marker.in_(row.markers))
         ).scalars()
-        if all(state in ("posted", "verified") for state in states):
+        if row.markers and all(state in ("posted", "verified") for state in states):
             _change(conn, link_id, [row.id], state="posted", reason="posted", detail="In QuickBooks.")
 
 

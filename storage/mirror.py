@@ -15,6 +15,7 @@ from storage.models import cursors, links, mirror
 from storage.records import DOCUMENT_KINDS, day_of, from_json, is_open, number_of, parent_of, record_type, to_json
 from storage.types import encode
 
+KEY = ["connection_id", "kind", "object_id"]
 IN_LIMIT = 500  # values in one IN (...)
 
 
@@ -46,7 +47,8 @@ def store(
     if rows:
         if is_news:  # first, as in every command: locks are taken in one order, links, records, audit
             touch_links(conn, connection_id)
-        upsert(conn, mirror, rows, ["connection_id", "kind", "object_id"])
+        # `claimed` of a known object is left alone: somebody may be changing it at this moment.
+        upsert(conn, mirror, rows, KEY, [column for column in rows[0] if column not in (*KEY, "claimed")])
         audit.append(conn, at, entries)
     return [(row["kind"], row["object_id"]) for row in rows]
 
@@ -73,7 +75,7 @@ def _row(
         "version": 1 if known is None else known.version + 1,
         "deleted": deleted,
         "open": is_open(record),
-        "claimed": False if known is None else known.claimed,
+        "claimed": False,
         "dated": day_of(record),
         "parent_id": parent_of(record),
         "number": number_of(record),

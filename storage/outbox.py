@@ -1,9 +1,10 @@
 """The outbox: what is to be written into the books, each marker once, and how far each has come.
 
     planned -> sending -> posted -> verified
-                 |  ^
-                 v  | (look-up found nothing: the same bytes again)
-              doubtful            waiting: refused, a person must mend it; `retry` makes it planned again
+       ^         |  ^
+       |         v  | (look-up found nothing, at once: the same bytes again)
+       +------ doubtful           waiting: refused, a person must mend it; `retry` makes it planned again
+      (look-up found nothing, after the lease: decided anew on the books as they are by then)
 
 Rows that are ready go out together in a batch. One that a batch left unsettled goes alone from then on
 (docs/decisions/0004-batches.md).
@@ -83,9 +84,7 @@ def withdraw(
     rows = conn.execute(
         update(outbox)
         .where(outbox.c.link_id == link_id, outbox.c.state == "planned", these)
-        .values(
-            state="withdrawn", body=None, body_hash=None, request_id=None, batch_id=None, next_at=None, problem=None
-        )
+        .values(state="withdrawn", body=None, body_hash=None, request_id=None, next_at=None, problem=None)
         .returning(outbox.c.posting)
     )
     return [from_json(posting, Posting) for posting in rows.scalars()]
@@ -108,7 +107,13 @@ def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at:
         row = conn.execute(
             update(outbox)
             .where(outbox.c.link_id == link_id, outbox.c.marker == marker, outbox.c.state == "planned")
-            .values(state="posted", document_id=document.id, document_version=document.version, posted_at=at)
+            .values(
+                state="posted",
+                document_id=document.id,
+                document_version=document.version,
+                posted_at=at,
+                problem="Somebody voided this document in QuickBooks." if document.voided else None,
+            )
             .returning(outbox.c.posting)
         ).first()
         if row is not None:
@@ -126,6 +131,21 @@ def doubtful(conn: Connection, connection_id: int, at: datetime, limit: int = 10
         .with_for_update()
     )
     return [_item(row) for row in rows]
+
+
+def replan(conn: Connection, item: Item) -> bool:
+    """Certainly not in the books, and nobody sends it any more: it is planned again, under the next request id.
+
+    The caller makes matching run again: the books may have moved on, and what is planned then can be withdrawn.
+    """
+    done = conn.execute(
+        update(outbox)
+        .where(outbox.c.id == item.id, outbox.c.state == "doubtful", outbox.c.attempt == item.attempt)
+        .values(
+            state="planned", body=None, body_hash=None, request_id=None, look_up=None, lease_until=None, problem=None
+        )
+    )
+    return done.rowcount == 1
 
 
 def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
@@ -234,9 +254,10 @@ def record_later(
     return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem, **again)
 
 
-def record_doubt(conn: Connection, outbox_id: int, attempt: int, *, at: datetime, problem: str) -> bool:
-    """It may have been done: look for the marker at `at`, before anything else."""
-    return _leave(conn, outbox_id, attempt, state="doubtful", next_at=at, problem=problem)
+def record_doubt(conn: Connection, item: Item, attempt: int, *, at: datetime, problem: str) -> bool:
+    """It may have been done: look for the marker at `at`, before anything else. The lease says when it surely ended."""
+    lease = item.lease_until
+    return _leave(conn, item.id, attempt, state="doubtful", next_at=at, problem=problem, lease_until=lease)
 
 
 def record_refused(
@@ -305,6 +326,11 @@ def unsettled(conn: Connection, link_id: int) -> list[Item]:
     return [_item(row) for row in rows]
 
 
+def any_planned(conn: Connection, link_id: int) -> bool:
+    query = select(outbox.c.id).where(outbox.c.link_id == link_id, outbox.c.state == "planned").limit(1)
+    return conn.execute(query).first() is not None
+
+
 def count_ready(conn: Connection, connection_id: int) -> int:
     """How many are on their way into the books."""
     return conn.execute(
@@ -316,8 +342,9 @@ def count_ready(conn: Connection, connection_id: int) -> int:
 
 def next_due(conn: Connection, connection_id: int) -> tuple[datetime | None, datetime | None]:
     """When the next row may be tried that pauses after trouble, and when the next lease of somebody else ends."""
+    lease_of_sending = case((outbox.c.state == "sending", outbox.c.lease_until))
     pause, lease = conn.execute(
-        select(func.min(outbox.c.next_at), func.min(outbox.c.lease_until)).where(
+        select(func.min(outbox.c.next_at), func.min(lease_of_sending)).where(
             outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful"))
         )
     ).one()
@@ -325,10 +352,8 @@ def next_due(conn: Connection, connection_id: int) -> tuple[datetime | None, dat
 
 
 def _leave(conn: Connection, outbox_id: int, attempt: int, **values: Any) -> bool:
-    done = conn.execute(
-        update(outbox).where(outbox.c.id == outbox_id, _ours(attempt)).values(lease_until=None, **values)
-    )
-    return done.rowcount == 1
+    left = {"lease_until": None} | values
+    return conn.execute(update(outbox).where(outbox.c.id == outbox_id, _ours(attempt)).values(**left)).rowcount == 1
 
 
 def _ours(attempt: int) -> Any:

@@ -1,10 +1,10 @@
 """Runs: every sync that was asked for or came due, once, with what it did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.engine import insert_ignore
@@ -19,6 +19,7 @@ class Run:
     cause: str
     state: str
     scheduled_for: datetime
+    lease_until: datetime | None
     counts: dict[str, int]
 
 
@@ -72,22 +73,19 @@ def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     if row is None:
         return None
     mine = (runs.c.id == row.id, runs.c.state == row.state, runs.c.lease_until.is_not_distinct_from(row.lease_until))
-    values = {
-        "state": "running",
-        "started_at": row.started_at or at,
-        "lease_until": at + timedelta(seconds=lease_s),
-    }
+    lease_until = at + timedelta(seconds=lease_s)
+    values = {"state": "running", "started_at": row.started_at or at, "lease_until": lease_until}
     try:
         with conn.begin_nested():
             taken = conn.execute(update(runs).where(*mine).values(**values))
     except IntegrityError:  # another worker has just taken another run of this link
         return None
-    return _run(row) if taken.rowcount == 1 else None
+    return replace(_run(row), lease_until=lease_until) if taken.rowcount == 1 else None
 
 
 def report(
     conn: Connection,
-    run_id: int,
+    run: Run,
     *,
     step: str,
     counts: dict[str, int],
@@ -95,19 +93,22 @@ def report(
     lease_s: float,
     done: int = 0,
     total: int | None = None,
-) -> None:
-    """How far a run is; keeps its lease."""
-    conn.execute(
+) -> Run | None:
+    """How far a run is; keeps its lease. None if it is not ours any more: our lease had run out."""
+    lease_until = at + timedelta(seconds=lease_s)
+    kept = conn.execute(
         update(runs)
-        .where(runs.c.id == run_id)
-        .values(step=step, counts=counts, done=done, total=total, lease_until=at + timedelta(seconds=lease_s))
+        .where(*_held(run))
+        .values(step=step, counts=counts, done=done, total=total, lease_until=lease_until)
     )
+    return replace(run, lease_until=lease_until) if kept.rowcount == 1 else None
 
 
-def finish(conn: Connection, run_id: int, *, counts: dict[str, int], at: datetime, problem: str | None = None) -> None:
+def finish(conn: Connection, run: Run, *, counts: dict[str, int], at: datetime, problem: str | None = None) -> None:
+    """Ends a run, unless somebody else has taken it up meanwhile."""
     conn.execute(
         update(runs)
-        .where(runs.c.id == run_id)
+        .where(*_held(run))
         .values(
             state="failed" if problem else "done",
             step="",
@@ -119,6 +120,11 @@ def finish(conn: Connection, run_id: int, *, counts: dict[str, int], at: datetim
     )
 
 
+def _held(run: Run) -> tuple[ColumnElement[bool], ...]:
+    """As we left it: each taking and each report moves the lease."""
+    return runs.c.id == run.id, runs.c.state == "running", runs.c.lease_until == run.lease_until
+
+
 def _run(row: Row[Any]) -> Run:
     return Run(
         id=row.id,
@@ -127,5 +133,6 @@ def _run(row: Row[Any]) -> Run:
         cause=row.cause,
         state=row.state,
         scheduled_for=row.scheduled_for,
+        lease_until=row.lease_until,
         counts=row.counts,
     )

@@ -95,12 +95,19 @@ def _record(
     facts = {movement.id: _facts(found, movement) for movement in found.movements}
     for batch in _batches(planned):
         with database.write() as conn:
-            if connections.link(conn, link.id).revision != link.revision:
+            if connections.link(conn, link.id).revision != link.revision or _is_decided(conn, link, batch):
                 return False
             _record_batch(conn, clock, link, found, matches, batch, facts, counts)
     with database.write() as conn:
         connections.record_decided(conn, link.id, link.revision)
     return True
+
+
+def _is_decided(conn: Any, link: connections.Link, batch: _Batch) -> bool:
+    """Whether another worker has decided some of it meanwhile, and perhaps posted it already."""
+    movements = sorted({decision.leg.movement_id for decision in batch.decisions})
+    known = legs.decided(conn, link.id, movements)
+    return any(known.get(decision.leg.id) for decision in batch.decisions)
 
 
 def _record_batch(
@@ -137,6 +144,11 @@ def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> N
     marked = mirror.load_marked(conn, link.ledger_id, [posting.marker for posting in batch.postings])
     for posting in outbox.adopt(conn, link.id, marked, now):
         legs.record_posted(conn, link.id, [share.leg_id for share in posting.shares])
+        detail = {"document": marked[posting.marker].id}
+        entry = audit.Entry(
+            actor="tieout", action="found posted", subject=posting.marker, link_id=link.id, detail=detail
+        )
+        audit.append(conn, now, [entry])
 
 
 def _batches(planned: Plan) -> Iterator[_Batch]:

@@ -159,6 +159,10 @@ class Ledger(Protocol):
         """Makes the next requests bring its exchange rates of these currencies and days."""
         ...
 
+    def is_reading(self, connection_id: int) -> bool:
+        """Whether a read that was asked for has not come to its end."""
+        ...
+
     def next_due_s(self, connection_id: int) -> float | None:
         """After `next_request` gave None: seconds until it is worth asking again; None if nothing waits."""
         ...

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconcile.days import book_day
-from storage import connections, inbox, mirror, openings, rates, runs
+from storage import connections, inbox, mirror, openings, outbox, rates, runs
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
 from sync.deciding import decide
-from sync.errors import SyncError, Unauthorized
+from sync.errors import SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, Processor, Request, Response, Rng
 
@@ -45,6 +45,7 @@ class Worker:
     lease_s: float = 150
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None  # of the last run
+    _held: Run = field(init=False)  # the run at work, as it was last reported
 
     def enqueue_now(self, cause: str) -> None:
         """Asks for a sync of every link."""
@@ -59,8 +60,7 @@ class Worker:
             run = runs.take(conn, self.clock.now(), self.lease_s)
         if run is None:
             return False
-        self.counts = dict(run.counts)
-        self.problem = None
+        self._held, self.counts, self.problem = run, dict(run.counts), None
         try:
             self._sync(run)
         except SyncError as error:
@@ -71,41 +71,44 @@ class Worker:
             self.problem = OWN_ERROR
             log.exception("run %s", run.id)
         with self.database.write() as conn:
-            runs.finish(conn, run.id, counts=self.counts, at=self.clock.now(), problem=self.problem)
+            runs.finish(conn, self._held, counts=self.counts, at=self.clock.now(), problem=self.problem)
         return True
 
     def _sync(self, run: Run) -> None:
         with self.database.read() as conn:
             link = connections.link(conn, run.link_id)
         adapters = self.connect(link)
-        fetcher = Fetcher(
-            self.database, self.clock, self.rng, adapters.processor, link, lambda *step: self._report(run, *step)
-        )
-        self._fetch(run, link, adapters, fetcher)
-        self._decide(run, link, fetcher, adapters)
-        self._post(run, link, adapters)
+        fetcher = Fetcher(self.database, self.clock, self.rng, adapters.processor, link, self._report)
+        self._fetch(link, adapters, fetcher)
+        self._decide(link, fetcher, adapters)
+        self._post(link, adapters)
+        if self._is_to_be_decided_again(link):  # what was in doubt turned out not to be in the books
+            self._read_books(link, adapters, "Reading QuickBooks")
+            self._decide(link, fetcher, adapters)
+            self._post(link, adapters)
 
     # ---- the steps
 
-    def _fetch(self, run: Run, link: Link, adapters: Adapters, fetcher: Fetcher) -> None:
+    def _fetch(self, link: Link, adapters: Adapters, fetcher: Fetcher) -> None:
         """Both sides, after every doubt about earlier postings is settled."""
         self._count("fetched", fetcher.refresh())
-        self._read_books(run, link, adapters, "Reading QuickBooks")
+        self._read_books(link, adapters, "Reading QuickBooks")
 
-    def _decide(self, run: Run, link: Link, fetcher: Fetcher, adapters: Adapters) -> None:
+    def _decide(self, link: Link, fetcher: Fetcher, adapters: Adapters) -> None:
         balance = fetcher.read_balance()
-        if link.openings is None and balance is not None:
+        if balance is not None:
             with self.database.write() as conn:
+                link = connections.link(conn, link.id)
                 # A movement that cannot be read would end up in the opening balance, and be posted with it.
-                if not inbox.holds_any(conn, link.processor_id, ("movement", "payout")):
+                if link.openings is None and not inbox.holds_any(conn, link.processor_id, ("movement", "payout")):
                     found = openings.compute(conn, link, balance)
                     connections.change_link(conn, link.id, openings=found)
-        self._ask_rates(run, link, adapters)
-        self._report(run, "Matching", 0, None)
+        self._ask_rates(link, adapters)
+        self._report("Matching", 0, None)
         for name, number in decide(self.database, self.clock, link.id).items():
             self._count(name, number)
 
-    def _ask_rates(self, run: Run, link: Link, adapters: Adapters) -> None:
+    def _ask_rates(self, link: Link, adapters: Adapters) -> None:
         """Those that balances in other currencies need and the mirror does not have."""
         now = self.clock.now()
         with self.database.read() as conn:
@@ -114,15 +117,15 @@ class Worker:
             wanted = rates.missing(conn, link, home, book_day(now, link.time_zone))
         if wanted:
             adapters.ledger.request_rates(link.ledger_id, wanted)
-            self._drive(run, link, adapters, "Asking for exchange rates")
+            self._drive(link, adapters, "Asking for exchange rates")
 
-    def _post(self, run: Run, link: Link, adapters: Adapters) -> None:
-        posted = self._drive(run, link, adapters, "Posting into QuickBooks")
+    def _post(self, link: Link, adapters: Adapters) -> None:
+        posted = self._drive(link, adapters, "Posting into QuickBooks")
         if posted:
             self._count("posted", posted)
-            self._read_books(run, link, adapters, "Checking what was posted")
+            self._read_books(link, adapters, "Checking what was posted")
 
-    def _read_books(self, run: Run, link: Link, adapters: Adapters, step: str) -> None:
+    def _read_books(self, link: Link, adapters: Adapters, step: str) -> None:
         """Everything that changed; the webhooks that said so before are settled by it."""
         with self.database.read() as conn:
             books = connections.connection(conn, link.ledger_id)
@@ -130,18 +133,20 @@ class Worker:
         if books.state != "ready":  # nothing would be asked of it, and old figures would pass for new ones
             raise Unauthorized(books.problem or f"{books.name} must be connected again.")
         adapters.ledger.request_read(link.ledger_id)
-        self._drive(run, link, adapters, step)
+        self._drive(link, adapters, step)
+        if adapters.ledger.is_reading(link.ledger_id):  # half a view of the books is none to decide on
+            raise Transient(f"{books.name} asked us to wait for long. The next sync reads on from here.")
         with self.database.write() as conn:
             inbox.finish(conn, hints)
             connections.set_state(conn, link.ledger_id, "ready", None, self.clock.now())
 
-    def _drive(self, run: Run, link: Link, adapters: Adapters, step: str) -> int:
+    def _drive(self, link: Link, adapters: Adapters, step: str) -> int:
         """Carries the ledger's requests until none is due; gives how many writes there were."""
         writes, done, reported = 0, 0, -1.0
         while True:
             if self.clock.monotonic() - reported >= REPORT_EVERY_S:
                 reported = self.clock.monotonic()
-                self._report(run, step, done, adapters.ledger.backlog(link.ledger_id) + done)
+                self._report(step, done, adapters.ledger.backlog(link.ledger_id) + done)
             request = adapters.ledger.next_request(link.ledger_id)
             if request is None:
                 pause = adapters.ledger.next_due_s(link.ledger_id)
@@ -153,13 +158,19 @@ class Worker:
             done += max(1, len(request.parts))
             writes += len(request.parts) if request.kind == "write" else 0
 
+    def _is_to_be_decided_again(self, link: Link) -> bool:
+        """Whether something is planned that nothing but a newer view of the books keeps from being sent."""
+        with self.database.read() as conn:
+            now = connections.link(conn, link.id)
+            return now.posting_on and now.revision != now.decided_revision and outbox.any_planned(conn, link.id)
+
     # ---- bookkeeping
 
-    def _report(self, run: Run, step: str, done: int, total: int | None) -> None:
+    def _report(self, step: str, done: int, total: int | None) -> None:
         with self.database.write() as conn:
-            runs.report(
+            held = runs.report(
                 conn,
-                run.id,
+                self._held,
                 step=step,
                 done=done,
                 total=total,
@@ -167,6 +178,9 @@ class Worker:
                 at=self.clock.now(),
                 lease_s=self.lease_s,
             )
+        if held is None:
+            raise Transient("This sync took so long that another process has taken it over.")
+        self._held = held
 
     def _count(self, name: str, number: int) -> None:
         self.counts[name] = self.counts.get(name, 0) + number

@@ -22,7 +22,7 @@ from reconcile.records import (
     Payout,
     Record,
 )
-from storage import connections, legs, mirror, openings, outbox, queries, runs, users
+from storage import connections, legs, mirror, openings, outbox, runs, users
 from storage.engine import Database
 from storage.models import outbox as outbox_table
 from storage.outbox import Item
@@ -121,15 +121,16 @@ def take_run(database: Database, at: datetime, **values: Any) -> None:
     with database.write() as conn:
         run = runs.take(conn, at, lease_s=3600)
         assert run is not None
-        runs.report(conn, run.id, at=at, lease_s=3600, **({"step": "Starting", "counts": {}} | values))
+        runs.report(conn, run, at=at, lease_s=3600, **({"step": "Starting", "counts": {}} | values))
 
 
 def finish_run(database: Database, link_id: int, at: datetime, problem: str | None = None) -> None:
     """Ends the run that is at work."""
-    run = queries.pulse(database, link_id).current
-    assert run is not None
     with database.write() as conn:
-        runs.finish(conn, run.id, counts=run.counts, at=at, problem=problem)
+        run = runs.take(conn, at + timedelta(days=1), lease_s=3600)  # its lease has run out by then
+        assert run is not None
+        assert run.link_id == link_id
+        runs.finish(conn, run, counts=run.counts, at=at, problem=problem)
 
 
 class _World:
@@ -326,4 +327,4 @@ def _runs(database: Database, link_id: int, now: datetime, counts: dict[str, int
             runs.enqueue(conn, link_id=link_id, kind="sync", cause="schedule", scheduled_for=at)
             run = runs.take(conn, at, lease_s=60)
             assert run is not None
-            runs.finish(conn, run.id, counts=done, at=at + timedelta(seconds=seconds), problem=problem)
+            runs.finish(conn, run, counts=done, at=at + timedelta(seconds=seconds), problem=problem)

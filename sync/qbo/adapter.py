@@ -88,6 +88,10 @@ class QuickBooksOnline:
         waits += [lease_s] if lease_s is not None and lease_s <= LEASE_WAIT_S else []
         return min(waits, default=None)
 
+    def is_reading(self, connection_id: int) -> bool:
+        with self._database.read() as conn:
+            return reading.next_request(conn, connection_id) is not None
+
     def backlog(self, connection_id: int) -> int:
         with self._database.read() as conn:
             return outbox.count_ready(conn, connection_id)

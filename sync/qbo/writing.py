@@ -78,9 +78,26 @@ class Writing:
             if item is not None:
                 self._record_found(conn, item, entity, content)
         following = reading.after_page(page, (first.look_up or {}).get("start", 1))
-        position = ABSENT if following is None else {"since": following[0], "start": following[1]}
+        if following is None:
+            self._record_absent(conn, list(items.values()))
+            return
         for item in items.values():
-            outbox.record_look_up(conn, item, position)
+            outbox.record_look_up(conn, item, {"since": following[0], "start": following[1]})
+
+    def _record_absent(self, conn: Any, items: Sequence[Item]) -> None:
+        """The same bytes go out at once while their first sending may still arrive; what is older is decided anew.
+
+        Since then somebody may have recorded the same by hand, or changed what it pays.
+        """
+        now = self._clock.now()
+        ended = [item for item in items if item.lease_until is None or item.lease_until <= now]
+        for link_id in sorted({item.link_id for item in ended}):  # before any row: locks are taken in one order
+            connections.change_link(conn, link_id)
+        for item in items:
+            if item in ended:
+                outbox.replan(conn, item)
+            else:
+                outbox.record_look_up(conn, item, ABSENT)
 
     def record_failure(self, conn: Any, request: Request, error: SyncError) -> None:
         """A request that failed as a whole."""
@@ -172,7 +189,7 @@ class Writing:
         elif isinstance(error, Ambiguous) and (in_batch or part.attempt < ATTEMPTS):
             # It goes again under another request id than the batch's, so not before the batch has certainly ended.
             ended = item.lease_until if in_batch and item.lease_until else later
-            outbox.record_doubt(conn, item.id, part.attempt, at=max(later, ended), problem=error.plain)
+            outbox.record_doubt(conn, item, part.attempt, at=max(later, ended), problem=error.plain)
         elif isinstance(error, Transient | Unauthorized):
             outbox.record_later(conn, item.id, part.attempt, at=later, problem=error.plain, alone=not in_batch)
         else:

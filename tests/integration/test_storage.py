@@ -244,7 +244,7 @@ def test_nothing_is_sent_again_while_posting_is_off(database: Database, link: co
     with database.write() as conn:
         (item,) = outbox.ready(conn, link.ledger_id, NOW)
         outbox.claim(conn, item, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
-        outbox.record_doubt(conn, item.id, 1, at=NOW, problem="lost")
+        outbox.record_doubt(conn, outbox.get(conn, item.id), 1, at=NOW, problem="lost")
         outbox.record_look_up(conn, outbox.get(conn, item.id), ABSENT)
         connections.switch_posting(conn, link.id, on=False)
         assert writing.next_doubtful(conn, link.ledger_id) is None
@@ -283,8 +283,12 @@ def test_one_run_a_due_time_and_one_at_work_a_link(database: Database, link: con
     resumed = take(LATER)  # its worker is gone
     assert resumed is not None
     assert resumed.id == first.id
+    with database.write() as conn:  # it was only slow, but the run is not its any more
+        assert runs.report(conn, first, step="", counts={}, at=LATER, lease_s=60) is None
+        runs.finish(conn, first, counts={}, at=LATER)
+    assert take(LATER) is None
     with database.write() as conn:
-        runs.finish(conn, first.id, counts={}, at=LATER)
+        runs.finish(conn, resumed, counts={}, at=LATER)
     second = take(LATER)
     assert second is not None
     assert second.id != first.id

@@ -3,6 +3,7 @@
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from storage.models import outbox as outbox_table
 from storage.users import User
 from sync import commands, processes, scheduler
 from sync.adapters import connect
+from sync.ports import Request, Response
+from sync.worker import Adapters
 from tests import laws
 from tests.integration.conftest import Company, link
 
@@ -134,6 +137,44 @@ def accountant(company: Company) -> User:
     with company.environment.database.write() as conn:
         user_id = users.ensure_user(conn, email="a@example.com", name="A", role="accountant")
     return User(id=user_id, email="a@example.com", name="A", role="accountant")
+
+
+def test_what_was_never_sent_is_decided_anew_after_a_long_stop(company: Company) -> None:
+    """Killed with a posting in hand; before the next start somebody records that payment."""
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(minutes=1)
+    worker = company.worker()
+    worker.connect = lambda its_link: _dying(connect(company.environment, its_link))
+    worker.enqueue_now("test")
+    assert worker.work()
+    assert worker.problem is not None
+    company.environment.clock.sleep(DAY_S)
+
+    line = {"Amount": 100, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
+    company.qbo.create("Payment", {"CustomerRef": {"value": customer}, "TotalAmt": 100, "Line": [line]})
+    company.sync()
+    assert len(company.books("Payment")) == 1
+    assert company.ours("Payment") == []
+    assert [row.reason for row in leg_rows(company) if row.kind == "gross"] == ["MAY_BE_RECORDED"]
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def leg_rows(company: Company) -> list[Row[Any]]:
+    with company.environment.database.read() as conn:
+        return list(conn.execute(select(legs_table)))
+
+
+def _dying(adapters: Adapters) -> Adapters:
+    """The process ends instead of sending a write."""
+
+    def carry(request: Request) -> Response:
+        if request.kind == "write":
+            raise RuntimeError("killed")
+        return adapters.carry(request)
+
+    return replace(adapters, carry=carry)
 
 
 def test_one_run_a_due_time_however_many_clocks_tick(company: Company) -> None:
