@@ -40,6 +40,7 @@ ITEMS = {
     "undecided": "being decided",
     "waits_with_charge": "waiting with their charge",
     "awaiting_reversal": "awaiting Stripe's reversal",
+    "source_unread": "being read from Stripe",
     "date_moved": "dated another day",
     "recorded_elsewhere": "recorded elsewhere",
     "ignored": "set aside",

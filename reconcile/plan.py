@@ -50,6 +50,8 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     plan_closings(draft)
     for source_id, movements in sorted(groups["other"].items()):
         _wait_unmapped(draft, source_id, movements)
+    for source_id, movements in sorted(groups["unread"].items()):
+        _wait_unread(draft, source_id, movements)
     return Plan(postings=tuple(draft.postings), decisions=tuple(draft.decisions))
 
 
@@ -76,7 +78,7 @@ def _rule_of(movement: Movement, snapshot: Snapshot, undecided: set[str]) -> tup
     if movement.category == "partial_capture_reversal" and source in snapshot.refunds:
         source = snapshot.refunds[source].charge_id or source
     if source not in known:
-        return "other", source
+        return "other" if rule == "other" else "unread", source
     if movement.category == "charge_failure" and snapshot.charges[source].movement_id not in undecided:
         rule = "charge_failure"  # its charge is in the books; else the two are planned together
     return rule, source
@@ -146,3 +148,14 @@ def _wait_unmapped(draft: Draft, source_id: str, movements: list[Movement]) -> N
             name = movement.category.replace("_", " ")
             detail = f"Tieout does not post entries of the kind “{name}” yet. Record it by hand."
             draft.wait(legs, source_id, "unmapped_category", detail)
+
+
+def _wait_unread(draft: Draft, source_id: str, movements: list[Movement]) -> None:
+    """Stripe lists a movement before it tells of what is behind it, or while we read."""
+    for movement in movements:
+        legs = draft.undecided([movement])
+        if before_cutover(draft.snapshot, [movement]):
+            cover_by_opening(draft, legs, source_id)
+        else:
+            detail = f"Tieout has not read {source_id} from Stripe yet, which is behind this; the next sync does."
+            draft.wait(legs, source_id, "source_unread", detail)

@@ -21,7 +21,16 @@ from storage.models import links as link_table
 from storage.models import runs
 
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
-PENDING = ("queued", "undecided", "in_progress", "in_transit", "waits_with_charge", "awaiting_reversal", "opening")
+PENDING = (
+    "queued",
+    "undecided",
+    "in_progress",
+    "in_transit",
+    "waits_with_charge",
+    "awaiting_reversal",
+    "source_unread",
+    "opening",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
