@@ -86,6 +86,14 @@ def proof(link_id: int | None, all_days: bool) -> None:
 
 
 @main.command()
+def check() -> None:
+    """Proves that nobody changed the audit log, and nothing that is stored but through it."""
+    from sync.printing import check as print_check
+
+    sys.exit(_plainly(lambda: print_check(_environment())))
+
+
+@main.command()
 @click.argument("object_id")
 def trace(object_id: str) -> None:
     """Prints the way of one charge, refund, payout or document through all steps."""

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from reconcile.money import Money
-from storage import budgets, connections, queries
+from storage import audit, budgets, connections, mirror, queries
 from storage import trace as traces
 from storage.connections import Connection
 from sync.environment import Environment
@@ -83,3 +83,14 @@ def trace(environment: Environment, object_id: str) -> int:
     if not lines:
         click.echo(f"Nothing is known of {object_id}. Is it from before the cut-over, or of another account?", err=True)
     return 0 if lines else 1
+
+
+def check(environment: Environment) -> int:
+    """Whether the audit log is whole and what is stored is what it says was stored; 0 if so."""
+    with environment.database.read() as conn:
+        wrong = audit.verify(conn) + mirror.verify(conn)
+    for line in wrong:
+        click.echo(line, err=True)
+    if not wrong:
+        click.echo("The audit log is whole, and all that is stored is as it says.")
+    return 1 if wrong else 0
