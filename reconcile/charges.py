@@ -106,6 +106,7 @@ def _pay_invoices(
         customer_id=customers[0][0] if len(customers) == 1 else None,
         marker=postings[0].marker,
         unapplied_minor=paid - applied,
+        is_payment=True,
         tax=tax,
     )
 
@@ -133,7 +134,9 @@ def _book_without_invoice(
     elif policy == "unapplied_payment":
         posting = _payment(snapshot, charge, movements, customer_id, amount, settled, (), 1)
         draft.post(share(over_bridge(snapshot, posting, movements, settled), gross), gross, charge.id)
-        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker, unapplied_minor=amount)
+        draft.places[charge.id] = Place(
+            customer_id=customer_id, marker=posting.marker, unapplied_minor=amount, is_payment=True
+        )
     elif snapshot.mappings.sales_item is None:
         draft.wait(gross, charge.id, "unmapped_item", "No item is chosen for sales without an invoice. Choose one.")
     else:

@@ -12,7 +12,7 @@ from reconcile.entries import book_entry
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
 from reconcile.postings import Leg
-from reconcile.receivables import give_back, missing_receivable
+from reconcile.receivables import give_back, link, missing_receivable
 from reconcile.records import Movement
 
 NEVER = "It came back before it was in the books; the two entries of Stripe's cancel out."
@@ -34,7 +34,7 @@ def plan_failed_charge(draft: Draft, charge_id: str, movements: Sequence[Movemen
 
 
 def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
-    """The customer owes it again: an expense to receivables, which a person links to the payment (row 10)."""
+    """The customer owes it again: an expense to receivables, to which the payment is moved from the invoice (10)."""
     snapshot, charge = draft.snapshot, draft.snapshot.charges[charge_id]
     legs = draft.undecided(movements)
     if before_cutover(snapshot, movements):
@@ -54,7 +54,10 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
         posting = give_back(
             snapshot, "failure", charge_id, movements, charge.currency, amount, settled, place.customer_id, place.marker
         )
-        draft.post(share(over_bridge(snapshot, posting, movements, -settled), gross), gross, charge_id)
+        booked = over_bridge(snapshot, posting, movements, -settled)
+        if place.marker and place.is_payment:
+            booked.append((link(snapshot, "failure", charge_id, movements, posting, place.marker, "move"), 0))
+        draft.post(share(booked, gross), gross, charge_id)
     book_costs(draft, charge_id, movements, fees_of(legs))
 
 

@@ -6,7 +6,19 @@ from typing import Literal
 
 from reconcile.records import Applied
 
-PostingKind = Literal["payment", "sales_receipt", "refund_receipt", "purchase", "deposit", "transfer", "journal_entry"]
+PostingKind = Literal[
+    "invoice",
+    "payment",
+    "sales_receipt",
+    "refund_receipt",
+    "credit_memo",
+    "purchase",
+    "deposit",
+    "transfer",
+    "journal_entry",
+]
+Change = Literal["link", "move", "restore"]
+POSTED = "posted:"  # before a marker: the document of that posting, whose id is known when this one is sent
 Sending = Literal["off", "draft", "finalize", "send"]
 LegState = Literal["matched", "posted", "waiting", "ignored"]
 
@@ -46,6 +58,9 @@ class Posting:
     payee. `amount_minor` is the document's total in `currency`, `tax_minor` of it tax by `tax_code`; `exchange_rate` is
     home units for one of `currency`, None in home currency. `applied` are the invoices a payment pays. `after` is the
     marker of a posting that must be in the books first. `shares` are the legs it books.
+
+    With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
+    `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again.
     """
 
     marker: str
@@ -66,6 +81,8 @@ class Posting:
     lines: tuple[PostingLine, ...] = ()
     shares: tuple["Share", ...] = ()
     after: str | None = None
+    target: str | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +166,4 @@ class Policies:
     sending: Sending = "off"
     create_customers: bool = False
     closed_period: Literal["wait", "first_open_day"] = "wait"
+    refund: Literal["receipt", "receivables"] = "receipt"

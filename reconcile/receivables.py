@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from reconcile.currencies import settle
 from reconcile.days import day_of
 from reconcile.draft import REFERENCE_LENGTH, memo
-from reconcile.postings import Posting, PostingLine
-from reconcile.records import Movement
+from reconcile.postings import POSTED, Change, Posting, PostingLine
+from reconcile.records import Applied, Movement
 from reconcile.snapshot import Snapshot
 
 
@@ -47,4 +47,30 @@ def give_back(  # noqa: PLR0913, PLR0917 - all of it is the document
             ),
         ),
         after=after,
+    )
+
+
+def link(
+    snapshot: Snapshot,
+    kind: str,
+    source_id: str,
+    movements: Sequence[Movement],
+    paid: Posting,
+    payment: str,
+    change: Change,
+) -> Posting:
+    """Applies a payment of ours (by marker) to what went back to the customer, so that neither stays open."""
+    return Posting(
+        marker=f"{movements[0].id}:{kind}-link:r1:s1",
+        kind="payment",
+        dated=day_of(snapshot, movements),
+        currency=paid.currency,
+        amount_minor=0,
+        account_id=paid.account_id,
+        memo=memo(source_id, movements),
+        party_id=paid.party_id,
+        applied=(Applied(id=f"{POSTED}{paid.marker}", amount_minor=paid.amount_minor),),
+        after=paid.marker,
+        target=f"{POSTED}{payment}",
+        change=change,
     )

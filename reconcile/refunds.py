@@ -9,11 +9,13 @@ from reconcile.draft import Draft, common_problem, cover_by_opening, divide, sha
 from reconcile.failures import NEVER, plan_refund_failure
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
-from reconcile.postings import Leg, Posting
+from reconcile.postings import POSTED, Leg, Posting
 from reconcile.receipts import receipt
-from reconcile.receivables import give_back, missing_receivable
-from reconcile.records import Movement, Refund
+from reconcile.receivables import give_back, link, missing_receivable
+from reconcile.records import Applied, Movement, Refund
 from reconcile.snapshot import Place, Snapshot
+
+Booked = list[tuple[Posting, int]]  # documents, and what each does to the clearing account
 
 
 def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None:
@@ -51,14 +53,9 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
         return
     credit = min(amount, place.unapplied_minor)
     moved = divide(settled, [credit, amount - credit])
-    postings = [
-        *_credit(snapshot, refund, movements, place, credit, moved[0]),
-        *_receipt(snapshot, refund, movements, place, amount - credit, moved[1]),
-    ]
     booked = [
-        pair
-        for posting, part in zip(postings, filter(None, moved), strict=True)
-        for pair in over_bridge(snapshot, posting, movements, -part)
+        *_credit(snapshot, refund, movements, place, credit, moved[0]),
+        *_rest(snapshot, refund, movements, place, amount - credit, moved[1]),
     ]
     draft.places[charge_id] = replace(place, unapplied_minor=place.unapplied_minor - credit)
     draft.post(share(booked, gross), gross, refund.id)
@@ -66,35 +63,67 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
 
 def _credit(
     snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], place: Place, amount: int, settled: int
-) -> list[Posting]:
+) -> Booked:
+    """Out of what the charge left with the customer (row 8c); the payment that left it is applied to it."""
     if not amount:
         return []
     customer, currency = place.customer_id or "", refund.currency
-    return [
-        give_back(snapshot, "credit", refund.id, movements, currency, amount, settled, customer, after=place.marker)
-    ]
+    paid = give_back(snapshot, "credit", refund.id, movements, currency, amount, settled, customer, after=place.marker)
+    booked = over_bridge(snapshot, paid, movements, -settled)
+    if place.marker and place.is_payment:
+        booked.append((link(snapshot, "credit", refund.id, movements, paid, place.marker, "link"), 0))
+    return booked
+
+
+def _rest(
+    snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], place: Place, amount: int, settled: int
+) -> Booked:
+    if not amount:
+        return []
+    made = _receipt(snapshot, refund, movements, place, amount, settled)
+    if snapshot.policies.refund == "receivables" and refund.currency == movements[0].currency:
+        return _through_receivables(snapshot, refund, movements, made, settled)
+    return over_bridge(snapshot, made, movements, -settled)
+
+
+def _through_receivables(
+    snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], receipt: Posting, settled: int
+) -> Booked:
+    """Row 8b: a credit memo of the same lines, an expense that pays it out, a payment of nothing that links the two."""
+    amount, customer = receipt.amount_minor, receipt.party_id or ""
+    head = f"{movements[0].id}:refund"
+    memo_ = replace(receipt, marker=f"{head}-credit:r1:s1", kind="credit_memo")
+    paid = give_back(
+        snapshot, "refund", refund.id, movements, refund.currency, amount, settled, customer, after=memo_.marker
+    )
+    parts = tuple(Applied(id=f"{POSTED}{each}", amount_minor=amount) for each in (memo_.marker, paid.marker))
+    linked = replace(
+        paid,
+        marker=f"{head}-link:r1:s1",
+        kind="payment",
+        amount_minor=0,
+        lines=(),
+        applied=parts,
+        after=paid.marker,
+    )
+    return [(memo_, 0), (paid, -settled), (linked, 0)]
 
 
 def _receipt(
     snapshot: Snapshot, refund: Refund, movements: Sequence[Movement], place: Place, amount: int, settled: int
-) -> list[Posting]:
-    if not amount:
-        return []
-    customer, currency = place.customer_id or "", refund.currency
-    return [
-        receipt(
-            snapshot,
-            "refund_receipt",
-            refund.id,
-            movements,
-            amount,
-            customer,
-            currency=currency,
-            settled=settled,
-            tax=place.tax,
-            after=place.marker,
-        )
-    ]
+) -> Posting:
+    return receipt(
+        snapshot,
+        "refund_receipt",
+        refund.id,
+        movements,
+        amount,
+        place.customer_id or "",
+        currency=refund.currency,
+        settled=settled,
+        tax=place.tax,
+        after=place.marker,
+    )
 
 
 def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amount: int) -> tuple[str, str] | None:
@@ -102,7 +131,8 @@ def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amo
         return "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
     if place.customer_id is None:
         return unknown_customer(place)
-    if place.unapplied_minor:
+    through = snapshot.policies.refund == "receivables" and refund.currency in snapshot.mappings.clearing
+    if place.unapplied_minor or through:
         problem = missing_receivable(snapshot, refund.currency)
         if problem or amount <= place.unapplied_minor:
             return problem

@@ -66,6 +66,7 @@ class Place:
     unapplied_minor: int = 0
     tax: Tax | None = None
     in_books: bool = True
+    is_payment: bool = False  # ours, which can be applied to something else
 
 
 def recorded_place(document: Document | None, documents: Mapping[str, Document], given_back_minor: int = 0) -> Place:

@@ -132,6 +132,12 @@ def home_currency(conn: Connection, connection_id: int) -> str:
     return company.home_currency if company else "USD"
 
 
+def raw(conn: Connection, connection_id: int, kind: str, object_id: str) -> str | None:
+    """An object as the other side last gave it; None if it is not known."""
+    rows = list(_rows(conn, connection_id, [(kind, object_id)]))
+    return rows[0].raw if rows else None
+
+
 def load_children(conn: Connection, connection_id: int, kind: str, parents: Iterable[str]) -> list[Any]:
     """Records of a kind whose parent is one of `parents`, ordered by id."""
     found: list[Any] = []

@@ -17,14 +17,14 @@ Every step is one conditional UPDATE whose row count says whether it was still o
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from reconcile.postings import Posting
+from reconcile.postings import POSTED, Posting
 from reconcile.records import Document
 from storage.engine import upsert
 from storage.models import links, outbox
@@ -254,6 +254,12 @@ def record_later(
     return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem, **again)
 
 
+def record_anew(conn: Connection, outbox_id: int, attempt: int, *, problem: str) -> bool:
+    """Nothing was done, and never will be with these bytes: they are made again of what the books say by then."""
+    anew = {"body": None, "body_hash": None, "request_id": None, "batch_id": None}
+    return _leave(conn, outbox_id, attempt, state="planned", next_at=None, problem=problem, **anew)
+
+
 def record_doubt(conn: Connection, item: Item, attempt: int, *, at: datetime, problem: str) -> bool:
     """It may have been done: look for the marker at `at`, before anything else. The lease says when it surely ended."""
     lease = item.lease_until
@@ -309,6 +315,20 @@ def note(conn: Connection, outbox_id: int, problem: str) -> None:
 
 def get(conn: Connection, outbox_id: int) -> Item:
     return _item(conn.execute(select(outbox).where(outbox.c.id == outbox_id)).one())
+
+
+def resolved(conn: Connection, item: Item) -> Posting:
+    """Its posting with the documents it refers to by marker: they are in the books by the time it is sent."""
+    names = [part.id for part in item.posting.applied] + [item.posting.target or ""]
+    markers = [name.removeprefix(POSTED) for name in names if name.startswith(POSTED)]
+    found = by_marker(conn, item.connection_id, markers) if markers else {}
+    ids = {f"{POSTED}{marker}": each.document_id or "" for marker, each in found.items()}
+    target = item.posting.target
+    return replace(
+        item.posting,
+        applied=tuple(replace(part, id=ids.get(part.id, part.id)) for part in item.posting.applied),
+        target=ids.get(target, target) if target else None,
+    )
 
 
 def by_marker(conn: Connection, connection_id: int, markers: Sequence[str]) -> dict[str, Item]:

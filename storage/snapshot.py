@@ -182,6 +182,7 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         customer_id=posting.party_id if len(customers) == 1 else None,
         marker=posting.marker,
         unapplied_minor=max(0, rest) if posting.kind == "payment" else 0,
+        is_payment=posting.kind == "payment",
         tax=tax,
     )
 

@@ -114,7 +114,7 @@ class QuickBooksOnline:
             with self._database.write() as conn:
                 self._writing.record_failure(conn, request, error)
                 if request.purpose == "rate" and isinstance(error, Rejected):
-                    rates.give_up(conn, connection_id, self._clock.now())
+                    rates.give_up(conn, connection_id, request, self._clock.now())
                     return None
             return error
         with self._database.write() as conn:
@@ -126,7 +126,7 @@ class QuickBooksOnline:
                 case "look up":
                     self._writing.accept_look_up(conn, request, body)
                 case "rate":
-                    rates.accept(conn, connection_id, body, self._clock.now())
+                    rates.accept(conn, connection_id, request, body, self._clock.now())
                 case "page":
                     reading.accept_page(conn, connection_id, body, self._clock.now())
                 case "changes":

@@ -5,9 +5,16 @@ from reconcile.records import Document
 
 
 def difference(posting: Posting, document: Document) -> str | None:
-    """What the books say otherwise than was posted, in plain words; None if they agree."""
+    """What the books say otherwise than was posted, in plain words; None if they agree.
+
+    Of a posting that changes a document its references must be resolved.
+    """
     if document.voided:
         return "Somebody voided this document in QuickBooks."
+    if posting.change in ("link", "move"):
+        amounts = {part.id: part.amount_minor for part in document.applied}
+        missing = [part.id for part in posting.applied if amounts.get(part.id) != part.amount_minor]
+        return f"QuickBooks does not show it applied to {' and '.join(missing)}." if missing else None
     parts = (
         ("amount", posting.amount_minor, document.amount_minor, posting.kind != "journal_entry"),
         ("currency", posting.currency, document.currency, True),

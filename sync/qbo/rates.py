@@ -31,17 +31,18 @@ def next_request(conn: Any, connection_id: int) -> Request | None:
     return Request(kind="read", path="exchangerate", query=query, purpose="rate")
 
 
-def accept(conn: Any, connection_id: int, body: Any, now: datetime) -> None:
+def accept(conn: Any, connection_id: int, request: Request, body: Any, now: datetime) -> None:
     """The answer counts for the day that was asked for: it may be an older rate, the last one there was."""
-    currency, day = mirror.cursor(conn, connection_id, RATES)[0]
+    currency, day = request.query["sourcecurrencycode"], request.query["asofdate"]
     content = body["ExchangeRate"]
     rate = Rate(currency=currency, day=date.fromisoformat(day), rate=str(content["Rate"]))
     stored = [("rate", rate_id(currency, rate.day), rate, wire.encode(content))]
     mirror.store(conn, connection_id, stored, at=now, actor=ACTOR)
-    give_up(conn, connection_id, now)
+    give_up(conn, connection_id, request, now)
 
 
-def give_up(conn: Any, connection_id: int, now: datetime) -> None:
+def give_up(conn: Any, connection_id: int, request: Request, now: datetime) -> None:
     """Goes on to the next one; what needs a rate that was refused waits, and says so."""
-    wanted = mirror.cursor(conn, connection_id, RATES)
-    mirror.move_cursor(conn, connection_id, RATES, wanted[1:], now)
+    done = [request.query["sourcecurrencycode"], request.query["asofdate"]]
+    left = [each for each in mirror.cursor(conn, connection_id, RATES) or [] if each != done]
+    mirror.move_cursor(conn, connection_id, RATES, left, now)

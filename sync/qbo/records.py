@@ -8,7 +8,7 @@ from typing import Any
 
 from reconcile.money import to_minor
 from reconcile.records import Account, AccountLeg, Applied, Company, Customer, Document, DocumentKind, Named, Record
-from sync.qbo.wire import KIND, MARKER
+from sync.qbo.wire import KIND, LINKED_KIND, MARKER
 
 Body = Mapping[str, Any]
 
@@ -196,7 +196,7 @@ def _applied(body: Body, currency: str) -> tuple[Applied, ...]:
     found = []
     for line in body.get("Line", []):
         for linked in line.get("LinkedTxn", []):
-            kind = KIND.get(linked["TxnType"])
+            kind = LINKED_KIND.get(linked["TxnType"])
             if kind:
                 amount = to_minor(line.get("Amount", 0), currency)
                 found.append(Applied(id=f"{kind}:{linked['TxnId']}", amount_minor=amount))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,8 @@ ENTITY = {
     "credit_memo": "CreditMemo",
 }
 KIND = {entity: kind for kind, entity in ENTITY.items()}
+LINKED_AS = ENTITY | {"purchase": "Expense"}  # what a payment's line calls what it is applied to
+LINKED_KIND = {name: kind for kind, name in LINKED_AS.items()} | {"Check": "purchase"}
 MARKER = re.compile(r"\[tieout ([^\]\s]+)\]")
 NOTE_LENGTH = 4000  # PrivateNote's limit, unverified with Intuit
 
@@ -57,6 +60,7 @@ def write_body(posting: Posting, home_currency: str) -> str:
         "payment": _payment,
         "sales_receipt": _receipt,
         "refund_receipt": _receipt,
+        "credit_memo": _credit_memo,
         "purchase": _purchase,
         "deposit": _deposit,
         "transfer": _transfer,
@@ -66,6 +70,25 @@ def write_body(posting: Posting, home_currency: str) -> str:
     if posting.exchange_rate is not None:
         currency["ExchangeRate"] = Decimal(posting.exchange_rate)
     return encode(_common(posting) | currency | builders[posting.kind](posting))
+
+
+def change_body(posting: Posting, home_currency: str, current: Mapping[str, Any]) -> str:
+    """What makes of the present document the one a posting with a target asks for; its amounts are not sent anew.
+
+    Intuit takes a payment's lines all or none, and a sparse update without its total as one of the lines' sum.
+    """
+    head = {"Id": current["Id"], "SyncToken": current["SyncToken"]}
+    if posting.change == "restore":
+        return encode(decode(write_body(posting, home_currency)) | head)
+    kept = [line for line in current.get("Line", []) if posting.change == "link" or not _pays_invoice(line)]
+    body = head | {"sparse": True, "Line": [*kept, *_applied_lines(posting)]}
+    return encode(
+        body | {name: current[name] for name in ("CustomerRef", "TotalAmt", "CurrencyRef") if name in current}
+    )
+
+
+def _pays_invoice(line: Mapping[str, Any]) -> bool:
+    return any(linked.get("TxnType") == "Invoice" for linked in line.get("LinkedTxn", []))
 
 
 def note(posting: Posting) -> str:
@@ -87,14 +110,25 @@ def _payment(posting: Posting) -> dict[str, Any]:
         "DepositToAccountRef": _ref(posting.account_id),
         "PaymentRefNum": posting.reference,
         "ProcessPayment": False,
-        "Line": [
-            {
-                "Amount": _amount(posting, applied.amount_minor),
-                "LinkedTxn": [{"TxnId": applied.id.partition(":")[2], "TxnType": ENTITY[applied.id.partition(":")[0]]}],
-            }
-            for applied in posting.applied
-        ],
+        "Line": _applied_lines(posting),
     }
+
+
+def _applied_lines(posting: Posting) -> list[dict[str, Any]]:
+    return [
+        {
+            "Amount": _amount(posting, applied.amount_minor),
+            "LinkedTxn": [{"TxnId": applied.id.partition(":")[2], "TxnType": LINKED_AS[applied.id.partition(":")[0]]}],
+        }
+        for applied in posting.applied
+    ]
+
+
+def _credit_memo(posting: Posting) -> dict[str, Any]:
+    """As a receipt, but on receivables."""
+    body = _receipt(posting)
+    del body["DepositToAccountRef"]
+    return body
 
 
 def _receipt(posting: Posting) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Writing:
             item = outbox.get(conn, part.outbox_id)
             content = answers.get(str(item.id))
             try:
-                document = _document(item, content, reading.home(conn, item.connection_id))
+                document = _document(conn, item, content)
             except SyncError as error:
                 self._record_trouble(conn, request, part, error)
                 common = error if isinstance(error, Unauthorized) or error.retry_after_s else common
@@ -72,11 +72,14 @@ class Writing:
         first = next(iter(items.values()))
         entity = wire.ENTITY[first.posting.kind]
         page = body["QueryResponse"].get(entity, [])
+        changes = {marker: item for marker, item in items.items() if item.posting.target}
         for content in page:
             marker = wire.MARKER.search(content.get("PrivateNote") or "")
-            item = items.pop(marker.group(1), None) if marker else None
-            if item is not None:
-                self._record_found(conn, item, entity, content)
+            if marker and marker.group(1) in items and marker.group(1) not in changes:
+                self._record_found(conn, items.pop(marker.group(1)), entity, content)
+            for name in [name for name, item in changes.items() if _shows_change(conn, item, entity, content)]:
+                self._record_found(conn, items.pop(name), entity, content)
+                del changes[name]
         following = reading.after_page(page, (first.look_up or {}).get("start", 1))
         if following is None:
             self._record_absent(conn, list(items.values()))
@@ -125,7 +128,7 @@ class Writing:
         now, connection_id = self._clock.now(), items[0].connection_id
         search_from = reading.began_at(conn, connection_id) or now
         home = reading.home(conn, connection_id)
-        bodies = [item.body or wire.write_body(item.posting, home) for item in items]
+        bodies = [item.body or _body(conn, item, home) for item in items]
         request_ids = [item.request_id or wire.request_id(item.posting, item.attempt) for item in items]
         for item, body, request_id in zip(items, bodies, request_ids, strict=True):
             taken = outbox.claim(
@@ -167,7 +170,7 @@ class Writing:
             detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
         )
         audit.append(conn, now, [entry])
-        problem = difference(item.posting, document)
+        problem = difference(outbox.resolved(conn, item), document)
         if problem:
             outbox.note(conn, item.id, problem)
 
@@ -190,6 +193,10 @@ class Writing:
             # It goes again under another request id than the batch's, so not before the batch has certainly ended.
             ended = item.lease_until if in_batch and item.lease_until else later
             outbox.record_doubt(conn, item, part.attempt, at=max(later, ended), problem=error.plain)
+        elif isinstance(error, Stale) and item.posting.target:
+            # Somebody changed the document first. It is read again, and the change decided and built anew.
+            mirror.touch_links(conn, item.connection_id)
+            outbox.record_anew(conn, item.id, part.attempt, problem=error.plain)
         elif isinstance(error, Transient | Unauthorized):
             outbox.record_later(conn, item.id, part.attempt, at=later, problem=error.plain, alone=not in_batch)
         else:
@@ -218,17 +225,17 @@ class Writing:
 
 
 def _together(items: Sequence[Item]) -> list[Item]:
-    """What goes out now: a row that goes alone, or those from the front that get along in one batch.
+    """What goes out now: a row that goes alone (any change of a document), or those that get along in one batch.
 
     Intuit does not say in which order it works a batch off, so no two of it pay the same invoice.
     """
-    if items[0].batch_id is not None:
+    if items[0].batch_id is not None or items[0].posting.target:
         return [items[0]]
     chosen: list[Item] = []
     touched: set[str] = set()
     for item in items:
         applied = {part.id for part in item.posting.applied}
-        if item.batch_id is None and not applied & touched:
+        if item.batch_id is None and not item.posting.target and not applied & touched:
             chosen.append(item)
         touched |= applied
     return chosen
@@ -259,17 +266,41 @@ def _answers(request: Request, body: Any) -> dict[str, Any]:
     return {str(answer.get("bId")): answer for answer in answers if isinstance(answer, dict)}
 
 
-def _document(item: Item, content: Any, home: str) -> Document:
+def _body(conn: Any, item: Item, home: str) -> str:
+    """The bytes to freeze. A change of a document is made of what it says now."""
+    posting = outbox.resolved(conn, item)
+    if posting.target is None:
+        return wire.write_body(posting, home)
+    current = mirror.raw(conn, item.connection_id, posting.target.partition(":")[0], posting.target)
+    assert current is not None, "only what was read is changed"
+    return wire.change_body(posting, home, wire.decode(current))
+
+
+def _shows_change(conn: Any, item: Item, entity: str, content: Any) -> bool:
+    """Whether a document that was read is the changed one, as it was to become."""
+    posting = outbox.resolved(conn, item)
+    try:
+        document = records.document(entity, content, reading.home(conn, item.connection_id))
+    except UNREADABLE:
+        return False
+    return document.id == posting.target and difference(posting, document) is None
+
+
+def _document(conn: Any, item: Item, content: Any) -> Document:
     """The document that was made. Raises one of sync.errors if there is none, or it is not the one."""
     error = faults.of_item(content)
     if error is not None:
         raise error
     entity = wire.ENTITY[item.posting.kind]
     try:
-        document = records.document(entity, content[entity], home)
+        document = records.document(entity, content[entity], reading.home(conn, item.connection_id))
     except UNREADABLE as odd:
         raise Ambiguous("QuickBooks answered with something else than the document.", technical=repr(odd)) from None
-    if document.marker not in (None, item.posting.marker):
+    if item.posting.target:
+        wrong = document.id != outbox.resolved(conn, item).target
+    else:
+        wrong = document.marker not in (None, item.posting.marker)
+    if wrong:
         raise Ambiguous("QuickBooks answered with another document.", technical=document.id)
     return document
 

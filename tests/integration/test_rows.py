@@ -1,5 +1,6 @@
 """Rows of the accounting table through both wire formats, each held against the laws in the emulated books."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,14 @@ def sync_and_check(company: Company, **step: float) -> None:
     company.pass_time(**(step or {"minutes": 1}))
     company.sync()
     laws.check(company.environment, company.stripe, company.qbo)
+
+
+def linked(payment: dict[str, Any]) -> dict[str, float]:
+    """What a payment is applied to, by kind of document."""
+    found: Counter[str] = Counter()
+    for line in payment["Line"]:
+        found[line["LinkedTxn"][0]["TxnType"]] += line["Amount"]
+    return dict(found)
 
 
 def waiting(company: Company) -> set[str]:
@@ -197,7 +206,7 @@ def test_a_bank_debit_that_fails_after_it_succeeded(company: Company) -> None:
     debit = {"payment_method": "pm_usBankAccount_success", "payment_method_types": None}
     del debit["payment_method_types"]
     stripe_customer, customer = company.customer()
-    company.invoice(customer, 10_000, "INV-1")
+    invoice = company.invoice(customer, 10_000, "INV-1")
     intent = company.pay(stripe_customer, 10_000, "Invoice INV-1", **debit)
     sync_and_check(company, days=8)
     assert len(company.ours("Payment")) == 1
@@ -205,6 +214,8 @@ def test_a_bank_debit_that_fails_after_it_succeeded(company: Company) -> None:
     sync_and_check(company)
     assert balance(company, "Accounts Receivable (A/R)") == 10_000
     assert company.qbo.read("Customer", customer)["Balance"] == 100
+    assert company.qbo.read("Invoice", invoice["Id"])["Balance"] == 100
+    assert linked(company.ours("Payment")[0]) == {"Expense": 100}
     assert waiting(company) == set()
 
 
@@ -240,6 +251,10 @@ def test_a_refund_of_an_overpayment_uses_the_credit_first(company: Company) -> N
     assert sorted(body["TotalAmt"] for body in to_customer) == [5, 15]
     assert [body["TotalAmt"] for body in company.ours("RefundReceipt")] == [10]
     assert company.qbo.read("Customer", customer)["Balance"] == 0
+    (payment,) = company.ours("Payment")
+    assert payment["UnappliedAmt"] == 0
+    assert linked(payment) == {"Invoice": 80, "Expense": 20}
+    assert waiting(company) == set()
 
 
 def euro_customer(company: Company) -> tuple[str, str]:
