@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages import chrome, connections, overview, review, style, syncs
+from pages import chrome, connections, overview, review, sending, style, syncs
 from pages.context import Context
 from storage import queries, users
 from storage.queries import LinkView
@@ -127,6 +127,7 @@ def draw() -> None:
     work = [
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
+        _page(sending.render, context, "To Stripe", "sending"),
         _page(syncs.render, context, "Syncs", "syncs"),
     ]
     settings = [

@@ -14,7 +14,14 @@ from storage.queries import HeldView, LinkView, Pulse, RunView, Side
 from storage.review import PostingView
 from sync import commands
 
-COUNTS = {"fetched": "Fetched", "matched": "Matched", "planned": "Planned", "posted": "Posted", "waiting": "To review"}
+COUNTS = {
+    "fetched": "Fetched",
+    "matched": "Matched",
+    "planned": "Planned",
+    "posted": "Posted",
+    "sent": "Sent",
+    "waiting": "To review",
+}
 RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
 
 

@@ -75,6 +75,60 @@ DECISIONS = {
     "record_without_invoice": "Recorded without an invoice",
 }
 
+# Where an invoice of the books stands on its way to Stripe.
+SENDING = {
+    "create_customer": "made, with its customer",
+    "create_invoice": "made",
+    "adopt": "found at Stripe",
+    "add_lines": "lines added",
+    "look": "checked at Stripe",
+    "finalize": "finalized",
+    "report_payment": "payment reported",
+    "attach_payment": "payment reported",
+    "send": "sent by e-mail",
+    "delete_draft": "draft deleted",
+    "void": "voided at Stripe",
+    "open": "open at Stripe",
+    "paid": "paid at Stripe",
+    "paid_at_stripe": "paid at Stripe in part",
+    "drafted": "draft at Stripe",
+    "withdrawn": "void on both sides",
+    "already_there": "at Stripe, made by others",
+    "dated_later": "dated later",
+    "lines_differ": "lines differ from total",
+    "too_many_lines": "number of lines",
+    "unknown_minimum": "minimum unknown",
+    "below_minimum": "below Stripe's minimum",
+    "above_maximum": "above Stripe's maximum",
+    "odd_amount": "amount cannot be paid",
+    "payment_under_way": "may be paid already",
+    "part_paid": "paid in part",
+    "number_taken": "number taken at Stripe",
+    "customer_inactive": "customer inactive",
+    "customer_doubtful": "customer not certain",
+    "no_email": "no e-mail address",
+    "customer_balance": "customer has a balance",
+    "total_differs": "total differs",
+    "automatic_tax": "automatic tax is on",
+    "due_differs": "amount to collect differs",
+    "changed_after_payment": "changed after payment",
+    "voided_after_payment": "voided after payment",
+    "payment_processing": "being paid right now",
+    "paid_otherwise": "paid another way",
+    "report_stale": "reported payment changed",
+    "gone_at_stripe": "gone at Stripe",
+    "written_off_at_stripe": "written off at Stripe",
+    "refused": "Stripe refused",
+    "unclear": "answer lost",
+}
+WARNED = {"pay_link": "QuickBooks pay link", "new_customer": "new customer", "no_email": "no e-mail"}
+
+
+def sending(code: str, *, would: bool = False) -> str:
+    """`would`: nothing of it happens yet."""
+    text = SENDING.get(code, code.replace("_", " "))
+    return f"would be {text}" if would and code in ("create_customer", "create_invoice") else text
+
 
 def reason(code: str) -> str:
     return REASONS.get(code, code.replace("_", " ").lower())

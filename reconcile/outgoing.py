@@ -25,6 +25,7 @@ MAXIMUM = 99_999_999
 WITHOUT_CENTS = frozenset(("ISK", "UGX"))  # two decimals at Stripe, but only whole units can be paid
 LINES_MAX = 250  # of one invoice
 TEXT_MAX = 500
+REVISION_KEY, DIGEST_KEY = "tieout_revision", "tieout_digest"  # by these a Stripe invoice is known as ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ def compose(
         "qbo_invoice_id": invoice.ledger_id,
         "qbo_customer_id": invoice.customer_id or "",
         "qbo_sync_token": invoice.version,
-        "tieout_revision": str(revision),
+        REVISION_KEY: f"{revision} {spent}",
+        DIGEST_KEY: digest_of(invoice, content, payer_id),
     }
     return Outgoing(
         invoice_id=invoice.id,

@@ -171,7 +171,7 @@ class InvoicePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer of either system. QuickBooks gives each customer exactly one currency, Stripe none.
+    """A customer of either system. QuickBooks gives each exactly one currency; at Stripe it is only the usual one.
 
     `counterpart_id` is the Stripe customer that the books themselves name. `balances` are what a Stripe customer owes
     (above zero) or has to their credit apart from any invoice, in minor units by currency.

@@ -1,6 +1,6 @@
 """What is to be done at Stripe next for an invoice of the books, or why it waits. Pure: everything known goes in.
 
-    create_invoice -> add_lines -> (look) -> finalize -> (report_payment -> attach_payment) -> send
+    create_invoice -> add_lines -> (look) -> (report_payment) -> finalize -> (attach_payment) -> send
     changed or voided in the books:  delete_draft | (look) -> void, then from the start if it is still owed
 
 A `look` reads the Stripe invoice and its customer again: nothing that matters is decided on what the mirror remembers.
@@ -11,12 +11,13 @@ from datetime import date
 from typing import Literal
 
 from reconcile.money import to_decimal
-from reconcile.outgoing import InvoiceContent, digest_of, trouble
+from reconcile.outgoing import DIGEST_KEY, REVISION_KEY, InvoiceContent, digest_of, trouble
 from reconcile.postings import Sending
 from reconcile.records import Customer, Document, ProcessorInvoice
 
 Action = Literal[
     "create_customer",
+    "adopt",
     "create_invoice",
     "add_lines",
     "look",
@@ -28,13 +29,15 @@ Action = Literal[
     "void",
 ]
 Stage = Literal["none", "created", "lined", "finalized", "mailed", "withdrawn"]
-Standing = Literal["elsewhere", "stripe", "credit", "unknown"]
+Standing = Literal["elsewhere", "pending", "stripe", "credit", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidPart:
-    """A document that lowers what is open on an invoice. `standing`: money that did not come through Stripe, money
-    that did (or may have), a credit, or something we cannot read. `record_id`: Stripe's record of it, once reported.
+    """A document that lowers what is open on an invoice.
+
+    `standing`: money that certainly did not come through Stripe, may have (as far as matching knows today), did, a
+    credit, or something else. `record_id`: Stripe's record of it, once reported.
     """
 
     document_id: str
@@ -67,6 +70,7 @@ class Case:
     `is_owed_there`: it is neither voided nor deleted in the books. `payer` is its customer's counterpart at Stripe;
     `candidates` are who that may be. `twin` is a Stripe invoice of it that somebody else made. `is_fresh`: `there` and
     `payer` were read just now. `is_disputed`: a Stripe payment that is not in the books yet may pay it.
+    `is_report_stale`: what was reported to Stripe as paid elsewhere is not in the books so any more.
     """
 
     invoice: Document
@@ -84,6 +88,7 @@ class Case:
     number_is_taken: bool = False
     is_fresh: bool = False
     is_disputed: bool = False
+    is_report_stale: bool = False
     paid: tuple[PaidPart, ...] = ()
 
     @property
@@ -106,10 +111,12 @@ def decide(case: Case) -> Decision:
     if case.sent.processor_invoice_id is None:
         return _begin(case)
     if case.there is None:
-        text = f"The Stripe invoice of {case.name} is gone: somebody deleted the draft. Send it again, or leave it."
-        return _wait("gone_at_stripe", text)
+        return _gone(case)
     if not case.is_owed:
         return _withdraw(case, case.there)
+    if case.is_report_stale:
+        text = f"A payment of {case.name} that was reported to Stripe was changed or deleted in QuickBooks. "
+        return _wait("report_stale", f"{text}Stripe cannot take it back: restore it, or make a new invoice.")
     match case.there.status:
         case "draft":
             return _follow_draft(case, case.there)
@@ -117,11 +124,33 @@ def decide(case: Case) -> Decision:
             return _follow_open(case, case.there)
         case "paid":
             return _follow_paid(case)
-        case "uncollectible":
-            text = f"{case.name} was written off at Stripe. Write it off in QuickBooks too, or collect it otherwise."
-            return _wait("written_off_at_stripe", text)
-    text = f"The Stripe invoice of {case.name} was voided at Stripe. Send it again, or void it in QuickBooks too."
+    return _gone(case)
+
+
+def _gone(case: Case) -> Decision:
+    """Somebody ended it at Stripe."""
+    if case.there is not None and case.there.status == "uncollectible":
+        text = f"{case.name} was written off at Stripe. Write it off in QuickBooks too, or collect it otherwise."
+        return _wait("written_off_at_stripe", text)
+    how = "deleted" if case.there is None else "voided"
+    text = f"The Stripe invoice of {case.name} was {how} at Stripe. Send it again, or void it in QuickBooks too."
     return _wait("gone_at_stripe", text)
+
+
+def adopted(twin: ProcessorInvoice) -> Sent:
+    """How far a Stripe invoice of ours has come that we do not remember: of a database from before it was made."""
+    revision, _, spent = twin.metadata.get(REVISION_KEY, "1 0").partition(" ")
+    stage: Stage = "finalized"
+    if twin.status == "draft":
+        stage = "lined" if twin.total_minor else "created"
+    return Sent(
+        stage=stage,
+        processor_invoice_id=twin.id,
+        payer_id=twin.customer_id,
+        revision=int(revision),
+        spent=int(spent or 0),
+        digest=twin.metadata[DIGEST_KEY],
+    )
 
 
 # ---- before there is one at Stripe
@@ -133,6 +162,8 @@ def _begin(case: Case) -> Decision:
         return _rest("nothing_owed", f"Nothing is open on {case.name}.")
     if invoice.dated < case.cutover:
         return _rest("before_cutover", f"{case.name} is from before the cut-over.")
+    if case.twin is not None and DIGEST_KEY in case.twin.metadata:
+        return _do("adopt", f"{case.name} is at Stripe already: Tieout made it.")
     if case.twin is not None:
         return _rest("already_there", f"{case.name} is at Stripe already, made by somebody else.")
     return _unready(case) or _do(
@@ -145,7 +176,7 @@ def _unready(case: Case) -> Decision | None:
     found = trouble(case.invoice, case.content, case.today)
     if found is not None:
         return _wait(*found)
-    if case.is_disputed:
+    if case.is_disputed or any(part.standing == "pending" for part in case.paid):
         return _disputed(case)
     unpaid = _unreportable(case)
     if unpaid is not None:
@@ -171,7 +202,8 @@ def _customer_unready(case: Case) -> Decision | None:
 
 def _balance(case: Case) -> Decision | None:
     """A balance of the Stripe customer would silently join the invoice."""
-    owed = case.payer.balances.get(case.invoice.currency, 0) if case.payer else 0
+    balances = case.payer.balances if case.payer else {}
+    owed = balances.get(case.invoice.currency) or balances.get("", 0)  # "": in a currency that Stripe does not name
     if not owed:
         return None
     shown = _shown(abs(owed), case.invoice.currency)
@@ -212,7 +244,17 @@ def _follow_draft(case: Case, there: ProcessorInvoice) -> Decision:
         return _rest("drafted", f"{case.name} is a draft at Stripe. Finalize it there, or change the policy.")
     if not case.is_fresh:
         return _do("look", f"The draft of {case.name} is checked.")
-    return _unready(case) or _unequal(case, there) or _do("finalize", f"{case.name} is finalized at Stripe.")
+    return _unready(case) or _unequal(case, there) or _report(case) or _finalize(case)
+
+
+def _report(case: Case) -> Decision | None:
+    """Stripe must know of what was paid elsewhere before it can collect anything; it is taken off right after."""
+    unknown = [part for part in case.paid if part.standing == "elsewhere" and part.record_id is None]
+    return _reporting(case, unknown[0]) if unknown else None
+
+
+def _finalize(case: Case) -> Decision:
+    return _do("finalize", f"{case.name} is finalized at Stripe.")
 
 
 def _unequal(case: Case, there: ProcessorInvoice) -> Decision | None:
@@ -261,7 +303,7 @@ def _replace(case: Case, there: ProcessorInvoice) -> Decision:
 
 def _lower(case: Case, over: int) -> Decision:
     """Stripe asks for more than is open: somebody paid another way, or the books were lowered."""
-    if case.is_disputed:
+    if case.is_disputed or any(part.standing == "pending" for part in case.paid):
         return _disputed(case)
     missing = [part for part in case.paid if part.standing == "elsewhere" and not part.attached]
     if sum(part.amount_minor for part in missing) != over:
@@ -273,7 +315,10 @@ def _lower(case: Case, over: int) -> Decision:
         return _do("look", f"Stripe is asked whether {case.name} is being paid.")
     if case.there is None or case.there.busy:
         return _processing(case)
-    part = missing[0]
+    return _reporting(case, missing[0])
+
+
+def _reporting(case: Case, part: PaidPart) -> Decision:
     shown = _shown(part.amount_minor, case.invoice.currency)
     if part.record_id is None:
         return _do("report_payment", f"{shown} of {case.name}, paid elsewhere, is reported to Stripe.", part)

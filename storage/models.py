@@ -191,10 +191,10 @@ customer_links = Table(
     "customer_links",
     metadata,
     Column("link_id", ForeignKey("links.id"), primary_key=True),
-    Column("customer_id", String(64), primary_key=True),  # in the books
+    Column("customer_id", String(64), primary_key=True),  # in the books; empty where there is none
     Column("processor_customer_id", String(255), primary_key=True),
     Column("currency", String(3), nullable=False),  # of the customer in the books
-    Column("state", String(16), nullable=False),  # linked | proposed | apart
+    Column("state", String(16), nullable=False),  # linked | proposed | apart; without a customer: wanted | left
     Column("how", String(16), nullable=False),  # stored | email_and_name | merged | person | created
     Column("actor", String(100), nullable=False),
     Column("at", Utc, nullable=False),

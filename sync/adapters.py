@@ -10,6 +10,7 @@ from sync.qbo import limits
 from sync.qbo.adapter import QuickBooksOnline
 from sync.qbo.client import Client
 from sync.qbo.limits import Carry
+from sync.qbo.people import QuickBooksPeople
 from sync.qbo.tokens import VaultTokens
 from sync.stripe.adapter import StripeProcessor
 from sync.stripe.client import PER_SECOND, PacedClient, make_client
@@ -28,16 +29,18 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         if side.state == "disconnected" or (side.state == "reconnect" and side.system == "qbo"):
             raise Unauthorized(side.problem or f"{side.name} must be connected again.")
     client = quickbooks_client(environment, ledger)
+    ours = limits.of(environment.database, environment.clock, ledger)
     return Adapters(
         processor=StripeProcessor(stripe_client(environment, processor)),
         ledger=QuickBooksOnline(
             environment.database,
             environment.clock,
             environment.rng,
-            limits.of(environment.database, environment.clock, ledger),
+            ours,
             lease_s=lease_s,
         ),
         carry=client.send,
+        people=QuickBooksPeople(limits.within(ours, client.send)),
     )
 
 

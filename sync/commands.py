@@ -25,6 +25,10 @@ NEEDS = {
     "connect": "admin",
     "reconnect": "accountant",
     "map": "accountant",
+    "switch_sending": "accountant",
+    "retry_invoice": "accountant",
+    "decide_customer": "reviewer",
+    "make_customer": "accountant",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}
@@ -58,7 +62,7 @@ def run_now(database: Database, clock: Clock, actor: User, link_id: int) -> bool
         if runs.waiting(conn, link_id):
             return False
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=actor.email, scheduled_for=now)
-        audit.append(conn, now, [_entry(actor, "asked for a sync", f"link {link_id}", link_id)])
+        audit.append(conn, now, [entry(actor, "asked for a sync", f"link {link_id}", link_id)])
     return True
 
 
@@ -72,7 +76,7 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
         item = outbox.get(conn, outbox_id)
         connections.change_link(conn, item.link_id)  # so that it is decided again on what the books say now
         legs.record_retried(conn, item.link_id, [share.leg_id for share in item.posting.shares])
-        audit.append(conn, now, [_entry(actor, "retried", item.posting.marker, item.link_id)])
+        audit.append(conn, now, [entry(actor, "retried", item.posting.marker, item.link_id)])
     return True
 
 
@@ -103,7 +107,7 @@ def open_dry_run(database: Database, clock: Clock, actor: User, link_id: int) ->
             return False
         seen = connections.link(conn, link_id)
         if seen.dry_run_by != actor.email:
-            audit.append(conn, now, [_entry(actor, "opened the dry run", f"link {link_id}", link_id)])
+            audit.append(conn, now, [entry(actor, "opened the dry run", f"link {link_id}", link_id)])
         connections.record_dry_run(conn, link_id, actor.email, now)
     return True
 
@@ -121,7 +125,7 @@ def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, 
         if not connections.switch_posting(conn, link_id, on):
             return False
         action = "switched posting on" if on else "switched posting off"
-        audit.append(conn, now, [_entry(actor, action, f"link {link_id}", link_id)])
+        audit.append(conn, now, [entry(actor, action, f"link {link_id}", link_id)])
     return True
 
 
@@ -236,8 +240,8 @@ def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> boo
         if not decisions.undo(conn, decision_id, actor.email, now):
             return False
         _take_back(conn, link_id, said)
-        audit.append(conn, now, [_entry(actor, "undid", said.source_id, link_id, _detail(said, decision_id))])
-        _sync_soon(conn, link_id, actor.email, now)
+        audit.append(conn, now, [entry(actor, "undid", said.source_id, link_id, _detail(said, decision_id))])
+        sync_soon(conn, link_id, actor.email, now)
     return True
 
 
@@ -293,7 +297,7 @@ def _decide(conn: Any, now: Any, link_id: int, said: PersonDecision, waiting: Se
         detail=_detail(said, decision_id),
     )
     audit.append(conn, now, [entry])
-    _sync_soon(conn, link_id, said.actor, now)
+    sync_soon(conn, link_id, said.actor, now)
     return decision_id
 
 
@@ -308,7 +312,7 @@ def _detail(said: PersonDecision, decision_id: int) -> dict[str, Any]:
     }
 
 
-def _sync_soon(conn: Any, link_id: int, cause: str, now: Any) -> None:
+def sync_soon(conn: Any, link_id: int, cause: str, now: Any) -> None:
     if not runs.queued(conn, link_id):
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=cause, scheduled_for=now)
 
@@ -320,5 +324,5 @@ def check(conn: Any, actor: User, action: str) -> None:
         raise NotAllowedError(action)
 
 
-def _entry(actor: User, action: str, subject: str, link_id: int, detail: dict[str, Any] | None = None) -> audit.Entry:
+def entry(actor: User, action: str, subject: str, link_id: int, detail: dict[str, Any] | None = None) -> audit.Entry:
     return audit.Entry(actor=actor.email, action=action, subject=subject, link_id=link_id, detail=detail or {})

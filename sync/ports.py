@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
-from reconcile.records import Record
+from reconcile.outgoing import InvoiceContent
+from reconcile.records import Customer, Record
 
 
 class Clock(Protocol):
@@ -73,8 +74,21 @@ class Hint:
     type: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One write to Stripe: its parameters are frozen in the database, and its key with them, before it is sent.
+
+    No key: saying it twice does no harm.
+    """
+
+    step: str
+    target_id: str | None
+    params: Mapping[str, Any]
+    key: str
+
+
 class Processor(Protocol):
-    """Stripe. Reads only, so far: every answer is fetched, never taken from an event's body."""
+    """Stripe. Whatever it says is fetched, never taken from an event's body."""
 
     def streams(self) -> tuple[str, ...]:
         """The listings of a full read, in order."""
@@ -102,6 +116,24 @@ class Processor(Protocol):
 
     def balance(self) -> dict[str, int]:
         """The balance now, pending and available together, minor units by currency."""
+        ...
+
+    def frame(self, step: str, about: Any) -> dict[str, Any]:
+        """The parameters of a write, ready to be frozen. `about` is what the step is of (sync.stripe.wire)."""
+        ...
+
+    def write(self, write: Write) -> Fetched:
+        """Does it, at most once under its key for a day. Raises Ambiguous if it may or may not have been done."""
+        ...
+
+    def find_written(self, write: Write) -> Fetched | None:
+        """What a write has made, when its key may be forgotten; None if it was not done. Raises Ambiguous if nothing
+        at Stripe tells.
+        """
+        ...
+
+    def look(self, invoice_id: str) -> tuple[Fetched, Fetched]:
+        """An invoice and its customer as they are now, payments under way and balances included."""
         ...
 
 
@@ -140,6 +172,20 @@ class Response:
     lost: str | None = None  # the transport failed after the request may have left; the text says how
 
 
+class People(Protocol):
+    """The customers of a ledger that answers when it is asked. Each raises one of sync.errors."""
+
+    def note_counterpart(self, customer_id: str, counterpart_id: str, home_currency: str) -> Fetched | None:
+        """Writes the Stripe customer's id where the books keep notes, unless somebody's own stand there: then None."""
+        ...
+
+    def make(self, customer: Customer, currency: str, home_currency: str) -> Fetched | None:
+        """Makes a customer of the books out of a Stripe customer, or finds the one that was; None if another customer
+        has its name.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """QuickBooks. One at a time per connection: each request is answered before the next is asked for."""
 
@@ -169,4 +215,8 @@ class Ledger(Protocol):
 
     def backlog(self, connection_id: int) -> int:
         """How many writes are ready to be sent."""
+        ...
+
+    def invoice_content(self, raw: str, currency: str) -> InvoiceContent:
+        """What the ledger's own text of an invoice says beyond its record. Raises ValueError if it cannot be read."""
         ...

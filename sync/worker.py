@@ -12,7 +12,8 @@ from storage.runs import Run
 from sync.deciding import decide
 from sync.errors import SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
-from sync.ports import Clock, Ledger, Processor, Request, Response, Rng
+from sync.ports import Clock, Ledger, People, Processor, Request, Response, Rng
+from sync.sending import Sender
 
 IDLE_S = 1.0
 OWN_ERROR = (
@@ -32,6 +33,7 @@ class Adapters:
     processor: Processor
     ledger: Ledger
     carry: Callable[[Request], Response]
+    people: People
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Worker:
         fetcher = Fetcher(self.database, self.clock, self.rng, adapters.processor, link, self._report)
         self._fetch(link, adapters, fetcher)
         self._decide(link, fetcher, adapters)
+        self._send(link, adapters)
         self._post(link, adapters)
         if self._is_to_be_decided_again(link):  # what was in doubt turned out not to be in the books
             self._read_books(link, adapters, "Reading QuickBooks")
@@ -118,6 +121,24 @@ class Worker:
         if wanted:
             adapters.ledger.request_rates(link.ledger_id, wanted)
             self._drive(link, adapters, "Asking for exchange rates")
+
+    def _send(self, link: Link, adapters: Adapters) -> None:
+        """Before posting: never is matching's view of the books newer than now."""
+        sender = Sender(
+            database=self.database,
+            clock=self.clock,
+            processor=adapters.processor,
+            ledger=adapters.ledger,
+            people=adapters.people,
+            link_id=link.id,
+            progress=self._report,
+        )
+        try:
+            sender.send()
+        except Transient as error:  # what is unclear is settled by the next sync; posting can go on
+            self.problem = error.plain
+        if sender.writes:
+            self._count("sent", sender.writes)
 
     def _post(self, link: Link, adapters: Adapters) -> None:
         posted = self._drive(link, adapters, "Posting into QuickBooks")

@@ -5,7 +5,7 @@ from emulators.stripe.office import Office
 from emulators.stripe.params import Params
 
 REPORT_PARAMS = ("amount_requested", "customer_details", "description", "guaranteed", "initiated_at", "metadata",
-                 "outcome", "payment_method_details")  # fmt: skip
+                 "outcome", "payment_method_details", "processor_details")  # fmt: skip
 
 
 def report(office: Office, params: Params) -> Body:
@@ -16,6 +16,7 @@ def report(office: Office, params: Params) -> Body:
         raise invalid("The stand-in takes payments with the outcome `guaranteed` only.", param="outcome")
     nothing, all_of_it = {"currency": currency, "value": 0}, {"currency": currency, "value": value}
     custom = params.part("payment_method_details").part("custom")
+    reference = params.part("processor_details").part("custom").text("payment_reference")
     body: Body = {
         "id": office.new_id("payment_record"), "object": "payment_record", "amount": all_of_it,
         "amount_authorized": all_of_it, "amount_canceled": nothing, "amount_failed": nothing,
@@ -27,7 +28,7 @@ def report(office: Office, params: Params) -> Body:
             "billing_details": None, "payment_method": None, "type": "custom",
             "custom": {"display_name": custom.text("display_name") or "Other", "type": custom.text("type")},
         },
-        "processor_details": {"type": "custom", "custom": {"payment_reference": None}}, "reported_by": "self",
+        "processor_details": {"type": "custom", "custom": {"payment_reference": reference}}, "reported_by": "self",
         "shipping_details": None,
     }  # fmt: skip
     office.save(body)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from reconcile.outgoing import InvoiceContent
 from storage import connections, outbox
 from storage.engine import Database
 from sync.errors import Rejected, SyncError, Transient, Unauthorized
 from sync.ports import Clock, Request, Response, Rng
 from sync.qbo import faults, rates, reading
 from sync.qbo.limits import BATCH, Limits
+from sync.qbo.sales import content
 from sync.qbo.writing import Writing
 
 LEASE_WAIT_S = 10.0  # somebody else's write that is over this soon is waited for
@@ -95,6 +97,9 @@ class QuickBooksOnline:
     def backlog(self, connection_id: int) -> int:
         with self._database.read() as conn:
             return outbox.count_ready(conn, connection_id)
+
+    def invoice_content(self, raw: str, currency: str) -> InvoiceContent:
+        return content(raw, currency)
 
     def _choose(self, conn: Any, connection_id: int) -> Request | None:
         if connections.connection(conn, connection_id).state != "ready":

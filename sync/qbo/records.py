@@ -12,6 +12,7 @@ from sync.qbo.wire import KIND, LINKED_KIND, MARKER
 
 Body = Mapping[str, Any]
 
+COUNTERPART = re.compile(r"\[tieout (cus_[A-Za-z0-9]+)\]")
 STRIPE_ID = re.compile(r"\b(?:ch|py|pi|in|re|pyr|po|txn|dp|du)_[A-Za-z0-9]{8,}\b")
 
 
@@ -60,7 +61,14 @@ def customer(body: Body, home_currency: str) -> Customer:
         email=(body.get("PrimaryEmailAddr") or {}).get("Address"),
         currency=_ref(body, "CurrencyRef") or home_currency,
         active=body.get("Active", True),
+        counterpart_id=counterpart(body),
     )
+
+
+def counterpart(body: Body) -> str | None:
+    """The Stripe customer that our line in a customer's notes names."""
+    found = COUNTERPART.search(body.get("Notes") or "")
+    return found.group(1) if found else None
 
 
 def account(body: Body, home_currency: str) -> Account:

@@ -1,18 +1,16 @@
 """The processor port on Stripe: bulk listings, objects again by id, and the event list."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import stripe
-
 from reconcile.records import PayoutItems
 from sync.errors import Rejected
 from sync.ports import Fetched, Hint, Page
 from sync.stripe.client import call, plain
-from sync.stripe.records import KIND_OF_OBJECT, READERS
+from sync.stripe.records import KIND_OF_OBJECT, fetched
+from sync.stripe.writing import StripeWriter
 
 PAGE = 100  # Stripe's maximum
 
@@ -64,11 +62,8 @@ LIST_ALL = frozenset({"customer", "processor_invoice"})  # older ones are pointe
 LOOK_BACK_S = 400 * 86_400
 
 
-class StripeProcessor:
-    """Implements sync.ports.Processor."""
-
-    def __init__(self, client: stripe.StripeClient) -> None:
-        self._client = client
+class StripeProcessor(StripeWriter):
+    """Implements sync.ports.Processor: the reading side; StripeWriter is the other."""
 
     def streams(self) -> tuple[str, ...]:
         return tuple(STREAMS)
@@ -148,7 +143,7 @@ class StripeProcessor:
             raise
         content = plain(body)
         inner = [content.get("balance_transaction"), *content.get("balance_transactions", [])]
-        found = [_read(kind, content), *(_read("movement", part) for part in inner if isinstance(part, dict))]
+        found = [fetched(kind, content), *(fetched("movement", part) for part in inner if isinstance(part, dict))]
         if kind == "charge" and content.get("payment_intent"):
             found += self._invoice_payments(content["payment_intent"])
         return found
@@ -176,15 +171,4 @@ def hint_of(event: dict[str, Any]) -> Hint:
 
 
 def _fetched(kind: str, body: Any) -> Fetched:
-    return _read(kind, plain(body))
-
-
-def _read(kind: str, content: dict[str, Any]) -> Fetched:
-    """An object as a record; one that cannot be read is kept as it came, and the others go on."""
-    _, reader = READERS[kind]
-    raw = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    try:
-        return Fetched(kind=kind, id=content["id"], record=reader(content), raw=raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Tieout cannot read this {kind.replace('_', ' ')} of Stripe's ({error}). Nothing was done with it."
-        return Fetched(kind=kind, id=str(content.get("id")), record=None, raw=raw, problem=problem)
+    return fetched(kind, plain(body))

@@ -1,5 +1,6 @@
 """Stripe's objects as our records. Unknown keys are ignored; a missing one that matters is an error that names it."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from reconcile.records import (
     Record,
     Refund,
 )
+from sync.ports import Fetched
 
 Body = Mapping[str, Any]
 
@@ -129,6 +131,11 @@ def invoice(body: Body) -> ProcessorInvoice:
         number=body.get("number"),
         customer_id=_id(body.get("customer")),
         metadata=dict(body.get("metadata") or {}),
+        due_minor=body.get("amount_due") or 0,
+        paid_minor=body.get("amount_paid") or 0,
+        remaining_minor=body.get("amount_remaining") or 0,
+        starting_minor=body.get("starting_balance") or 0,
+        has_automatic_tax=bool((body.get("automatic_tax") or {}).get("enabled")),
     )
 
 
@@ -151,8 +158,19 @@ def customer(body: Body) -> Customer:
         id=body["id"],
         name=body.get("name") or "",
         email=body.get("email"),
+        currency=str(body["currency"]).upper() if body.get("currency") else None,
         metadata=dict(body.get("metadata") or {}),
+        balances=_balances(body),
     )
+
+
+def _balances(body: Body) -> dict[str, int]:
+    """What the customer owes apart from any invoice ("" if Stripe does not say in which currency); Stripe's balances
+    of many currencies are credits.
+    """
+    owed = {str(body.get("currency") or "").upper(): body["balance"]} if body.get("balance") else {}
+    credits_ = body.get("invoice_credit_balance") or {}
+    return owed | {currency.upper(): -amount for currency, amount in credits_.items() if amount}
 
 
 # kind of ours -> Stripe's name of the object, and how to read it
@@ -167,6 +185,19 @@ READERS: dict[str, tuple[str, Callable[[Body], Record]]] = {
     "movement": ("balance_transaction", movement),
 }
 KIND_OF_OBJECT = {name: kind for kind, (name, _) in READERS.items()}
+
+
+def fetched(kind: str, content: dict[str, Any]) -> Fetched:
+    """An object as a record; one that cannot be read is kept as it came, and the others go on."""
+    if content.get("deleted"):
+        return Fetched(kind=kind, id=content["id"], record=None)
+    _, reader = READERS[kind]
+    raw = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    try:
+        return Fetched(kind=kind, id=content["id"], record=reader(content), raw=raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Tieout cannot read this {kind.replace('_', ' ')} of Stripe's ({error}). Nothing was done with it."
+        return Fetched(kind=kind, id=str(content.get("id")), record=None, raw=raw, problem=problem)
 
 
 def _currency(body: Body) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import connections, overview, review, syncs
+from pages import connections, overview, review, sending, syncs
 from pages.context import Context
 from reconcile.postings import Posting
 from storage import connections as store
@@ -22,7 +22,7 @@ from tests import factories
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DECIDING = ("Accept", "This one", "Not these two", "It is another one", "Record without invoice…", "Ignore…")
-PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render}
+PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render, "sending": sending.render}
 SETTINGS = {"connections": connections.render}
 
 
@@ -81,9 +81,12 @@ def test_connected_but_never_synced(sqlite_database: Database, page: str) -> Non
     factories.seed_link(sqlite_database, NOW)
     text = said(draw(page, context(sqlite_database)))
     assert "EMULATED" in text
-    assert {"overview": "Start the first sync", "review": "nothing was synced", "syncs": "No sync was run"}[
-        page
-    ] in text
+    assert {
+        "overview": "Start the first sync",
+        "review": "nothing was synced",
+        "syncs": "No sync was run",
+        "sending": "Nothing was synced",
+    }[page] in text
 
 
 def test_the_first_sync_shows_its_progress(sqlite_database: Database) -> None:
