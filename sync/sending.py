@@ -1,7 +1,7 @@
 """Books to Stripe: customers are paired, invoices decided on and sent, one durable step after the other.
 
 Each write is stored with its parameters and its key before it goes out (storage/sendings.py); what became of one whose
-answer was lost is settled before anything else is sent. See docs/decisions/0005-writes-to-stripe.md.
+answer was lost is settled before anything else is sent. See docs/decisions/0006-writes-to-stripe.md.
 """
 
 from collections.abc import Callable
