@@ -95,13 +95,13 @@ def _judged(made: World, result: MatchResult) -> pl.DataFrame:
 
 def measure_speed(made: World, model: Model, repeats: int) -> dict[str, float]:
     """Seconds: the best of several runs, each over frames in memory."""
-    charges = canonical(made.processor.filter(pl.col("kind") == "charge"), PROCESSOR_SCHEMA, "processor")
-    invoices = canonical(made.ledger.filter(pl.col("kind") == "invoice"), LEDGER_SCHEMA, "ledger")
-    keys = blocking.reference_keys(charges).join(
-        charges.select("currency", "amount_minor", processor_id="id"), on="processor_id"
-    )
-    numbers = blocking.numbers_of(invoices, "ledger_id", "doc_number").join(
-        invoices.select("currency", "open_minor", ledger_id="id"), on="ledger_id"
+    charges = canonical(made.processor, PROCESSOR_SCHEMA, "processor").with_row_index("item")
+    charges = charges.filter(pl.col("kind") == "charge")
+    invoices = canonical(made.ledger, LEDGER_SCHEMA, "ledger").with_row_index("document")
+    invoices = invoices.filter(pl.col("kind") == "invoice")
+    keys = blocking.reference_keys(charges).join(charges.select("currency", "amount_minor", "item"), on="item")
+    numbers = blocking.numbers_of(invoices, "document", "doc_number").join(
+        invoices.select("currency", "open_minor", "document"), on="document"
     )
 
     def bare() -> object:

@@ -4,16 +4,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha1
 from typing import Any
-from uuid import NAMESPACE_URL
 
 import polars as pl
 
 from reconcile import score
 from reconcile.discrepancy import INFORMATIVE, Code, Discrepancy
 from reconcile.result import (
-    ALLOCATIONS_SCHEMA,
     DISCREPANCIES_SCHEMA,
     MATCHES_SCHEMA,
     Allocation,
@@ -26,6 +23,7 @@ from reconcile.tiers.state import Answer, Found, Sides
 # One row an answer; `ledger_ids` and `amounts` (minor units of the documents' currency) belong together.
 ANSWERS_SCHEMA = pl.Schema(
     {
+        "item": pl.UInt32(),  # the row number: in the order of ids
         "processor_id": pl.String(),
         "tier": pl.String(),
         "role": pl.String(),
@@ -44,7 +42,8 @@ def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
     """ANSWERS_SCHEMA of answers found one by one."""
     names = ("processor_id", "tier", "role", "accepted", "weight", "probability_ppm", "reason")
     columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in answers] for name in names}
-    columns["currency"] = [sides.documents[answer.pairs[0][0]]["currency"] for answer in answers]
+    columns["item"] = [sides.items.value(answer.processor_id, "item") for answer in answers]
+    columns["currency"] = [sides.documents.value(answer.pairs[0][0], "currency") for answer in answers]
     parts = [(number, *pair) for number, answer in enumerate(answers) for pair in sorted(answer.pairs)]
     row, ledger_ids, amounts = zip(*parts, strict=True) if parts else ((), (), ())
     flat = pl.DataFrame(
@@ -52,20 +51,22 @@ def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
         schema={"row": pl.Int64, "ledger_ids": pl.String, "amounts": pl.Int64},
     )
     lists = flat.group_by("row", maintain_order=True).agg("ledger_ids", "amounts").drop("row")
-    schema = {name: ANSWERS_SCHEMA[name] for name in (*names, "currency")}
+    schema = {name: ANSWERS_SCHEMA[name] for name in (*names, "item", "currency")}
     return pl.concat([pl.DataFrame(columns, schema=schema), lists], how="horizontal")
 
 
-def from_plain(plain: Plain) -> pl.DataFrame:
+def from_plain(sides: Sides, plain: Plain) -> pl.DataFrame:
     """ANSWERS_SCHEMA of what was plain."""
-    named, recorded = plain.pairs, plain.recorded
+    named = plain.pairs.hstack(sides.ids(plain.pairs)).with_columns(
+        doc_number=sides.whole[1]["doc_number"].gather(plain.pairs["document"])
+    )
     text = "Invoice {} is named in the {} and its open balance equals the charge."
     carries = "{} carries the id of this {} ({}): it is already in the books."
     return pl.concat(
         [
             _single(named, "reference", "pays_invoice", score.REFERENCE, pl.format(text, "doc_number", "source")),
             _single(
-                recorded,
+                plain.recorded,
                 "recorded",
                 "already_recorded",
                 score.IDENTITY,
@@ -77,6 +78,7 @@ def from_plain(plain: Plain) -> pl.DataFrame:
 
 def _single(pairs: pl.DataFrame, tier: str, role: str, weight: int, reason: pl.Expr) -> pl.DataFrame:
     return pairs.select(
+        "item",
         "processor_id",
         tier=pl.lit(tier),
         role=pl.lit(role),
@@ -90,39 +92,23 @@ def _single(pairs: pl.DataFrame, tier: str, role: str, weight: int, reason: pl.E
     )
 
 
-def ranked(answers: pl.DataFrame) -> pl.DataFrame:
-    """Answers by item, the best first, with `rank` (equal ones tie) and `match_id`.
+def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+    """Answers by item, the best first, with `rank` (equal ones tie) and `match_id`; a plain one is its item's only one.
 
     What may be recorded already comes first, then the heavier answer.
     """
     later = (pl.col("role") != "already_recorded").cast(pl.Int64)
-    order = later * 2**40 - pl.col("weight")
-    several = pl.col("processor_id").is_duplicated()
-    answers = answers.with_columns(order=order, several=several, match_id=_match_ids(answers))
-    ranks = pl.col("order").rank("dense").over("processor_id").cast(pl.Int64)
-    parts = [
-        answers.filter(~pl.col("several")).with_columns(rank=pl.lit(1, dtype=pl.Int64)),
-        answers.filter("several").with_columns(rank=ranks),
+    rest = rest.with_columns(order=later * 2**40 - pl.col("weight")).sort("item", "order")
+    pair = pl.struct("item", "order")
+    steps = rest.select("item", step=(pair != pair.shift(1)).fill_null(True).cum_sum().cast(pl.Int64))
+    rank = steps.select(pl.col("step") - pl.col("step").min().over("item") + 1)["step"]
+    # Nothing but who is matched with whom makes an id: it can be read, and no two matches have the same.
+    match_id = pl.format("{}={}", "processor_id", pl.col("ledger_ids").list.join("+"))
+    answers = [
+        plain.with_columns(rank=pl.lit(1, dtype=pl.Int64), match_id=match_id),
+        rest.drop("order").with_columns(rank=rank, match_id=match_id),
     ]
-    return pl.concat(parts).drop("order", "several").sort("processor_id", "rank", "match_id")
-
-
-def _match_ids(answers: pl.DataFrame) -> pl.Series:
-    """An id that depends on nothing but who is matched with whom, and as what."""
-    names = answers.select(
-        pl.format("tieout:{}|{}|{}", "role", "processor_id", pl.col("ledger_ids").list.join(","))
-    ).to_series()
-    space = NAMESPACE_URL.bytes
-    digests = [sha1(space + each.encode(), usedforsecurity=False).hexdigest() for each in names]
-    return pl.DataFrame({"hex": digests}, schema={"hex": pl.String}).select(_as_uuid(pl.col("hex"))).to_series()
-
-
-def _as_uuid(digest: pl.Expr) -> pl.Expr:
-    """`str(uuid5(NAMESPACE_URL, text))` of hexadecimal SHA-1 digests, whole columns at a time."""
-    variant = digest.str.slice(16, 1).replace_strict({each: "89ab"[int(each, 16) & 3] for each in "0123456789abcdef"})
-    spans = ((0, 8, ""), (8, 4, "-"), (13, 3, "-5"), (17, 3, "-"), (20, 12, "-"))
-    first, second, third, fourth, fifth = (pl.lit(mark) + digest.str.slice(start, size) for start, size, mark in spans)
-    return pl.concat_str(first, second, third, pl.lit("-") + variant, fourth.str.slice(1), fifth).alias("match_id")
+    return pl.concat(answers).sort("item", "rank", "match_id")
 
 
 def matches_of(answers: pl.DataFrame) -> pl.DataFrame:
@@ -143,28 +129,20 @@ def matches_of(answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def allocations_of(answers: pl.DataFrame) -> pl.DataFrame:
-    """ALLOCATIONS_SCHEMA of ranked answers."""
-    columns = ["match_id", "processor_id", "ledger_ids", "amounts", "role"]
-    single = pl.col("ledger_ids").list.len() == 1
-    ones, more = answers.filter(single).select(columns), answers.filter(~single).select(columns)
-    parts = [
-        ones.with_columns(pl.col("ledger_ids").list.first(), pl.col("amounts").list.first()),
-        more.explode("ledger_ids", "amounts", empty_as_null=True, keep_nulls=True),
-    ]
-    names = {"ledger_ids": "ledger_id", "amounts": "amount_minor"}
-    frame = pl.concat(parts).rename(names).select(ALLOCATIONS_SCHEMA.names()).cast(dict(ALLOCATIONS_SCHEMA.items()))
-    return frame.sort("processor_id", "match_id", "ledger_id")
+    """ALLOCATIONS_SCHEMA of ranked answers, in their order."""
+    return answers.select(
+        "match_id", "processor_id", ledger_id="ledger_ids", amount_minor="amounts", role="role"
+    ).explode("ledger_id", "amount_minor", empty_as_null=False, keep_nulls=False)
 
 
 def discrepancies_of(found: Found) -> pl.DataFrame:
     """DISCREPANCIES_SCHEMA, each once."""
-    rows = {
+    rows = [
         (each.processor_id, each.ledger_id, each.code.value, each.text)
         for each in found.discrepancies
         if each.code != Code.OVERPAID or each.processor_id not in found.explained
-    }
-    ordered = sorted(rows, key=lambda row: (row[0] or "", row[1] or "", row[2], row[3]))
-    return pl.DataFrame(ordered, schema=DISCREPANCIES_SCHEMA, orient="row")
+    ]
+    return pl.DataFrame(rows, schema=DISCREPANCIES_SCHEMA, orient="row").unique().sort(pl.all())
 
 
 @dataclass(slots=True)

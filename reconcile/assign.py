@@ -33,32 +33,53 @@ def assign(edges: pl.DataFrame, gate: int) -> pl.DataFrame:
     Every node takes part in one pair at most. Edges of no positive weight are never chosen.
     """
     edges = edges.with_row_index("edge")
-    useful = edges.filter(pl.col("weight") > 0)
-    alone = pl.col("left").is_unique() & pl.col("right").is_unique()
-    lone = useful.filter(alone).select("edge", regret="weight", limited=pl.lit(False))
-    rest = useful.filter(~alone)
-    rows = list(rest.select("left", "right", "weight").iter_rows())
-    ids = rest["edge"].to_list()
-    number = {(left, right): ids[position] for position, (left, right, _) in enumerate(rows)}
-    regrets: dict[int, int] = {}
-    limited: list[int] = []
-    for component in components(rows):
-        if is_too_large(component):
-            limited += [number[left, right] for left, right, _ in component]
-        else:
-            for choice in solve(component, gate):
-                regrets[number[choice.left, choice.right]] = choice.regret
-    judged = pl.DataFrame(
-        [(edge, regret, False) for edge, regret in regrets.items()] + [(edge, 0, True) for edge in limited],
-        schema={"edge": edges.schema["edge"], "regret": pl.Int64(), "limited": pl.Boolean()},
-        orient="row",
+    useful = edges.filter(pl.col("weight") > 0).with_columns(
+        of_left=pl.len().over("left"), of_right=pl.len().over("right")
+    )
+    shaped = useful.with_columns(
+        star_of_left=pl.col("of_right").max().over("left") == 1,
+        star_of_right=pl.col("of_left").max().over("right") == 1,
+    )
+    left, right = pl.col("star_of_left"), pl.col("star_of_right")
+    judged = pl.concat(
+        [
+            _stars(shaped.filter(left), "left", gate),
+            _stars(shaped.filter(right & ~left), "right", gate),
+            _others(shaped.filter(~left & ~right), gate),
+        ]
     )
     return (
-        edges.join(pl.concat([lone, judged]), on="edge", how="left", maintain_order="left")
+        edges.join(judged, on="edge", how="left", maintain_order="left")
         .with_columns(regret=pl.col("regret").fill_null(0), limited=pl.col("limited").fill_null(False))
         .with_columns(chosen=(pl.col("regret") >= gate) & ~pl.col("limited"))
         .drop("edge")
     )
+
+
+def _stars(edges: pl.DataFrame, center: str, gate: int) -> pl.DataFrame:
+    """`edge, regret, limited` of nodes whose partners have no other: the best against the second best."""
+    best = edges.sort(center, "weight", "edge", descending=[False, True, False])
+    second = pl.col("weight").shift(-1).over(center).fill_null(0)
+    first = pl.col(center) != pl.col(center).shift(1)
+    return (
+        best.with_columns(regret=pl.col("weight") - second, first=first.fill_null(True))
+        .filter(pl.col("first") & (pl.col("regret") >= gate))
+        .select("edge", "regret", limited=pl.lit(False))
+    )
+
+
+def _others(edges: pl.DataFrame, gate: int) -> pl.DataFrame:
+    """`edge, regret, limited` where several compete for several."""
+    rows = list(edges.select("left", "right", "weight").iter_rows())
+    number = {(left, right): edge for (left, right, _), edge in zip(rows, edges["edge"], strict=True)}
+    judged: list[tuple[int, int, bool]] = []
+    for component in components(rows):
+        if is_too_large(component):
+            judged += [(number[left, right], 0, True) for left, right, _ in component]
+        else:
+            judged += [(number[each.left, each.right], each.regret, False) for each in solve(component, gate)]
+    schema = {"edge": edges.schema["edge"], "regret": pl.Int64(), "limited": pl.Boolean()}
+    return pl.DataFrame(judged, schema=schema, orient="row")
 
 
 def components(edges: Sequence[Edge]) -> list[list[Edge]]:

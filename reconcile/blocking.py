@@ -1,13 +1,14 @@
 """Which pairs are worth looking at: joins on ids, references and amounts, never everything with everything.
 
-Every function gives a frame of pairs: `processor_id`, `ledger_id` and what the join learned. The sides are canonical
-frames (see `reconcile.frames`).
+Every function gives a frame of pairs, `item` and `document`, and what the join learned. Those are row numbers, which
+stand beside the columns of both sides (see `reconcile.tiers.state`): numbers are joined, compared and sorted many times
+faster than ids, and in the same order.
 """
 
 import polars as pl
 
 from reconcile.rules import Rules
-from reconcile.score import email_key, person_key
+from reconcile.score import email_key, ordered_words, person_key
 
 # A number written in one piece: "1042", "INV-1042", "SO42".
 PLAIN_NUMBER = r"^[a-z]*-?[0-9]+$"
@@ -32,11 +33,11 @@ TYPED = {
 
 
 def names_of_processor(processor: pl.DataFrame, among: pl.Series) -> pl.DataFrame:
-    """`processor_id, kind, company, name`: each item's own id and the other ids it is known by, of those in `among`."""
+    """`item, kind, company, name`: each item's own id and the other ids it is known by, of those in `among`."""
     wanted = pl.DataFrame({"name": among}).unique()
-    own = processor.select("kind", "company", processor_id="id", name="id").join(wanted, on="name", how="semi")
+    own = processor.select("kind", "company", "item", name="id").join(wanted, on="name", how="semi")
     others = (
-        processor.select("kind", "company", "links", processor_id="id")
+        processor.select("kind", "company", "links", "item")
         .filter(pl.col("links").list.len() > 0)
         .explode("links", empty_as_null=False, keep_nulls=False)
         .with_columns(name=pl.col("links").struct.field("target"))
@@ -49,13 +50,13 @@ def names_of_processor(processor: pl.DataFrame, among: pl.Series) -> pl.DataFram
 
 
 def names_in_ledger(ledger: pl.DataFrame) -> pl.DataFrame:
-    """`ledger_id, name`: the Stripe ids a document carries in its fields or in our marker."""
+    """`document, name`: the Stripe ids a document carries in its fields or in our marker."""
     return (
         ledger.filter(pl.col("marker").is_not_null() | (pl.col("external_ids").list.len() > 0))
         .select(
             "kind",
             "company",
-            ledger_id="id",
+            "document",
             marked=pl.col("marker").is_not_null(),
             is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
             # The marker of our own document is the one statement that counts: its memo may name more.
@@ -87,34 +88,34 @@ def by_identity(processor: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("primary") | ~pl.col("marked"))
         # A deposit that gathers payments records the payout; its payments record the charges.
         .filter(~(pl.col("is_container") & (pl.col("kind") == "charge")))
-        .group_by("processor_id", "ledger_id")
+        .group_by("item", "document")
         .agg(pl.col("name").min(), pl.col("marked").first(), pl.col("primary").first())
     )
-    return pairs.filter(pl.col("primary") | ~pl.col("primary").any().over("processor_id")).drop("primary")
+    return pairs.filter(pl.col("primary") | ~pl.col("primary").any().over("item")).drop("primary")
 
 
 def by_link(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and the invoices Stripe says they paid; `linked_minor` is how much of them, null if it does not say."""
-    known = pl.concat(
-        [
-            invoices.select("company", ledger_id="id", target="id"),
-            invoices.select("company", ledger_id="id", target="external_ids")
-            .filter(pl.col("target").list.len() > 0)
-            .explode("target", empty_as_null=False, keep_nulls=False),
-        ]
-    )
-    return (
-        charges.select("company", "links", processor_id="id")
-        .filter(pl.col("links").list.len() > 0)
+    links = (
+        charges.filter(pl.col("links").list.len() > 0)
+        .select("company", "links", "item")
         .explode("links", empty_as_null=False, keep_nulls=False)
         .select(
             "company",
-            "processor_id",
+            "item",
             target=pl.col("links").struct.field("target"),
             linked_minor=pl.col("links").struct.field("amount_minor"),
         )
-        .join(known, on=["company", "target"])
-        .group_by("processor_id", "ledger_id")
+    )
+    named = (
+        invoices.filter(pl.col("external_ids").list.len() > 0)
+        .select("company", "document", target="external_ids")
+        .explode("target", empty_as_null=False, keep_nulls=False)
+    )
+    own = invoices.select("company", "document", target="id").join(links, on="target", how="semi")
+    return (
+        links.join(pl.concat([own, named]), on=["company", "target"])
+        .group_by("item", "document")
         .agg(pl.col("linked_minor").max())
     )
 
@@ -129,10 +130,10 @@ def reference_key(text: pl.Expr) -> pl.Expr:
     )
 
 
-def numbers_of(frame: pl.DataFrame, id_column: str, column: str) -> pl.DataFrame:
-    """`<id_column>, company, key`: the reference key of a column, where it has a digit."""
+def numbers_of(frame: pl.DataFrame, row_column: str, column: str) -> pl.DataFrame:
+    """`<row_column>, company, key`: the reference key of a column, where it has a digit."""
     text = pl.col(column).str.to_lowercase()
-    every = frame.select("company", pl.col("id").alias(id_column), text=text).drop_nulls("text")
+    every = frame.select("company", row_column, text=text).drop_nulls("text")
     plain = pl.col("text").str.contains(PLAIN_NUMBER)
     # Most numbers need no more than these; they give what `reference_key` gives, faster.
     quick = (
@@ -153,40 +154,41 @@ def numbers_of(frame: pl.DataFrame, id_column: str, column: str) -> pl.DataFrame
 
 
 def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """`processor_id, company, key, source`: every reference a text may contain; `source` is the column's name."""
+    """`item, company, key, source`: every reference a text may contain; `source` is the column's name."""
     frame = frame.filter(pl.col(column).str.contains(r"[0-9]"))
     marked = (
         pl.col(column)
         .str.to_lowercase()
         .str.replace_all(r"\b(?:invoice|inv)\b[\s.:#-]*(?:\b(?:number|no|nr)\b[\s.:#-]*)?|#\s*", " inv")
     )
-    words = frame.select(
-        "company", processor_id="id", word=marked.str.extract_all(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*")
-    ).explode("word", empty_as_null=False, keep_nulls=False)
+    words = frame.select("company", "item", word=marked.str.extract_all(r"[a-z0-9]+(?:[-_/.][a-z0-9]+)*")).explode(
+        "word", empty_as_null=False, keep_nulls=False
+    )
     # "SO 1042" is one reference written with a space.
     joined = words.with_columns(
         word=pl.when(pl.col("word").str.contains(r"^[a-z]+$")).then(
-            pl.col("word") + pl.col("word").shift(-1).over("processor_id")
+            pl.col("word") + pl.col("word").shift(-1).over("item")
         )
     ).drop_nulls("word")
-    whole = frame.select("company", processor_id="id", word=pl.col(column).str.to_lowercase())
+    whole = frame.select("company", "item", word=pl.col(column).str.to_lowercase())
     every = pl.concat([words, joined, whole]) if column == "reference" else pl.concat([words, joined])
     key = reference_key(pl.col("word"))
     # In free text a short number means nothing ("2 seats") unless it is called an invoice.
     telling = (key.str.len_chars() >= 3) | pl.col("word").str.starts_with("inv") | (pl.lit(column) == "reference")
     return (
         every.filter(telling)
-        .select("processor_id", "company", key=key, source=pl.lit(column))
+        .select("item", "company", key=key, source=pl.lit(column))
         .filter(pl.col("key").str.contains(r"\d"))
         .unique()
     )
 
 
 def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
-    """`processor_id, company, key, source`: everything the charges name, in the reference or the description."""
-    columns = ["processor_id", "company", "key", "source"]
+    """`item, company, key, source`: everything the charges name, in the reference or the description."""
+    columns = ["item", "company", "key", "source"]
+    charges = charges.select("item", "company", "reference", "description")
     one = pl.col("reference").str.to_lowercase().str.contains(PLAIN_NUMBER)
-    simple = numbers_of(charges.filter(one), "processor_id", "reference").with_columns(source=pl.lit("reference"))
+    simple = numbers_of(charges.filter(one), "item", "reference").with_columns(source=pl.lit("reference"))
     return pl.concat(
         [
             simple.select(columns),
@@ -199,14 +201,14 @@ def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
 def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and the invoices whose number they name; `source` is where ("reference" before "description")."""
     pairs = reference_keys(charges).join(
-        numbers_of(invoices, "ledger_id", "doc_number"), on=["company", "key"], maintain_order="none"
+        numbers_of(invoices, "document", "doc_number"), on=["company", "key"], maintain_order="none"
     )
-    columns = ["processor_id", "ledger_id", "source", "key"]
-    several = pl.col("processor_id").is_duplicated()
+    columns = ["item", "document", "source", "key"]
+    several = pl.col("item").is_duplicated()
     # One pair may have been found in both texts.
     more = (
         pairs.filter(several)
-        .group_by("processor_id", "ledger_id")
+        .group_by("item", "document")
         .agg(pl.col("source").max(), pl.col("key").min())  # "reference" > "description"
     )
     return pl.concat([pairs.filter(~several).select(columns), more.select(columns)])
@@ -231,7 +233,7 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
             "company",
             "currency",
             "date",
-            ledger_id="id",
+            "document",
             ledger_kind="kind",
             total_minor=pl.col("amount_minor").abs(),
             is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
@@ -241,23 +243,20 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         .with_columns(day=pl.date_ranges(_days(-after), _days(before)))
         .explode("day", empty_as_null=False, keep_nulls=False)
     )
-    wanted = items.select(
-        "company",
-        "kind",
-        "currency",
-        "settled_currency",
-        "settled_minor",
-        processor_id="id",
-        total_minor=pl.col("amount_minor").abs(),
-        day=pl.col("occurred_at").dt.date(),
+    # By number and day first, which is quick: most items are out of the question.
+    near = typed.select("total_minor", "day").unique()
+    moved = items.select("item", day=pl.col("occurred_at").dt.date(), total_minor=pl.col("amount_minor").abs())
+    own = moved.join(near, on=["total_minor", "day"], how="semi")
+    converted = items.select("item", "settled_minor", day="occurred_at").filter(
+        items["settled_currency"] != items["currency"]
     )
-    settled = wanted.filter(pl.col("settled_currency") != pl.col("currency")).with_columns(
-        currency="settled_currency", total_minor=pl.col("settled_minor").abs()
-    )
+    settled = converted.select("item", pl.col("day").dt.date(), total_minor=pl.col("settled_minor").abs())
+    names = ["company", "kind", "currency", "settled_currency"]
+    wanted, changed = (each.hstack(items.select(*names)[each["item"]]) for each in (own, settled))
     return (
-        pl.concat([wanted, settled])
+        pl.concat([wanted, changed.with_columns(currency="settled_currency")])
         .join(typed, on=["company", "currency", "total_minor", "kind", "day"])
-        .select("processor_id", "ledger_id")
+        .select("item", "document")
         .unique()
     )
 
@@ -266,25 +265,23 @@ def _days(offset: pl.Expr) -> pl.Expr:
     return pl.col("date") + pl.duration(days=offset)
 
 
-def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
+def by_paid_invoice(named: pl.DataFrame, processor: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
     """Charges and the unmarked payments that paid the very invoice the charge names (pairs in `named`).
 
     They are candidates whatever their date if the amount is equal, and whatever their amount if nothing is open.
     """
     applied = (
-        ledger.filter(pl.col("marker").is_null(), pl.col("kind") == "payment")
-        .select("applied", payment_id="id", paid_minor="amount_minor", payment_currency="currency")
+        ledger.filter(pl.col("marker").is_null(), pl.col("kind") == "payment", pl.col("applied").list.len() > 0)
+        .select("applied", payment="document", paid_minor="amount_minor", payment_currency="currency")
         .explode("applied", empty_as_null=False, keep_nulls=False)
-        .with_columns(
-            ledger_id=pl.col("applied").struct.field("id"), part=pl.col("applied").struct.field("amount_minor")
-        )
+        .with_columns(id=pl.col("applied").struct.field("id"), part=pl.col("applied").struct.field("amount_minor"))
         .drop("applied")
+        .join(ledger.select("id", "document", "open_minor"), on="id")
     )
+    pairs = named.select("item", "document").join(applied, on="document")
+    items = processor.select("amount_minor", "currency")[pairs["item"]]
     return (
-        named.select("processor_id", "ledger_id")
-        .join(applied, on="ledger_id")
-        .join(charges.select("amount_minor", "currency", processor_id="id"), on="processor_id")
-        .join(ledger.select("open_minor", ledger_id="id"), on="ledger_id")
+        pl.concat([pairs, items], how="horizontal")
         .filter(
             (pl.col("payment_currency") == pl.col("currency"))
             & (
@@ -292,75 +289,76 @@ def by_paid_invoice(named: pl.DataFrame, charges: pl.DataFrame, ledger: pl.DataF
                 | pl.any_horizontal(pl.col("paid_minor", "part") == pl.col("amount_minor"))
             )
         )
-        .select("processor_id", ledger_id="payment_id")
+        .select("item", document="payment")
         .unique()
     )
 
 
-def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> pl.DataFrame:
-    """`row, key`: what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
+def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """`row, key` by what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
 
-    Names are taken with their words in order; one with a typo at one end is still found by the other.
+    `known` (`row, customer_key`) says who it is. Names are taken with their words in order; one with a typo at one end
+    is still found by the other.
     """
-    name = person_key(pl.col("customer_name")).str.split(" ").list.sort().list.join(" ")
-    named = frame.select(row_column, name=name).drop_nulls("name")
-    keys = [
-        frame.select(row_column, key=pl.format("email {}", email_key(pl.col("customer_email")))),
-        named.select(row_column, key=pl.format("is {}", "name")),
-        named.select(row_column, key=pl.format("starts {}", pl.col("name").str.slice(0, 4))),
-        named.select(row_column, key=pl.format("ends {}", pl.col("name").str.slice(-4))),
-        known.select(row_column, key=pl.format("customer {}", "customer_key")),
-    ]
-    return pl.concat(keys).drop_nulls()
+    named = frame.select(row_column, name=ordered_words(person_key(pl.col("customer_name")))).drop_nulls("name")
+    return {
+        "customer": known.select(row_column, key="customer_key"),
+        "email": frame.select(row_column, key=email_key(pl.col("customer_email"))).drop_nulls("key"),
+        "name": named.select(row_column, key="name"),
+        "start": named.select(row_column, key=pl.col("name").str.slice(0, 4)),
+        "end": named.select(row_column, key=pl.col("name").str.slice(-4)),
+    }
 
 
 def by_open_amount(
     charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, rules: Rules
-) -> tuple[pl.DataFrame, set[str]]:
+) -> tuple[pl.DataFrame, pl.Series]:
     """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days.
 
-    Only pairs that share a key of their customers; `known` (`processor_id, customer_key`) are the charges' customers.
+    Only pairs that share a key of their customers; `known` (`item, customer_key`) are the charges' customers.
     A key shared by more than `rules.pairs_max` pairs of one amount is not followed; the second result are the charges
     that has happened to.
     """
-    if charges.is_empty() or invoices.is_empty():
-        return pl.DataFrame(schema={"processor_id": pl.String, "ledger_id": pl.String}), set()
     block = ["company", "currency", "total_minor"]
-    left = charges.select(
-        "id", "company", "currency", "customer_name", "customer_email", "occurred_at", total_minor="amount_minor"
-    )
-    right = invoices.select(
-        "id", "company", "currency", "customer_name", "customer_email", "date", "customer_id", total_minor="left_minor"
-    )
-    # Amounts only one side has cannot meet: most rows go here.
-    left = left.join(right, on=block, how="semi").with_row_index("item")
-    right = right.join(left, on=block, how="semi").with_row_index("document")
-    owners = right.select("document", customer_key="customer_id")
-    customers = left.select("item", processor_id="id").join(known, on="processor_id").select("item", "customer_key")
-    keyed = [
-        left.select("item", *block, day=pl.col("occurred_at").dt.date()).join(
-            person_keys(left, "item", customers), on="item"
-        ),
-        right.select("document", "date", *block).join(person_keys(right, "document", owners), on="document"),
+    left = charges.with_columns(total_minor="amount_minor", day=pl.col("occurred_at").dt.date())
+    right = invoices.with_columns(total_minor="left_minor")
+    # Amounts only one side has cannot meet: most rows go here. Every amount both have gets a number.
+    sizes = [side.group_by(block).len(name) for side, name in ((left, "items"), (right, "documents"))]
+    blocks = sizes[0].join(sizes[1], on=block).with_row_index("block")
+    crowded = pl.col("items").cast(pl.Int64) * pl.col("documents") > rules.pairs_max
+    crowds = blocks.filter(crowded).select("block")
+    left, right = (side.join(blocks, on=block) for side in (left, right))
+    keys = [
+        person_keys(left, "item", left.select("item").join(known, on="item")),
+        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls()),
     ]
-    sizes = [side.group_by(*block, "key").len(name) for side, name in zip(keyed, ("items", "documents"), strict=True)]
-    hot = (
-        sizes[0]
-        .join(sizes[1], on=[*block, "key"])
-        .filter(pl.col("items").cast(pl.Int64) * pl.col("documents") > rules.pairs_max)
-    )
-    limited = keyed[0].join(hot, on=[*block, "key"], how="semi").select("item").unique()
-    days = (pl.col("date") - pl.col("day")).dt.total_days()
-    pairs = (
-        keyed[0]
-        .join(hot, on=[*block, "key"], how="anti")
-        .join(keyed[1], on=[*block, "key"])
-        .filter(days.is_between(-rules.invoice_days_before, rules.invoice_days_after))
-        .select("item", "document")
-        .unique()
-    )
-    found = pairs.select(processor_id=left["id"].gather(pairs["item"]), ledger_id=right["id"].gather(pairs["document"]))
-    return found, set(left["id"].gather(limited["item"]))
+    sides = [left.select("item", "block", "day"), right.select("document", "block", "date")]
+    pairs, limited = [], [left.select("item").clear()]
+    for name in keys[0]:
+        items, documents = (
+            side.join(each[name], on=row) for side, each, row in zip(sides, keys, ("item", "document"), strict=True)
+        )
+        if crowds.height:
+            hot = _hot_keys(items.join(crowds, on="block", how="semi"), documents, rules.pairs_max)
+            limited.append(items.join(hot, on=["block", "key"], how="semi").select("item"))
+            items = items.join(hot, on=["block", "key"], how="anti")
+        pairs.append(
+            items.join(documents, on=["block", "key"])
+            .filter(_days_between(-rules.invoice_days_before, rules.invoice_days_after))
+            .select("item", "document")
+        )
+    return pl.concat(pairs).unique(), pl.concat(limited)["item"].unique()
+
+
+def _hot_keys(items: pl.DataFrame, documents: pl.DataFrame, pairs_max: int) -> pl.DataFrame:
+    """`block, key` that more pairs would share than are followed."""
+    sizes = [side.group_by("block", "key").len(name) for side, name in ((items, "items"), (documents, "documents"))]
+    many = pl.col("items").cast(pl.Int64) * pl.col("documents") > pairs_max
+    return sizes[0].join(sizes[1], on=["block", "key"]).filter(many).select("block", "key")
+
+
+def _days_between(least: int, most: int) -> pl.Expr:
+    return (pl.col("date") - pl.col("day")).dt.total_days().is_between(least, most)
 
 
 def by_customer(
@@ -368,24 +366,23 @@ def by_customer(
 ) -> pl.DataFrame:
     """Charges and the invoices of one customer (known, by e-mail or by name) not older than `days_max`."""
     block = ["company", "currency"]
-    left = charges.select("id", *block, "customer_name", "customer_email", "occurred_at", "amount_minor")
-    right = invoices.select("id", *block, "customer_name", "customer_email", "date", "customer_id", "left_minor")
-    left, right = left.with_row_index("item"), right.with_row_index("document")
-    customers = left.select("item", processor_id="id").join(known, on="processor_id").select("item", "customer_key")
-    owners = right.select("document", customer_key="customer_id")
-    whole = ~pl.col("key").str.contains("^(?:starts|ends) ")
-    keyed = left.select("item", *block, "amount_minor", day=pl.col("occurred_at").dt.date()).join(
-        person_keys(left, "item", customers).filter(whole), on="item"
-    )
-    books = right.select("document", "date", "left_minor", *block).join(
-        person_keys(right, "document", owners).filter(whole), on="document"
-    )
+    left = charges.select("item", *block, "customer_name", "customer_email", day=pl.col("occurred_at").dt.date())
+    right = invoices.select("document", *block, "customer_name", "customer_email", "date", "customer_id")
+    keys = [
+        person_keys(left, "item", left.select("item").join(known, on="item")),
+        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls()),
+    ]
     # A key of very many invoices is no customer a sum could be told of.
     crowded = pl.len().over([*block, "key"]) <= rules.pairs_max // 1_000
-    pairs = (
-        keyed.join(books.filter(crowded), on=[*block, "key"])
-        .filter((pl.col("date") - pl.col("day")).dt.total_days().is_between(-days_max, rules.invoice_days_after))
+    pairs = [
+        left.select("item", "day", *block)
+        .join(keys[0][name], on="item")
+        .join(
+            right.select("document", "date", *block).join(keys[1][name], on="document").filter(crowded),
+            on=[*block, "key"],
+        )
+        .filter(_days_between(-days_max, rules.invoice_days_after))
         .select("item", "document")
-        .unique()
-    )
-    return pairs.select(processor_id=left["id"].gather(pairs["item"]), ledger_id=right["id"].gather(pairs["document"]))
+        for name in ("customer", "email", "name")
+    ]
+    return pl.concat(pairs).unique()

@@ -115,7 +115,9 @@ def match_block(block: Block) -> Matched:
 def joined(parts: Sequence[Matched]) -> MatchResult:
     """One result of all blocks, whatever the order they come in. There must be one block at least."""
     assert parts, "there is always a block"
-    answers = pl.concat([part.answers for part in parts]).sort("processor_id", "rank", "match_id")
+    answers = pl.concat([part.answers for part in parts]).sort(
+        "processor_id", "rank", "match_id"
+    )  # row numbers are of each part
     order = [pl.col("processor_id").fill_null(""), pl.col("ledger_id").fill_null(""), "code", "text"]
     discrepancies = pl.concat([part.discrepancies for part in parts]).sort(order)
     evidence = pl.concat([part.evidence for part in parts]).sort("match_id", "processor_id", "ledger_id", "field")

@@ -1,7 +1,7 @@
 """What people decided, as constraints the matcher obeys before it looks at anything else."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import polars as pl
@@ -12,6 +12,7 @@ DECISIONS_SCHEMA = pl.Schema(
     {"kind": pl.String(), "processor_id": pl.String(), "ledger_id": pl.String(), "amount_minor": pl.Int64()}
 )
 PAIR_SCHEMA = pl.Schema({"processor_id": pl.String(), "ledger_id": pl.String()})
+ROWS_SCHEMA = pl.Schema({"item": pl.UInt32(), "document": pl.UInt32()})
 
 
 class Choice(StrEnum):
@@ -39,6 +40,8 @@ class Constraints:
     unmatched_items: frozenset[str] = frozenset()
     ignored_items: frozenset[str] = frozenset()
     idle_documents: frozenset[str] = frozenset()
+    barred: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROWS_SCHEMA))  # `cannot`, as row numbers
+    settled: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROWS_SCHEMA).select("item"))  # unmatched
 
     @classmethod
     def of(cls, decisions: pl.DataFrame | pl.LazyFrame | None) -> "Constraints":
@@ -64,17 +67,26 @@ class Constraints:
             | _ids(frame, Choice.IGNORE, "ledger_id"),
         )
 
+    def numbered(self, processor: pl.DataFrame, ledger: pl.DataFrame) -> "Constraints":
+        """These constraints for `allow`: with the row numbers (`item`, `document`) of these frames."""
+        if self.cannot.is_empty() and not self.unmatched_items:
+            return self
+        items, documents = processor.select("item", processor_id="id"), ledger.select("document", ledger_id="id")
+        barred = self.cannot.join(items, on="processor_id").join(documents, on="ledger_id")
+        settled = items.filter(pl.col("processor_id").is_in(sorted(self.unmatched_items)))
+        return replace(self, barred=barred.select(ROWS_SCHEMA.names()), settled=settled.select("item"))
+
     def allow(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """The pairs nobody has ruled out. Ids (pairs with `marked`) outlive "nothing belongs to it"; our marks, all."""
         is_identity = "marked" in pairs.columns
-        if self.unmatched_items and not is_identity:
-            pairs = pairs.filter(~pl.col("processor_id").is_in(sorted(self.unmatched_items)))
-        if self.cannot.is_empty():
+        if self.settled.height and not is_identity:
+            pairs = pairs.join(self.settled, on="item", how="anti")
+        if self.barred.is_empty():
             return pairs
-        allowed = pairs.join(self.cannot, on=PAIR_SCHEMA.names(), how="anti", maintain_order="left")
+        allowed = pairs.join(self.barred, on=ROWS_SCHEMA.names(), how="anti")
         if not is_identity:
             return allowed
-        return pl.concat([allowed, pairs.filter("marked").join(self.cannot, on=PAIR_SCHEMA.names(), how="semi")])
+        return pl.concat([allowed, pairs.filter("marked").join(self.barred, on=ROWS_SCHEMA.names(), how="semi")])
 
 
 def _must(frame: pl.DataFrame) -> dict[str, list[tuple[str, int | None]]]:

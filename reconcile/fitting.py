@@ -20,7 +20,7 @@ from reconcile.rules import Rules
 FITTED = ("name", "email", "date")
 SAMPLE, ROUNDS = 50_000, 40
 LEAST_PPM = 500  # no level is impossible, however few pairs showed it
-NOBODY = pl.DataFrame(schema={"processor_id": pl.String, "customer_key": pl.String})
+NOBODY = pl.DataFrame(schema={"item": pl.UInt32, "customer_key": pl.String})
 
 Pattern = tuple[str | None, ...]
 Shares = Mapping[str, Mapping[str, int]]
@@ -32,10 +32,11 @@ def fit(processor: pl.DataFrame, ledger: pl.DataFrame, rules: Rules | None = Non
     Raises ModelError if what comes out cannot be right.
     """
     rules, base = rules or Rules(), base or Model()
-    charges = canonical(processor, PROCESSOR_SCHEMA, "processor").filter(pl.col("kind") == "charge")
-    invoices = canonical(ledger, LEDGER_SCHEMA, "ledger").filter(
-        (pl.col("kind") == "invoice") & (pl.col("open_minor") > 0)
+    charges = (
+        canonical(processor, PROCESSOR_SCHEMA, "processor").filter(pl.col("kind") == "charge").with_row_index("item")
     )
+    is_open = (pl.col("kind") == "invoice") & (pl.col("open_minor") > 0)
+    invoices = canonical(ledger, LEDGER_SCHEMA, "ledger").filter(is_open).with_row_index("document")
     found, _ = blocking.by_open_amount(charges, invoices.with_columns(left_minor="open_minor"), NOBODY, rules)
     random, candidates = (
         _patterns(score.compare(pairs, charges, invoices, NOBODY, rules, base))
@@ -50,11 +51,11 @@ def fit(processor: pl.DataFrame, ledger: pl.DataFrame, rules: Rules | None = Non
 def _random_pairs(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and invoices of one company in the order of their digests, the first with the first and so on."""
     sides = []
-    for frame, name in ((charges, "processor_id"), (invoices, "ledger_id")):
+    for frame, name in ((charges, "item"), (invoices, "document")):
         order = pl.Series([sha256(each.encode()).hexdigest() for each in frame["id"]], dtype=pl.String)
-        shuffled = frame.select("company", pl.col("id").alias(name), order=order).sort("order").head(SAMPLE)
+        shuffled = frame.select("company", name, order=order).sort("order").head(SAMPLE)
         sides.append(shuffled.with_columns(place=pl.int_range(pl.len()).over("company")).drop("order"))
-    return sides[0].join(sides[1], on=["company", "place"]).select("processor_id", "ledger_id")
+    return sides[0].join(sides[1], on=["company", "place"]).select("item", "document")
 
 
 def _patterns(compared: pl.DataFrame) -> Counter[Pattern]:

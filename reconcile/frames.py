@@ -89,13 +89,16 @@ def canonical(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, side: str) 
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in schema.items()
     )
-    frame = frame.with_columns(pl.col(name).fill_null([]) for name, dtype in schema.items() if dtype == pl.List)
+    lists = [name for name, dtype in schema.items() if dtype == pl.List and frame[name].null_count()]
+    frame = frame.with_columns(pl.col(name).fill_null([]) for name in lists)
     empty = [name for name in REQUIRED[side] if frame[name].null_count()]
     if empty:
         raise FrameError(f"The {side} frame has rows without {', '.join(empty)}.")
-    if frame["id"].n_unique() != frame.height:
+    if not frame["id"].is_sorted():
+        frame = frame.sort("id")
+    if (frame["id"] == frame["id"].shift(1)).any():
         raise FrameError(f"The {side} frame names an id twice.")
-    return frame.sort("id")
+    return frame
 
 
 def ledger_frame(company: str, documents: Iterable[Document]) -> pl.DataFrame:

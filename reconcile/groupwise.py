@@ -6,6 +6,7 @@ a digit.
 
 import math
 from decimal import Decimal, localcontext
+from functools import cache
 
 import polars as pl
 
@@ -38,6 +39,7 @@ def odds(weight: pl.Expr) -> pl.Expr:
     return down.cast(pl.Int64)
 
 
+@cache
 def alone_ppm(weight: int) -> int:
     """Per million: the probability of a pair without competitors."""
     held = max(-LIMIT, min(LIMIT, weight)) + LIMIT
@@ -46,14 +48,15 @@ def alone_ppm(weight: int) -> int:
     return min(PPM - 1, own * PPM // (EVEN + own))
 
 
-def probability_ppm(weight: str, left: str, right: str) -> pl.Expr:
+def probability_ppm(pairs: pl.DataFrame, left: str, right: str) -> pl.Series:
     """Per million: the pair's odds over those of all pairs of its left, or of its right side, whichever is less.
 
-    `weight` (Int64 column) already holds the chance of a partner; having none has even odds.
+    The column `weight` (Int64) already holds the chance of a partner; having none has even odds.
     """
-    own = odds(pl.col(weight))
+    own = pl.col("own")
     shares = [(own * PPM) // (EVEN + own.sum().over(side)) for side in (left, right)]
-    return pl.min_horizontal(shares).clip(0, PPM - 1)
+    told = pairs.select(left, right, own=odds(pl.col("weight")))
+    return told.select(pl.min_horizontal(shares).clip(0, PPM - 1).alias("probability_ppm")).to_series()
 
 
 def as_milli_bits(numerator: pl.Series, denominator: pl.Series) -> pl.Series:

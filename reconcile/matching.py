@@ -62,7 +62,7 @@ def match(
     left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
     sides = Sides.of(_taking_part(left, constraints), _not_idle(right, constraints), rules, model, constraints)
     plain = match_plain(sides)
-    rest = sides.without(plain.taken("processor_id"), plain.taken("ledger_id"))
+    rest = sides.without(plain.taken("item"), plain.taken("document"))
     found = Found()
     candidates = _match_one_by_one(rest, found, left)
     return _result(sides, rest, plain, found, candidates, (left, right))
@@ -104,9 +104,9 @@ def _result(
 ) -> MatchResult:
     for answer in found.answers:
         answer.accepted &= answer.processor_id not in found.waiting or answer.tier == "recorded"
-    frames = [answers.from_plain(plain), answers.from_python(rest, found.answers), candidates]
     names = answers.ANSWERS_SCHEMA.names()
-    ranked = answers.ranked(pl.concat([frame.select(names) for frame in frames]))
+    several = pl.concat([frame.select(names) for frame in (answers.from_python(rest, found.answers), candidates)])
+    ranked = answers.ranked(answers.from_plain(sides, plain).select(names), several)
     allocations, discrepancies = answers.allocations_of(ranked), answers.discrepancies_of(found)
     return MatchResult(
         matches=answers.matches_of(ranked),
@@ -135,7 +135,7 @@ def _notes(sides: Sides, found: Found) -> dict[str, tuple[str, str]]:
 
 def _evidence(sides: Sides, plain: Plain, found: Found, allocations: pl.DataFrame) -> pl.DataFrame:
     """The compared fields of every pair that became part of an answer."""
-    named = sides.compare(plain.pairs.select("processor_id", "ledger_id", "source", "key")).with_columns(
+    named = sides.compare(plain.pairs.select("item", "document", "source", "key")).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     compared = pl.concat([LEARNT, named, plain.recorded, *found.evidence], how="diagonal_relaxed")
@@ -150,19 +150,15 @@ def _evidence(sides: Sides, plain: Plain, found: Found, allocations: pl.DataFram
 def _certain_customers(sides: Sides) -> dict[str, str]:
     """The one customer in the books an item belongs to: by ids and links, else by an e-mail only one customer has."""
     email = score.email_key(pl.col("customer_email"))
-    people = sides.ledger.select("company", "customer_id", email=email).drop_nulls().unique()
+    known = sides.customers.of_items(sides.whole[0])
+    people = sides.whole[1].select("company", "customer_id", email=email).drop_nulls().unique()
     by_email = (
-        sides.processor.select("company", processor_id="id", email=email)
+        sides.whole[0]
+        .select("company", "item", email=email)
         .drop_nulls("email")
         .join(people, on=["company", "email"])
-        .select("processor_id", customer_key="customer_id")
+        .select("item", customer_key="customer_id")
     )
-    rest = by_email.join(sides.known, on="processor_id", how="anti")
-    one = (
-        pl.concat([sides.known, rest])
-        .unique()
-        .group_by("processor_id")
-        .agg(pl.col("customer_key").unique())
-        .filter(pl.col("customer_key").list.len() == 1)
-    )
-    return dict(one.select("processor_id", pl.col("customer_key").list.first()).iter_rows())
+    rest = by_email.join(known, on="item", how="anti")
+    one = pl.concat([known, rest]).unique().filter(pl.col("item").is_unique())
+    return dict(zip(sides.whole[0]["id"].gather(one["item"]), one["customer_key"], strict=True))

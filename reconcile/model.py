@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 
 PPM = 1_000_000
@@ -108,6 +109,7 @@ class Model:
             raise error if isinstance(error, ModelError) else ModelError(f"This is no model: {error}.") from error
 
 
+@cache
 def milli_bits(numerator: int, denominator: int) -> int:
     """`log2` of a ratio of positive integers, in thousandths, rounded."""
     return round(1_000 * (math.log2(numerator) - math.log2(denominator)))

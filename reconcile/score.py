@@ -1,5 +1,7 @@
 """How alike the two sides of a pair are: a level and an integer weight (milli-bits) for every field."""
 
+from collections.abc import Mapping
+
 import polars as pl
 from rapidfuzz import fuzz, process
 
@@ -13,6 +15,32 @@ CLOSE, NAME_CHUNK = 92, 1_000_000
 
 # Words that say what a company is, not which one.
 LEGAL_FORMS = r"\b(?:inc|llc|ltd|limited|gmbh|ag|corp|corporation|co|company|plc|sa|sarl|bv|srl|pty|the)\b"
+
+# What is compared, and what it is called beside the other side's.
+ITEM = {
+    "processor_id": "id",
+    "item_kind": "kind",
+    "company": "company",
+    "item_currency": "currency",
+    "item_minor": "amount_minor",
+    "settled_currency": "settled_currency",
+    "settled_minor": "settled_minor",
+    "day": "occurred_at",
+    "item_name": "customer_name",
+    "item_email": "customer_email",
+}
+DOCUMENT = {
+    "ledger_id": "id",
+    "doc_kind": "kind",
+    "doc_currency": "currency",
+    "doc_minor": "amount_minor",
+    "open_minor": "open_minor",
+    "date": "date",
+    "doc_customer": "customer_id",
+    "doc_name": "customer_name",
+    "doc_email": "customer_email",
+    "doc_number": "doc_number",
+}
 
 AGREES = ("linked", "email", "name")
 
@@ -50,6 +78,11 @@ def email_key(text: pl.Expr) -> pl.Expr:
     return pl.when(bare != "").then(bare)
 
 
+def ordered_words(text: pl.Expr) -> pl.Expr:
+    """The words of a text in alphabetical order."""
+    return text.str.split(" ").list.sort().list.join(" ")
+
+
 def compare(
     pairs: pl.DataFrame,
     processor: pl.DataFrame,
@@ -60,71 +93,63 @@ def compare(
 ) -> pl.DataFrame:
     """The pairs with both sides' fields, the level and weight of each field, and `customer`: how sure who it is.
 
-    `known` (`processor_id, customer_key`) says which customers of the books an item belongs to, from ids and links.
+    `item` and `document` of the pairs are row numbers of `processor` and `ledger`. `known` (`item, customer_key`) says
+    which customers of the books an item belongs to, from ids and links.
     """
-    items = processor.select(
-        processor_id="id",
-        item_kind="kind",
-        company="company",
-        item_currency="currency",
-        item_minor="amount_minor",
-        settled_currency="settled_currency",
-        settled_minor="settled_minor",
-        day=pl.col("occurred_at").dt.date(),
-        item_name="customer_name",
-        item_email="customer_email",
-    ).join(pairs.select("processor_id"), on="processor_id", how="semi")
-    documents = ledger.select(
-        ledger_id="id",
-        doc_kind="kind",
-        doc_currency="currency",
-        doc_minor="amount_minor",
-        open_minor=pl.col("open_minor").fill_null(0),
-        date="date",
-        doc_customer="customer_id",
-        doc_name="customer_name",
-        doc_email="customer_email",
-        doc_number="doc_number",
-    ).join(pairs.select("ledger_id"), on="ledger_id", how="semi")
-    keys = {f"{side}_{field}_key": key for side in ("item", "doc") for field, key in _keys(side).items()}
+    items = _rows(processor, "item", pairs, ITEM).with_columns(pl.col("day").dt.date())
+    documents = _rows(ledger, "document", pairs, DOCUMENT).with_columns(pl.col("open_minor").fill_null(0))
     wide = (
-        pairs.join(items.with_columns(**_side(keys, "item")), on="processor_id")
-        .join(documents.with_columns(**_side(keys, "doc")), on="ledger_id")
+        pairs.join(_with_keys(items, "item"), on="item")
+        .join(_with_keys(documents, "doc"), on="document")
         .join(
-            known.select("processor_id", doc_customer="customer_key", is_known=pl.lit(True)),
-            on=["processor_id", "doc_customer"],
+            known.select("item", doc_customer="customer_key", is_known=pl.lit(True)),
+            on=["item", "doc_customer"],
             how="left",
         )
+        .sort("item", "document")
         .with_columns(days=(pl.col("date") - pl.col("day")).dt.total_days())
     )
-    scored = wide.join(_name_scores(wide), on=["item_name_key", "doc_name_key"], how="left")
-    return _weigh(_level(scored, rules), model).sort("processor_id", "ledger_id")
+    scored = wide.with_columns(name_score=_name_scores(wide)).drop(
+        f"{side}_{part}" for side in ("item", "doc") for part in ("words", "digits")
+    )
+    return _weigh(_level(scored, rules), model)
 
 
-def _keys(side: str) -> dict[str, pl.Expr]:
-    return {"name": person_key(pl.col(f"{side}_name")), "email": email_key(pl.col(f"{side}_email"))}
+def _rows(frame: pl.DataFrame, row: str, pairs: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
+    """The rows that take part in pairs, with these of their columns under other names."""
+    return frame.select(row, **columns)[pairs[row].unique().sort()]
 
 
-def _side(keys: dict[str, pl.Expr], side: str) -> dict[str, pl.Expr]:
-    return {name: key for name, key in keys.items() if name.startswith(side)}
+def _with_keys(frame: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Names and addresses without what people write differently; the name's words in order, and the numbers in it."""
+    name = pl.col(f"{side}_name_key")
+    digits = pl.when(name.str.contains(r"\d")).then(name.str.extract_all(r"\d+").list.sort().list.join(" "))
+    return frame.with_columns(
+        person_key(pl.col(f"{side}_name")).alias(f"{side}_name_key"),
+        email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key"),
+    ).with_columns(ordered_words(name).alias(f"{side}_words"), digits.fill_null("").alias(f"{side}_digits"))
 
 
-def _name_scores(wide: pl.DataFrame) -> pl.DataFrame:
-    """`item_name_key, doc_name_key, name_score`: 0 to 100, words in any order.
+def _name_scores(wide: pl.DataFrame) -> pl.Series:
+    """0 to 100, words in any order; null where a name is missing.
 
     Names that differ in a number ("Branch 12", "Branch 13") are different however alike they look.
     """
-    keys = ["item_name_key", "doc_name_key"]
-    names = wide.select(keys).drop_nulls().unique().sort(keys)
-    ordered = [pl.col(key).str.split(" ").list.sort().list.join(" ") for key in keys]
-    numbers = [pl.col(key).str.extract_all(r"\d+").list.sort() for key in keys]
-    words = names.select(left=ordered[0], right=ordered[1], same=numbers[0] == numbers[1])
-    scores: list[pl.Series] = [pl.Series([], dtype=pl.Int64)]
-    for start in range(0, words.height, NAME_CHUNK):
-        part = words.slice(start, NAME_CHUNK)
-        ratios = process.cpdist(part["left"].to_list(), part["right"].to_list(), scorer=fuzz.ratio, score_cutoff=40)
+    both = pl.col("item_words").is_not_null() & pl.col("doc_words").is_not_null()
+    other = wide.select(
+        "item_words", "doc_words", same=both & (pl.col("item_digits") == pl.col("doc_digits")), known=both
+    ).with_row_index("row")
+    told = other.filter(pl.col("same") & (pl.col("item_words") != pl.col("doc_words")))
+    scores = [pl.Series([], dtype=pl.Int64)]
+    for start in range(0, told.height, NAME_CHUNK):
+        part = told.slice(start, NAME_CHUNK)
+        ratios = process.cpdist(
+            part["item_words"].to_list(), part["doc_words"].to_list(), scorer=fuzz.ratio, score_cutoff=40
+        )
         scores.append(pl.Series(ratios.astype("float64")).floor().cast(pl.Int64))
-    return names.with_columns(name_score=pl.concat(scores) * words["same"].cast(pl.Int64))
+    found = told.select("row", score=pl.concat(scores))
+    equal = pl.when("same").then(100).when("known").then(0).cast(pl.Int64)
+    return other.join(found, on="row", how="left", maintain_order="left").select(pl.coalesce("score", equal))["score"]
 
 
 def _level(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:

@@ -23,11 +23,12 @@ def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
     charges, invoices = _open_charges(sides, found), open_invoices(sides, found)
     pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules)
     pairs = sides.constraints.allow(pairs)
-    compared = sides.compare(pairs).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
-    weighed = weigh(compared, invoices, sides.model, pl.Series(sides.references["processor_id"].unique()))
-    judged = _judge(weighed, sides, found, limited)
+    compared = sides.compare(pairs, sides.known).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
+    weighed = weigh(compared, invoices, sides.model, sides.references.select("item").unique())
+    limited_ids = set(sides.whole[0]["id"].gather(limited))
+    judged = _judge(weighed, sides, found, limited_ids)
     found.evidence.append(judged)
-    for processor_id in sorted(limited):
+    for processor_id in sorted(limited_ids):
         text = "So many invoices fit this charge that they were not all compared. Choose one by hand."
         found.differs(processor_id, None, Code.COMPONENT_LIMIT, text)
     for ledger_id, processor_id, amount in judged.filter("accepted").select(*TAKEN).iter_rows():
@@ -38,8 +39,9 @@ def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
 
 def _open_charges(sides: Sides, found: Found) -> pl.DataFrame:
     answered = {answer.processor_id for answer in found.answers if answer.role == "pays_invoice"}
-    gone = answered | found.recorded | set(sides.links["processor_id"]) | set(sides.constraints.unmatched_items)
-    return sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+    gone = answered | found.recorded | set(sides.constraints.unmatched_items)
+    rest = sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+    return rest.join(sides.links, on="item", how="anti")
 
 
 def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
@@ -65,13 +67,13 @@ def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
     )
 
 
-def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: pl.Series) -> pl.DataFrame:
+def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: pl.DataFrame) -> pl.DataFrame:
     """Compared pairs with `weight`: the sum of what each field tells and of the chance that there is a partner.
 
     A frequent amount or name tells less than a rare one. `named` are items that name another invoice.
     """
-    counts = invoices.select("pool", "same_amount", "same_name", ledger_id="id")
-    wide = compared.join(counts, on="ledger_id", how="left", maintain_order="left")
+    counts = invoices.select("document", "pool", "same_amount", "same_name")
+    wide = compared.join(counts, on="document", how="left", maintain_order="left")
     pool = wide["pool"] - 1 + IMAGINED
     m_name, u_name = model.rates["name"]["equal"]
     amount = as_milli_bits(pool, wide["same_amount"] - 1 + IMAGINED * AMOUNT_RATE // PPM)
@@ -81,7 +83,7 @@ def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: p
         wide.with_columns(
             amount_weight=amount,
             name_weight=pl.when(pl.col("name_level") == "equal").then(name).otherwise("name_weight"),
-            text_level=pl.when(pl.col("processor_id").is_in(named.implode()))
+            text_level=pl.when(pl.col("item").is_in(named["item"].implode()))
             .then(pl.lit("names another"))
             .otherwise(pl.lit("silent")),
             prior_level=pl.lit("before any look"),
@@ -100,20 +102,21 @@ def _judge(weighed: pl.DataFrame, sides: Sides, found: Found, limited: set[str])
     """The pairs worth showing, with `probability_ppm`, `rank` and `accepted`."""
     threshold = sides.model.thresholds.get("amount", PPM)
     busy = sorted(found.waiting | limited)
-    edges = weighed.with_columns(
-        probability_ppm=probability_ppm("weight", "processor_id", "ledger_id"),
-        left=pl.col("processor_id").rank("dense").cast(pl.UInt32),
-        right=pl.col("ledger_id").rank("dense").cast(pl.UInt32),
-    )
+    edges = weighed.with_columns(probability_ppm=probability_ppm(weighed, "item", "document"))
     choices = assign(
-        edges.filter(pl.col("probability_ppm") >= IDLE_PPM).select("left", "right", "weight"), sides.model.gate
-    )
-    judged = edges.join(choices.drop("weight"), on=["left", "right"], how="left", maintain_order="left")
+        edges.select("weight", "probability_ppm", left="item", right="document")
+        .filter(pl.col("probability_ppm") >= IDLE_PPM)
+        .drop("probability_ppm"),
+        sides.model.gate,
+    ).rename({"left": "item", "right": "document"})
+    judged = edges.join(choices.drop("weight"), on=["item", "document"], how="left", maintain_order="left")
     certain = pl.col("chosen").fill_null(False) & (pl.col("probability_ppm") >= threshold)
     accepted = certain & ~pl.col("processor_id").is_in(busy)
-    rank = pl.col("weight").rank("min", descending=True).over("processor_id")
-    shown = pl.col("customer").is_in(score.AGREES) | (pl.col("probability_ppm") >= LIKELY_PPM)
-    return judged.with_columns(accepted=accepted).filter(shown & (rank <= PROPOSALS_MAX))
+    likely = pl.col("customer").is_in(score.AGREES) | (pl.col("probability_ppm") >= LIKELY_PPM)
+    shown = judged.with_columns(accepted=accepted).filter(likely)
+    many = pl.len().over("item") > PROPOSALS_MAX
+    rank = pl.col("weight").rank("min", descending=True).over("item")
+    return pl.concat([shown.filter(~many), shown.filter(many).filter(rank <= PROPOSALS_MAX)]).sort("item", "document")
 
 
 def _answers(judged: pl.DataFrame) -> pl.DataFrame:
@@ -121,6 +124,7 @@ def _answers(judged: pl.DataFrame) -> pl.DataFrame:
     number = pl.when(pl.col("doc_number") != "").then("doc_number").otherwise(tail)
     text = "Invoice {} has the same customer and its open balance equals the charge ({} days apart)."
     return judged.select(
+        "item",
         "processor_id",
         "accepted",
         "weight",

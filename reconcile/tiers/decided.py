@@ -15,11 +15,16 @@ def match_decided(sides: Sides, found: Found) -> None:
 
     What our own documents record stays recorded: the decision has been carried out.
     """
-    ours = set(sides.identity.filter("marked")["processor_id"])
-    for processor_id, parts in sorted(sides.constraints.must.items()):
+    must = sides.constraints.must
+    if not must:
+        return
+    naming = sides.identity.hstack(sides.ids(sides.identity)).filter(pl.col("processor_id").is_in(sorted(must)))
+    ours = set(naming.filter("marked")["processor_id"])
+    for processor_id, parts in sorted(must.items()):
         if processor_id not in sides.items or processor_id in ours:
             continue
-        answer = _answer(sides, found, processor_id, parts)
+        names = naming.filter(pl.col("processor_id") == processor_id)["ledger_id"]
+        answer = _answer(sides, found, processor_id, parts, set(names))
         if isinstance(answer, Answer):
             found.accept(answer)
             found.recorded.add(processor_id)
@@ -30,14 +35,13 @@ def match_decided(sides: Sides, found: Found) -> None:
             found.differs(processor_id, None, Code.STALE_DECISION, answer)
 
 
-def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part]) -> Answer | str:
-    """The match a person asked for, or why it cannot be."""
+def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part], naming: set[str]) -> Answer | str:
+    """The match a person asked for, or why it cannot be; `naming` are the documents that carry the item's id."""
     item = sides.items[processor_id]
     gone = [ledger_id for ledger_id, _ in parts if ledger_id not in sides.documents]
     if gone:
         return f"Somebody decided that this belongs to {listed(gone)}, which is not in the books any more."
-    naming = sides.identity.filter(pl.col("processor_id") == processor_id)["ledger_id"]
-    others = sorted(set(naming) - {ledger_id for ledger_id, _ in parts})
+    others = sorted(naming - {ledger_id for ledger_id, _ in parts})
     if others:
         named = listed([sides.document_name(ledger_id) for ledger_id in others])
         return f"Somebody decided what this belongs to, but now {named} carries its id."

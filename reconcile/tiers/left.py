@@ -18,7 +18,8 @@ def list_unmatched(sides: Sides, found: Found, proposed: pl.Series, processor: p
     idle = sorted(sides.constraints.idle_documents)
     ours = sides.ledger.filter(pl.col("marker").is_not_null(), ~pl.col("id").is_in(idle))
     carried = blocking.names_in_ledger(ours)
-    names = set(blocking.names_of_processor(processor, carried["name"])["name"])
+    names = set(blocking.names_of_processor(processor.with_row_index("item"), carried["name"])["name"])
+    carried = carried.with_columns(ledger_id=sides.whole[1]["id"].gather(carried["document"]))
     for (ledger_id,), group in carried.sort("ledger_id", "name").group_by(["ledger_id"], maintain_order=True):
         if not names.intersection(group["name"]):
             missing = listed(group["name"].to_list())

@@ -14,7 +14,7 @@ from reconcile.tiers.state import Answer, Found, Sides, grouped, problem
 def match_linked(sides: Sides, found: Found) -> None:
     """Explicit links, as long as what they ask of an invoice together is open."""
     used = pl.col("ledger_id").replace_strict(dict(found.used), default=0, return_dtype=pl.Int64)
-    compared = sides.compare(found.unrecorded(sides.links)).with_columns(
+    compared = found.unrecorded(sides.compare(sides.links)).with_columns(
         identity_level=pl.lit("linked"),
         identity_weight=score.LINK,
         open_minor=pl.col("open_minor") - (used if found.used else 0),

@@ -9,79 +9,64 @@ import polars as pl
 
 from reconcile import score
 from reconcile.discrepancy import NOUNS
-from reconcile.tiers.state import Sides
+from reconcile.tiers.state import PAIR, Sides
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Accepted pairs: those of references (`source, key, currency, amount_minor, doc_number`), and those of ids.
+    """Accepted pairs: those of references (`source, key`), and those of ids (compared, with `doc_label`).
 
-    The latter are compared pairs with `currency`, `amount_minor` and `doc_label`.
+    Both have `currency` and `amount_minor`.
     """
 
     pairs: pl.DataFrame
     recorded: pl.DataFrame
 
-    def taken(self, column: str) -> pl.Series:
-        return pl.concat([self.pairs[column], self.recorded[column]])
+    def taken(self, row: str) -> pl.Series:
+        """The numbers of the rows (`item` or `document`) that are decided."""
+        return pl.concat([self.pairs[row], self.recorded[row]])
 
 
 def exact_pairs(keys: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
     """Pairs of equal number, currency and amount that nothing else of either side's numbers competes with.
 
-    `keys` are `processor_id, company, key, currency, amount_minor`, `numbers` `ledger_id, company, key, currency,
-    open_minor`; the same is decided as by `match_plain` where only numbers are looked at.
+    `keys` are `item, company, key, currency, amount_minor`, `numbers` `document, company, key, currency, open_minor`;
+    the same is decided as by `match_plain` where only numbers are looked at.
     """
     pairs = keys.join(numbers, on=["company", "key"])
-    lone = ~pl.col("processor_id").is_duplicated() & ~pl.col("ledger_id").is_duplicated()
     equal = (pl.col("amount_minor") == pl.col("open_minor")) & (pl.col("currency") == pl.col("currency_right"))
-    return pairs.filter(lone & equal)
+    return pairs.filter(_lone() & equal)
+
+
+def _lone() -> pl.Expr:
+    return ~pl.col("item").is_duplicated() & ~pl.col("document").is_duplicated()
 
 
 def match_plain(sides: Sides) -> Plain:
     """References that name one open invoice nobody else names, links to or may have recorded, of equal amount."""
-    pairs = sides.references
-    lone = ~pl.col("processor_id").is_duplicated() & ~pl.col("ledger_id").is_duplicated()
-    items = sides.processor.select("currency", "amount_minor", "customer_name", "customer_email", processor_id="id")
-    invoices = sides.ledger.select(
-        "doc_number",
-        "customer_id",
-        ledger_id="id",
-        doc_currency="currency",
-        open_minor="open_minor",
-        doc_name="customer_name",
-        doc_email="customer_email",
-    )
-    found = (
-        pairs.filter(lone)
-        .join(items, on="processor_id")
-        .join(invoices, on="ledger_id")
-        .filter(
-            (pl.col("amount_minor") == pl.col("open_minor"))
-            & (pl.col("open_minor") > 0)
-            & (pl.col("currency") == pl.col("doc_currency"))
-        )
-    )
-    taken = [sides.identity, sides.typed, sides.links]
-    busy_items = pl.concat([each.select("processor_id") for each in taken])
+    pairs = sides.references.filter(_lone())
+    items, documents = (side.select("currency", name) for side, name in zip(sides.whole, AMOUNTS, strict=True))
+    left, right = items[pairs["item"]], documents[pairs["document"]]
+    equal = (left["amount_minor"] == right["open_minor"]) & (left["currency"] == right["currency"])
+    found = pairs.hstack(left).filter(equal & (right["open_minor"] > 0))
     must = sides.constraints.must
     decided = [ledger_id for parts in must.values() for ledger_id, _ in parts]
-    busy_items = pl.concat([busy_items, _column("processor_id", [*must, *sides.constraints.unmatched_items])])
-    busy_documents = pl.concat([sides.links.select("ledger_id"), _column("ledger_id", decided)])
-    found = found.join(busy_items, on="processor_id", how="anti").join(busy_documents, on="ledger_id", how="anti")
-    found = found.join(_contradicting(found, sides), on="processor_id", how="anti")
-    columns = ("processor_id", "ledger_id", "source", "key", "currency", "amount_minor", "doc_number")
-    return Plain(found.select(columns).sort("processor_id"), _recorded(sides, must))
+    waiting = [*must, *sides.constraints.unmatched_items]
+    busy_items = [each.select("item") for each in (sides.identity, sides.typed, sides.links)]
+    busy_items.append(_numbers(sides.whole[0], "item", waiting))
+    busy_documents = [sides.links.select("document"), _numbers(sides.whole[1], "document", decided)]
+    found = found.join(pl.concat(busy_items), on="item", how="anti")
+    found = found.join(pl.concat(busy_documents), on="document", how="anti")
+    found = found.join(_contradicting(found, sides), on="item", how="anti")
+    return Plain(found, _recorded(sides, busy_items[-1], pl.concat(busy_documents)))
 
 
-def _recorded(sides: Sides, must: dict[str, list[tuple[str, int | None]]]) -> pl.DataFrame:
+AMOUNTS = ("amount_minor", "open_minor")
+
+
+def _recorded(sides: Sides, waiting: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """One document that names one item, of the same amount: as `reconcile.tiers.recorded` would find it."""
-    lone = ~pl.col("processor_id").is_duplicated() & ~pl.col("ledger_id").is_duplicated()
-    decided = _column("processor_id", [*must, *sides.constraints.unmatched_items])
-    linked = sides.links.select("ledger_id")
-    asked = _column("ledger_id", [ledger_id for parts in must.values() for ledger_id, _ in parts])
-    pairs = sides.identity.filter(lone).join(decided, on="processor_id", how="anti")
-    pairs = pairs.join(pl.concat([linked, asked]), on="ledger_id", how="anti")
+    pairs = sides.identity.filter(_lone()).join(waiting, on="item", how="anti").join(asked, on="document", how="anti")
     label = pl.col("doc_kind").replace_strict(
         {kind: noun.capitalize() for kind, noun in NOUNS.items()}, default=pl.col("doc_kind")
     )
@@ -100,12 +85,17 @@ def _recorded(sides: Sides, must: dict[str, list[tuple[str, int | None]]]) -> pl
     )
 
 
-def _column(name: str, ids: list[str]) -> pl.DataFrame:
-    return pl.DataFrame({name: ids}, schema={name: pl.String})
+def _numbers(frame: pl.DataFrame, row: str, ids: list[str]) -> pl.DataFrame:
+    """The row numbers of some ids."""
+    return frame.filter(pl.col("id").is_in(ids)).select(row) if ids else frame.select(row).clear()
 
 
 def _contradicting(found: pl.DataFrame, sides: Sides) -> pl.DataFrame:
     """Pairs whose e-mail addresses differ and whose names do not agree either."""
-    emails = [score.email_key(pl.col(column)) for column in ("customer_email", "doc_email")]
-    doubtful = found.filter(emails[0] != emails[1]).select("processor_id", "ledger_id")
-    return sides.compare(doubtful).filter(pl.col("customer") == "differs").select("processor_id")
+    left, right = (side["customer_email"].gather(found[row]) for side, row in zip(sides.whole, PAIR, strict=True))
+    unlike = found.select(PAIR).filter((left != right).fill_null(False))
+    return (
+        sides.compare(unlike)
+        .filter((pl.col("email_level") == "differs") & (pl.col("customer") == "differs"))
+        .select("item")
+    )

@@ -11,7 +11,7 @@ from reconcile.tiers.state import Answer, Found, Sides, grouped
 
 
 def match_recorded(sides: Sides, found: Found) -> None:
-    compared = sides.compare(found.unrecorded(sides.identity)).with_columns(
+    compared = found.unrecorded(sides.compare(sides.identity)).with_columns(
         identity_level=pl.lit("equal"), identity_weight=score.IDENTITY
     )
     found.evidence.append(compared)

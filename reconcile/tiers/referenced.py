@@ -15,7 +15,7 @@ from reconcile.tiers.state import Answer, Found, Sides, grouped, points
 
 def match_named(sides: Sides, found: Found) -> None:
     """References: taken if exactly one charge and one open invoice agree on number, amount and currency."""
-    named = sides.compare(found.unrecorded(sides.references)).with_columns(
+    named = found.unrecorded(sides.compare(sides.references)).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     found.evidence.append(named)
@@ -45,8 +45,9 @@ def match_named(sides: Sides, found: Found) -> None:
 
 def _open_rows(rows: list[dict[str, Any]], found: Found) -> list[dict[str, Any]]:
     """The pairs whose invoice has something left in the charge's currency (`left_minor`, minor units)."""
-    left = [{**row, "left_minor": row["open_minor"] - found.used[row["ledger_id"]]} for row in rows]
-    return [row for row in left if row["left_minor"] > 0 and row["doc_currency"] == row["item_currency"]]
+    for row in rows:
+        row["left_minor"] = row["open_minor"] - found.used.get(row["ledger_id"], 0)
+    return [row for row in rows if row["left_minor"] > 0 and row["doc_currency"] == row["item_currency"]]
 
 
 def _judge_equal(sides: Sides, found: Found, row: dict[str, Any], rivals: list[str]) -> None:
@@ -95,12 +96,12 @@ def _judge_difference(
     sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]], asked: Mapping[str, tuple[int, int]]
 ) -> None:
     """The charge names invoices, but the amounts differ: proposed if the customer agrees or the invoices add up."""
-    is_open, item = _open_rows(rows, found), sides.items[processor_id]
+    is_open = _open_rows(rows, found)
     if not is_open:
         _explain_closed(sides, found, rows)
     elif len(is_open) > 1:
         names = listed([sides.document_name(row["ledger_id"]) for row in is_open])
-        if sum(row["left_minor"] for row in is_open) == item["amount_minor"]:
+        if sum(row["left_minor"] for row in is_open) == is_open[0]["item_minor"]:
             pairs = [(row["ledger_id"], row["left_minor"]) for row in is_open]
             reason = f"{names} are named in the {is_open[0]['source']} and together equal the charge."
             _propose(sides, found, is_open, Answer(processor_id, "reference_sum", "pays_invoice", pairs, reason, False))
@@ -122,8 +123,10 @@ def _judge_difference(
 
 def _propose(sides: Sides, found: Found, rows: list[dict[str, Any]], answer: Answer, *, fits: bool = True) -> None:
     """A proposal; taken if the tier is certified for its probability and the answer fits what is open."""
-    certain = ("prior", "known", "name", "email", "date")
-    told = [sides.model.prior + sum(row.get(f"{name}_weight") or 0 for name in certain) for row in rows]
+    told = [
+        sides.model.prior + row["known_weight"] + row["name_weight"] + row["email_weight"] + row["date_weight"]
+        for row in rows
+    ]
     answer.weight = score.REFERENCE + min(told)
     answer.probability_ppm = alone_ppm(min(told))
     threshold = sides.model.thresholds.get(answer.tier, PPM)

@@ -1,7 +1,9 @@
 """What the tiers work with: both sides, the pairs worth a look, and what has been found so far."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -12,89 +14,146 @@ from reconcile.discrepancy import Code, Discrepancy, name
 from reconcile.model import Model
 from reconcile.result import Role
 from reconcile.rules import Rules
+from reconcile.tiers.customers import Customers, customers_of
 
+PAIR = ("item", "document")
+WHO = ("item", "company", "customer_id")
+# What blocking looks at.
+CHARGE = ("item", "kind", "company", "links", "reference", "description")
+INVOICE = ("document", "id", "kind", "company", "external_ids", "doc_number")
 Row = dict[str, Any]
+# Columns of compared pairs that the tiers read one by one.
+READ = (
+    *("processor_id", "ledger_id", "source", "name", "marked", "linked_minor", "item_currency", "item_minor"),
+    *("doc_currency", "open_minor", "left_minor", "doc_name", "item_name", "customer", "email_level", "comparable"),
+    *("compared_minor", "target_minor", "is_equal", "day", "date"),
+    *("known_weight", "name_weight", "email_weight", "date_weight", "amount_weight"),
+)
 FIELDS = ("identity", "reference", "amount", "known", "name", "email", "date", "text", "prior")
 
 
-@dataclass(slots=True)
-class Sides:
-    """Both sides, and the pairs that ids, links, numbers and amounts suggest; what people ruled out is gone."""
+class Records(Mapping[str, Row]):
+    """Some columns of a frame, looked up by `id`."""
 
+    def __init__(self, frame: pl.DataFrame, *columns: str) -> None:
+        self._columns = {name: frame[name].to_list() for name in columns}
+        self._at = dict(zip(frame["id"], range(frame.height), strict=True))
+
+    def value(self, record_id: str, column: str) -> Any:
+        return self._columns[column][self._at[record_id]]
+
+    def __getitem__(self, record_id: str) -> Row:
+        at = self._at[record_id]
+        return {name: values[at] for name, values in self._columns.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+
+@dataclass
+class Sides:
+    """Both sides, and the pairs that ids, links, numbers and amounts suggest; what people ruled out is gone.
+
+    `item` and `document` in the frames of pairs are the numbers of the rows in `whole`, so in the order of ids.
+    `processor` and `ledger` are the rows still to be decided.
+    """
+
+    whole: tuple[pl.DataFrame, pl.DataFrame]
     processor: pl.DataFrame
     ledger: pl.DataFrame
     rules: Rules
     model: Model
     constraints: Constraints
-    known: pl.DataFrame  # processor_id, customer_key: the customer in the books, from ids and links
     identity: pl.DataFrame  # documents that name the item
     links: pl.DataFrame  # invoices Stripe says a charge paid
     references: pl.DataFrame  # invoices whose number a charge names
-    typed: pl.DataFrame  # documents typed in by hand that may record an item; compared
-    items: dict[str, Row] = field(default_factory=dict)
-    documents: dict[str, Row] = field(default_factory=dict)
+    customers: Customers  # in the books, from ids and links
+    typed: pl.DataFrame = field(default_factory=pl.DataFrame)  # documents typed in that may record an item; compared
 
     @classmethod
     def of(
         cls, processor: pl.DataFrame, ledger: pl.DataFrame, rules: Rules, model: Model, constraints: Constraints
     ) -> "Sides":
         """Canonical frames without what takes no part."""
-        charges = processor.filter(pl.col("kind") == "charge")
-        invoices = ledger.filter(pl.col("kind") == "invoice")
-        identity = constraints.allow(blocking.by_identity(processor, ledger))
-        links = constraints.allow(blocking.by_link(charges, invoices))
-        references = constraints.allow(blocking.by_reference(charges, invoices))
+        processor, ledger = processor.with_row_index("item"), ledger.with_row_index("document")
+        charges = processor.select(*CHARGE).filter(pl.col("kind") == "charge")
+        invoices = ledger.select(*INVOICE).filter(pl.col("kind") == "invoice")
+        barred = constraints.numbered(processor, ledger)
+        identity = barred.allow(blocking.by_identity(processor, ledger))
+        links = barred.allow(blocking.by_link(charges, invoices))
+        references = barred.allow(blocking.by_reference(charges, invoices))
         sides = cls(
+            whole=(processor, ledger),
             processor=processor,
             ledger=ledger,
             rules=rules,
             model=model,
-            constraints=constraints,
-            known=known_customers(processor, ledger, identity, links),
+            constraints=barred,
             identity=identity,
             links=links,
-            references=references.join(links, on="processor_id", how="anti", maintain_order="left"),
-            typed=pl.DataFrame(),
+            references=references.join(links, on="item", how="anti"),
+            customers=Customers.of(processor, ledger, pl.concat([each.select(PAIR) for each in (identity, links)])),
         )
         sides.typed = _typed_pairs(sides)
         return sides
 
-    def without(self, item_ids: pl.Series, document_ids: pl.Series) -> "Sides":
+    def without(self, items: pl.Series, documents: pl.Series) -> "Sides":
         """These sides without what has been decided already."""
-        gone = [
-            pl.DataFrame({"processor_id": item_ids}, schema={"processor_id": pl.String}),
-            pl.DataFrame({"ledger_id": document_ids}, schema={"ledger_id": pl.String}),
-        ]
-        processor = self.processor.join(gone[0], left_on="id", right_on="processor_id", how="anti")
-        ledger = self.ledger.join(gone[1], left_on="id", right_on="ledger_id", how="anti")
-        return Sides(
-            processor=processor.sort("id"),
-            ledger=ledger.sort("id"),
-            rules=self.rules,
-            model=self.model,
-            constraints=self.constraints,
-            known=self.known,
-            identity=self.identity.join(gone[0], on="processor_id", how="anti"),
-            links=self.links,
-            references=self.references.join(gone[0], on="processor_id", how="anti"),
-            typed=self.typed,
-            items=_rows(processor, "id", "kind", "currency", "amount_minor"),
-            documents=_rows(ledger, "id", "kind", "currency", "amount_minor", "open_minor", "doc_number"),
+        gone = [items.to_frame("item"), documents.to_frame("document")]
+        left, right = (
+            side[side.select(row).join(each, on=row, how="anti", maintain_order="left")[row]]
+            for side, row, each in zip(self.whole, PAIR, gone, strict=True)
         )
+        return replace(
+            self,
+            processor=left,
+            ledger=right,
+            identity=self.identity.join(gone[0], on="item", how="anti"),
+            links=self.links.join(gone[0], on="item", how="anti"),
+            references=self.references.join(gone[0], on="item", how="anti"),
+        )
+
+    @cached_property
+    def items(self) -> Records:
+        """Of the rows still to be decided, as `documents`."""
+        return Records(self.processor, "item", "kind", "currency", "amount_minor")
+
+    @cached_property
+    def documents(self) -> Records:
+        return Records(self.ledger, "kind", "currency", "amount_minor", "open_minor", "doc_number")
+
+    @cached_property
+    def known(self) -> pl.DataFrame:
+        """`item, customer_key` of the rows still to be decided."""
+        return self.customers.of_items(self.processor)
 
     def of_kind(self, kind: str) -> pl.DataFrame:
         return self.processor.filter(pl.col("kind") == kind)
 
-    def compare(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        return score.compare(pairs, self.processor, self.ledger, self.known, self.rules, self.model)
+    def compare(self, pairs: pl.DataFrame, known: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The pairs with both sides' fields, levels and weights, in the order of ids; see `reconcile.score`."""
+        if known is None:
+            known = self.customers.of_items(self.whole[0].select(*WHO)[pairs["item"].unique()])
+        return score.compare(pairs, *self.whole, known, self.rules, self.model)
+
+    def ids(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """`processor_id` and `ledger_id` of pairs."""
+        return pl.DataFrame(
+            {
+                "processor_id": self.whole[0]["id"].gather(pairs["item"]),
+                "ledger_id": self.whole[1]["id"].gather(pairs["document"]),
+            }
+        )
 
     def item_name(self, processor_id: str) -> str:
-        item = self.items[processor_id]
-        return name(item["kind"], None, processor_id)
+        return name(self.items.value(processor_id, "kind"), None, processor_id)
 
     def document_name(self, ledger_id: str) -> str:
-        document = self.documents[ledger_id]
-        return name(document["kind"], document["doc_number"], ledger_id.rpartition(":")[2])
+        kind, number = (self.documents.value(ledger_id, column) for column in ("kind", "doc_number"))
+        return name(kind, number, ledger_id.rpartition(":")[2])
 
 
 @dataclass(slots=True)
@@ -144,14 +203,15 @@ class Found:
     def is_held(self, ledger_id: str, but_for: str = "") -> bool:
         return bool(self.held.get(ledger_id, set()) - {but_for})
 
-    def unrecorded(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        return pairs.filter(~pl.col("processor_id").is_in(sorted(self.recorded)))
+    def unrecorded(self, compared: pl.DataFrame) -> pl.DataFrame:
+        return compared.filter(~pl.col("processor_id").is_in(sorted(self.recorded)))
 
 
 def grouped(compared: pl.DataFrame, side: str = "processor_id") -> list[tuple[str, list[Row]]]:
     """Rows by item (or by document), in the order of ids."""
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in compared.sort("processor_id", "ledger_id").iter_rows(named=True):
+    rows = compared.select(name for name in READ if name in compared.columns).sort("processor_id", "ledger_id")
+    for row in rows.iter_rows(named=True):
         groups[row[side]].append(row)
     return sorted(groups.items())
 
@@ -165,55 +225,27 @@ def problem(processor_id: str, ledger_id: str, code: Code, text: str) -> Discrep
     return Discrepancy(processor_id=processor_id, ledger_id=ledger_id, code=code, text=text)
 
 
-def known_customers(
-    processor: pl.DataFrame, ledger: pl.DataFrame, identity: pl.DataFrame, links: pl.DataFrame
-) -> pl.DataFrame:
-    """Whose an item is, where ids say so: through its document, its invoices, or its Stripe customer's other charges.
-
-    A Stripe customer counts only if all that is known of it leads to one customer in the books.
-    """
-    named = pl.concat([identity.select("processor_id", "ledger_id"), links.select("processor_id", "ledger_id")])
-    direct = _customers_of(named, ledger).unique()
-    people = processor.select("company", "customer_id", processor_id="id").drop_nulls("customer_id")
-    aliases = (
-        direct.join(people, on="processor_id")
-        .group_by("company", "customer_id")
-        .agg(pl.col("customer_key").unique())
-        .filter(pl.col("customer_key").list.len() == 1)
-        .with_columns(pl.col("customer_key").list.first())
-    )
-    via_alias = people.join(aliases, on=["company", "customer_id"]).select("processor_id", "customer_key")
-    return pl.concat([direct, via_alias]).unique().sort("processor_id", "customer_key")
-
-
-def _customers_of(named: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
-    customers = ledger.select(ledger_id="id", customer_key="customer_id").drop_nulls()
-    return named.join(customers, on="ledger_id").select("processor_id", "customer_key")
-
-
 def _typed_pairs(sides: Sides) -> pl.DataFrame:
     """Items and the documents that may record them, unless ids settle either of them; compared."""
-    identity = sides.identity
-    named = pl.concat([each.select("processor_id", "ledger_id") for each in (sides.links, sides.references)])
-    typed = sides.ledger.join(identity, left_on="id", right_on="ledger_id", how="anti")
-    items = sides.processor.join(identity, left_on="id", right_on="processor_id", how="anti")
-    own = blocking.by_paid_invoice(named, items.filter(pl.col("kind") == "charge"), sides.ledger)
-    own = sides.constraints.allow(own.join(identity, on="ledger_id", how="anti"))
-    near = sides.constraints.allow(blocking.by_typed_amount(items, typed, sides.rules))
+    processor, ledger = sides.whole
+    named = pl.concat([each.select(PAIR) for each in (sides.links, sides.references)])
+    own, near = (
+        sides.constraints.allow(pairs)
+        .join(sides.identity, on="item", how="anti")
+        .join(sides.identity, on="document", how="anti")
+        for pairs in (
+            blocking.by_paid_invoice(named, processor, ledger),
+            blocking.by_typed_amount(processor, ledger, sides.rules),
+        )
+    )
     # The customers of the invoices a charge names count as its own.
-    asked = pl.concat([own, near]).select("processor_id").unique()
-    more = _customers_of(named.join(asked, on="processor_id", how="semi"), sides.ledger)
-    customers = pl.concat([sides.known, more]).unique().sort("processor_id", "customer_key")
-    compared = [
-        score.compare(pairs, sides.processor, sides.ledger, customers, sides.rules, sides.model)
-        for pairs in (near, own)
-    ]
+    asked = pl.concat([own, near]).select("item").unique()
+    known = sides.customers.of_items(processor.select(*WHO)[asked["item"]])
+    more = customers_of(named.join(asked, on="item", how="semi"), ledger)
+    customers = pl.concat([known, more]).unique()
+    compared = [sides.compare(pairs, customers) for pairs in (near, own)]
     return (
         pl.concat([compared[0].filter(pl.col("customer") != "differs"), compared[1]])
-        .unique(["processor_id", "ledger_id"], keep="first", maintain_order=True)
-        .sort("processor_id", "ledger_id")
+        .unique(["item", "document"], keep="first", maintain_order=True)
+        .sort("item", "document")
     )
-
-
-def _rows(frame: pl.DataFrame, *columns: str) -> dict[str, Row]:
-    return {row["id"]: row for row in frame.select(columns).iter_rows(named=True)}

@@ -50,12 +50,12 @@ def _records(each: _Sum) -> set[str]:
 def _sums(sides: Sides, found: Found, candidates: pl.Series) -> list[_Sum]:
     charges, left = _unexplained(sides, found, candidates), open_invoices(sides, found)
     pairs = blocking.by_customer(charges, left, sides.known, DAYS_MAX, sides.rules)
-    compared = sides.compare(sides.constraints.allow(pairs)).filter(
+    compared = sides.compare(sides.constraints.allow(pairs), sides.known).filter(
         pl.col("customer").is_in(["linked", "email"]) | (pl.col("name_level") == "equal")
     )
-    compared = compared.join(left.select("left_minor", ledger_id="id"), on="ledger_id")
+    compared = compared.join(left.select("left_minor", "document"), on="document")
     found.evidence.append(compared)
-    named = set(sides.references.select("processor_id", "ledger_id").iter_rows())
+    named = set(sides.ids(sides.references).iter_rows())
     smaller = compared.filter(pl.col("left_minor") < pl.col("item_minor"))
     larger = compared.filter(pl.col("left_minor") > pl.col("item_minor"))
     sums = [_only_sum(rows, "sum", named) for _, rows in grouped(smaller)]
@@ -67,9 +67,9 @@ def _unexplained(sides: Sides, found: Found, candidates: pl.Series) -> pl.DataFr
     """Charges without an answer, or whose only answer is that they exceed the invoice they name."""
     exceeding = {each.processor_id for each in found.discrepancies if each.code == Code.OVERPAID}
     answered = {each.processor_id for each in found.answers if each.role == "pays_invoice"} - exceeding
-    gone = answered | found.recorded | set(sides.links["processor_id"]) | set(candidates)
-    gone |= sides.constraints.unmatched_items
-    return sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+    gone = answered | found.recorded | set(candidates) | sides.constraints.unmatched_items
+    rest = sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+    return rest.join(sides.links, on="item", how="anti")
 
 
 def _only_sum(rows: list[Row], tier: str, named: set[tuple[str, str]]) -> _Sum | None:

@@ -38,7 +38,7 @@ def test_probabilities_are_shared_by_those_who_compete() -> None:
     pairs = pl.DataFrame(
         {"left": ["a", "a", "b", "c"], "right": ["x", "y", "z", "z"], "weight": [4_000, 4_000, 9_000, 0]}
     )
-    shares = pairs.select(probability_ppm("weight", "left", "right")).to_series().to_list()
+    shares = probability_ppm(pairs, "left", "right").to_list()
     expected = [16 / 33, 16 / 33, 512 / 514, 1 / 514]
     assert shares == pytest.approx([share * 1e6 for share in expected], abs=20)
     assert alone_ppm(4_000) == pytest.approx(16 / 17 * 1e6, abs=20)
