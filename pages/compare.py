@@ -21,6 +21,7 @@ class Line:
     right: str = ""
     state: str | None = None
     cue: str = ""
+    weight: str = ""  # how much it told, as HTML
 
 
 def stripe_side(detail: Detail) -> str:
@@ -32,7 +33,8 @@ def both_sides(detail: Detail, candidate: Candidate) -> str:
     """Stripe's record beside the documents of a candidate, with a cue for each field."""
     lines = compare(detail.item, candidate)
     rows = [
-        [line.field, line.left, line.right, style.mark(line.state, line.cue) if line.state else ""] for line in lines
+        [line.field, line.left, line.right, (style.mark(line.state, line.cue) if line.state else "") + line.weight]
+        for line in lines
     ]
     return style.table(["", "Stripe", "QuickBooks", ""], rows)
 
@@ -55,7 +57,14 @@ def compare(item: Item, candidate: Candidate) -> list[Line]:
         "Text": _reference_cue(item.description, documents),
     }
     return [
-        Line(field=line.field, left=line.left, right=right.get(line.field, ""), state=cue[0], cue=cue[1])
+        Line(
+            field=line.field,
+            left=line.left,
+            right=right.get(line.field, ""),
+            state=cue[0],
+            cue=cue[1],
+            weight=_weight(candidate, line.field),
+        )
         for line in _left(item)
         for cue in (cues.get(line.field, (None, "")),)
     ]
@@ -91,6 +100,38 @@ def _after_payment(item: Item, documents: list[Document], candidate: Candidate, 
     if still_open > 0:
         return "good", f"Difference 0.00. {words.money(still_open, item.currency)} stays open on the invoice."
     return "good", "Difference 0.00"
+
+
+# ---- what matching made of it
+
+# The fields of matching that stand in a line of the comparison.
+TOLD_IN = {
+    "Amount": ("amount",),
+    "Date": ("date",),
+    "Customer": ("customer name",),
+    "E-mail": ("customer e-mail",),
+    "Text": ("reference", "other numbers"),
+    "Ids": ("Stripe id", "customer"),
+}
+
+
+def _weight(candidate: Candidate, line: str) -> str:
+    """How much likelier or unlikelier the line makes this candidate; the least where it has several documents."""
+    found = [each for each in candidate.told if each.field in TOLD_IN.get(line, ()) and each.weight]
+    if not found:
+        return ""
+    least = min(found, key=lambda each: each.weight)
+    levels = ", ".join(dict.fromkeys(f"{each.field}: {each.level}" for each in found))
+    return f' <span class="s t-keep" title="{escape(levels)}">{words.factor(least.weight)}</span>'
+
+
+def likelihood(candidate: Candidate) -> str:
+    """ "99.7 % likely, 2 others compared", or "" where rules and not chances decide."""
+    if candidate.probability_ppm is None:
+        return ""
+    others = max((each.competitors for each in candidate.told), default=0)
+    beside = f", {words.count(others, 'other')} compared" if others else ""
+    return f"{words.chance(candidate.probability_ppm)} likely{beside}"
 
 
 # ---- left

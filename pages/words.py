@@ -172,6 +172,23 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def factor(weight: int) -> str:
+    """Milli-bits in words: "512 times likelier"; what is a matter of rules settles it."""
+    if abs(weight) >= 20_000:
+        return "settles it" if weight > 0 else "rules it out"
+    times = 2 ** (abs(weight) / 1_000)
+    figure = f"{times:,.0f}" if times >= 10 else f"{times:.1f}"
+    return f"{figure} times {'likelier' if weight > 0 else 'less likely'}"
+
+
+def chance(ppm: int) -> str:
+    """A probability as a person reads it: 29 %, 99.7 %, 99.98 %; never more than that, and never all."""
+    if ppm < 10_000:
+        return "less than 1 %"
+    places = 0 if ppm < 950_000 else 1 if ppm < 999_000 else 2
+    return f"{min(ppm / 10_000, 99.99):.{places}f} %"
+
+
 def ago(then: datetime, now: datetime) -> str:
     seconds = max(0, int((now - then).total_seconds()))
     if seconds < 60:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,7 @@ from reconcile.result import (
 from reconcile.tiers.plain import Plain
 from reconcile.tiers.state import Answer, Found, Sides
 
+ID_MAX = 160  # bytes of a match's id
 # One row an answer; `ledger_ids` and `amounts` (minor units of the documents' currency) belong together.
 ANSWERS_SCHEMA = pl.Schema(
     {
@@ -102,13 +104,21 @@ def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
     pair = pl.struct("item", "order")
     steps = rest.select("item", step=(pair != pair.shift(1)).fill_null(True).cum_sum().cast(pl.Int64))
     rank = steps.select(pl.col("step") - pl.col("step").min().over("item") + 1)["step"]
-    # Nothing but who is matched with whom makes an id: it can be read, and no two matches have the same.
-    match_id = pl.format("{}={}", "processor_id", pl.col("ledger_ids").list.join("+"))
-    answers = [
-        plain.with_columns(rank=pl.lit(1, dtype=pl.Int64), match_id=match_id),
-        rest.drop("order").with_columns(rank=rank, match_id=match_id),
-    ]
-    return pl.concat(answers).sort("item", "rank", "match_id")
+    answers = [plain.with_columns(rank=pl.lit(1, dtype=pl.Int64)), rest.drop("order").with_columns(rank=rank)]
+    return _named(pl.concat(answers)).sort("item", "rank", "match_id")
+
+
+def _named(answers: pl.DataFrame) -> pl.DataFrame:
+    """With `match_id`: nothing but who is matched with whom makes it. It can be read, unless it would be very long."""
+    documents = pl.col("ledger_ids").list.join("+")
+    named = answers.with_columns(match_id=pl.format("{}={}", "processor_id", documents))
+    long = named["match_id"].str.len_bytes() > ID_MAX
+    if not long.any():
+        return named
+    digests = [sha256("+".join(ids).encode()).hexdigest() for ids in named.filter(long)["ledger_ids"]]
+    short = named.filter(long).with_columns(tail=pl.Series(digests, dtype=pl.String))
+    short = short.with_columns(match_id=pl.format("{}={}", "processor_id", "tail")).drop("tail")
+    return pl.concat([named.filter(~long), short])
 
 
 def matches_of(answers: pl.DataFrame) -> pl.DataFrame:

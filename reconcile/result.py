@@ -1,9 +1,10 @@
 """What matching gives back: frames for storage and screens, and one verdict an item for the planner."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -39,6 +40,7 @@ ALLOCATIONS_SCHEMA = pl.Schema(
 DISCREPANCIES_SCHEMA = pl.Schema(
     {"processor_id": pl.String(), "ledger_id": pl.String(), "code": pl.String(), "text": pl.String()}
 )
+TOLD = ("ledger_id", "field", "level", "weight", "competitors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,14 @@ class MatchResult:
     def evidence(self) -> pl.DataFrame:
         """EVIDENCE_SCHEMA (see `reconcile.score`): what every field of every pair of an answer told."""
         return self.evidence_of()
+
+    @cached_property
+    def told(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Of each match what every field told, without the records' own values: for storage."""
+        by_match: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for match_id, *row in self.evidence.select("match_id", *TOLD).iter_rows():
+            by_match[match_id].append(dict(zip(TOLD, row, strict=True)))
+        return by_match
 
     @cached_property
     def block_digests(self) -> Mapping[tuple[str, str], str]:

@@ -47,6 +47,7 @@ class Link:
     dry_run_at: datetime | None
     revision: int
     decided_revision: int
+    model: str | None  # as reconcile.model writes it
     openings: tuple[Opening, ...] | None
     balances: dict[str, int]
     balances_at: datetime | None
@@ -243,6 +244,7 @@ def _link(row: Row[Any]) -> Link:
         dry_run_at=row.dry_run_at,
         revision=row.revision,
         decided_revision=row.decided_revision,
+        model=row.model,
         openings=None if row.openings is None else from_json(row.openings, tuple[Opening, ...]),
         balances=row.balances,
         balances_at=row.balances_at,

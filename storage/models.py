@@ -125,6 +125,7 @@ links = Table(
     Column("dry_run_at", Utc),
     Column("revision", BigInteger, nullable=False),
     Column("decided_revision", BigInteger, nullable=False),
+    Column("model", Text),  # how likely answers are weighed (reconcile.model); null: as shipped
     Column("openings", Json),  # Stripe's balances at the start of the cut-over day; null until they are known
     Column("balances", Json, nullable=False),  # the Stripe balance at the last sync, by currency
     Column("balances_at", Utc),
@@ -317,7 +318,7 @@ matches = Table(
     "matches",
     metadata,
     Column("link_id", ForeignKey("links.id"), primary_key=True),
-    Column("id", String(64), primary_key=True),
+    Column("id", String(255), primary_key=True),
     Column("source_id", String(255), nullable=False),  # the Stripe object matched
     Column("decision", String(16), nullable=False),  # auto | proposed
     Column("tier", String(32), nullable=False),
@@ -326,6 +327,8 @@ matches = Table(
     Column("probability_ppm", Integer),
     Column("reasons", Json, nullable=False),
     Column("allocations", Json, nullable=False),  # [{ledger_id, amount_minor}]
+    # [{ledger_id, field, level, weight}]: what each field told, in milli-bits; null if nothing was kept
+    Column("evidence", Json),
     Column("decided_at", Utc, nullable=False),
     Index("ix_matches_source", "link_id", "source_id"),
 )

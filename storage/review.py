@@ -69,6 +69,17 @@ class LegView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a field told matching about one document: `weight` is in milli-bits, 1,000 more is twice as likely."""
+
+    ledger_id: str
+    field: str
+    level: str
+    weight: int
+    competitors: int  # other documents that were looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One way to settle an object: documents in the books and how much of each."""
 
@@ -78,6 +89,8 @@ class Candidate:
     rank: int
     reasons: tuple[str, ...]
     parts: tuple[tuple[Document | None, str, int], ...]  # document (None if gone), its id, amount
+    probability_ppm: int | None = None
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +274,8 @@ def _candidates(conn: Connection, link: Link, source_id: str) -> tuple[Candidate
             role=row.role,
             rank=row.rank,
             reasons=tuple(row.reasons),
+            probability_ppm=row.probability_ppm,
+            told=tuple(Told(**each) for each in row.evidence or ()),
             parts=tuple(
                 (documents.get(part["ledger_id"]), part["ledger_id"], part["amount_minor"]) for part in row.allocations
             ),

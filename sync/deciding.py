@@ -5,7 +5,7 @@ recorded until then stays: a leg with a posting is not planned again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from reconcile.days import book_day
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult, Verdict, match
+from reconcile.model import Model
 from reconcile.plan import plan
 from reconcile.postings import LegDecision, Plan, Posting
 from reconcile.records import Movement
@@ -64,6 +65,11 @@ def _withdraw(database: Database, link: connections.Link) -> None:
         mirror.reopen_movements(conn, link.processor_id, legs.record_withdrawn(conn, link.id, leg_ids))
 
 
+def model_of(link: connections.Link) -> Model:
+    """What the accountant chose, or what is shipped. Raises ModelError if it is of a version that is not known."""
+    return Model.from_json(link.model) if link.model else Model()
+
+
 def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
     """The matcher on the open part of a snapshot."""
     company = str(link.ledger_id)
@@ -79,7 +85,7 @@ def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
         found.customers.values(),
     )
     said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
-    return match(processor, ledger_frame(company, found.documents.values()), Rules(), said)
+    return match(processor, ledger_frame(company, found.documents.values()), Rules(), said, model_of(link))
 
 
 def _record(
@@ -134,7 +140,7 @@ def _record_batch(
     mirror.claim(conn, link.ledger_id, matched)
     mirror.close_movements(conn, link.processor_id, _settled(found, batch))
     sources = sorted({decision.source_id for decision in batch.decisions})
-    rows = [row for source in sources for row in _match_rows(matches.verdict(source))]
+    rows = [row for source in sources for row in _match_rows(matches.verdict(source), matches.told)]
     legs.record_matches(conn, link.id, sources, rows, now)
     audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
 
@@ -191,7 +197,7 @@ def _facts(found: Snapshot, movement: Movement) -> MovementFacts:
     )
 
 
-def _match_rows(verdict: Verdict) -> list[dict[str, Any]]:
+def _match_rows(verdict: Verdict, told: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The answers found for one Stripe object, the best first, as a person will see them."""
     return [
         {
@@ -201,11 +207,12 @@ def _match_rows(verdict: Verdict) -> list[dict[str, Any]]:
             "tier": proposal.tier,
             "rank": proposal.rank,
             "role": proposal.role,
-            "probability_ppm": None,
+            "probability_ppm": proposal.probability_ppm,
             "reasons": list(proposal.reasons),
             "allocations": [
                 {"ledger_id": part.ledger_id, "amount_minor": part.amount_minor} for part in proposal.allocations
             ],
+            "evidence": told.get(proposal.match_id, []),
         }
         for proposal in verdict.proposals
     ]

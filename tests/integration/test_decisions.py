@@ -81,6 +81,10 @@ def typed_in(company: Company) -> Company:
 def test_an_accepted_answer_is_posted_once(two_equal_invoices: Company) -> None:
     company = two_equal_invoices
     detail = waits(company)
+    assert {each.field for each in detail.candidates[1].told} >= {"amount", "customer e-mail", "date"}
+    assert len(detail.candidates) == 2
+    for each in detail.candidates:
+        assert each.probability_ppm is None or each.probability_ppm <= 500_000, "they share the chance"
     chosen = detail.candidates[1].parts[0][1]
     accept(company, detail, 1)
     assert review.page(company.environment.database, link(company).id).total == 0, "it left the list at once"

@@ -5,7 +5,7 @@ import pytest
 
 from pages import compare, style, words
 from reconcile.records import Charge, Document
-from storage.review import Candidate, Item
+from storage.review import Candidate, Item, Told
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -159,6 +159,24 @@ def test_a_document_that_is_gone_is_said_to_be() -> None:
     assert lines["Amount"].right == "Invoice 7 is gone"
     assert lines["Amount"].state is None
     assert compare.title(candidate(None)) == "Invoice 7"
+
+
+def test_what_each_field_told_stands_in_its_line() -> None:
+    told = [("amount", "equal", 9_000), ("customer name", "weak", -1_600), ("reference", "equal", 30_000)]
+    found = tuple(
+        Told(ledger_id="invoice:7", field=field, level=level, weight=weight, competitors=2)
+        for field, level, weight in told
+    )
+    offered = replace(candidate(invoice()), told=found, probability_ppm=997_123)
+    weights = {line.field: line.weight for line in compare.compare(item(), offered)}
+    assert "512 times likelier" in weights["Amount"]
+    assert "3.0 times less likely" in weights["Customer"]
+    assert "customer name: weak" in weights["Customer"]
+    assert "settles it" in weights["Text"]
+    assert not weights["Date"]
+    assert compare.likelihood(offered) == "99.7 % likely, 2 others compared"
+    assert compare.likelihood(candidate(invoice())) == ""
+    assert [words.chance(ppm) for ppm in (5_000, 290_000, 999_999)] == ["less than 1 %", "29 %", "99.99 %"]
 
 
 def test_names_are_escaped() -> None:
