@@ -105,7 +105,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
-    """`arrives_on` is the UTC calendar date of Stripe's arrival_date, never converted to another zone."""
+    """`arrives_on` is the UTC calendar date of Stripe's arrival_date, never converted to another zone.
+
+    `trace_id` is the bank's reference; it becomes known some days after the payout.
+    """
 
     id: str
     created_at: datetime
@@ -118,6 +121,7 @@ class Payout:
     failure_movement_id: str | None = None
     reconciliation_status: str = "not_applicable"
     method: str = "standard"
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from storage.engine import insert_ignore, upsert
 from storage.models import inbox
@@ -22,13 +22,14 @@ class Event:
     type: str
     kind: str
     object_id: str
+    object_created_at: datetime | None
     attempts: int
 
 
 def receive(
     conn: Connection, connection_id: int, events: Sequence[dict[str, Any]], *, channel: str, at: datetime
 ) -> int:
-    """Stores events that are new (`event_id`, `type`, `kind`, `object_id`, `occurred_at`); gives how many were."""
+    """Stores events that are new, as rows of the table without what it adds itself; gives how many were."""
     rows = [
         event
         | {
@@ -55,6 +56,34 @@ def due(conn: Connection, connection_id: int, at: datetime, limit: int = 500) ->
         .limit(limit)
     )
     return [_event(row) for row in rows]
+
+
+def newest(conn: Connection, connection_id: int) -> int:
+    """The id of the last row received; 0 if there is none."""
+    return conn.execute(select(func.max(inbox.c.id)).where(inbox.c.connection_id == connection_id)).scalar() or 0
+
+
+def finish_through(conn: Connection, connection_id: int, inbox_id: int) -> None:
+    """Everything received up to a row is seen to, by one read of all that changed."""
+    conn.execute(
+        update(inbox)
+        .where(inbox.c.connection_id == connection_id, inbox.c.state == "new", inbox.c.id <= inbox_id)
+        .values(state="done", problem=None)
+    )
+
+
+def merged(conn: Connection, connection_id: int) -> list[str]:
+    """The ids of customers that others were merged into, as far as that was told and not seen to."""
+    return list(
+        conn.execute(
+            select(inbox.c.object_id).where(
+                inbox.c.connection_id == connection_id,
+                inbox.c.state == "new",
+                inbox.c.kind == "books:customer",
+                inbox.c.type.contains("merge"),
+            )
+        ).scalars()
+    )
 
 
 def finish(conn: Connection, ids: Sequence[int]) -> None:
@@ -119,5 +148,6 @@ def _event(row: Row[Any]) -> Event:
         type=row.type,
         kind=row.kind,
         object_id=row.object_id,
+        object_created_at=row.object_created_at,
         attempts=row.attempts,
     )

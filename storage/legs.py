@@ -61,13 +61,20 @@ def record(
 
 
 def record_posted(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:
-    """A posting of these legs is in the books; a leg is posted when all of its postings are."""
-    for row in _rows(conn, link_id, leg_ids):
-        states = conn.execute(
-            select(outbox.c.state).where(outbox.c.link_id == link_id, outbox.c.marker.in_(row.markers))
+    """Postings of these legs are in the books; a leg is posted when all of its postings are."""
+    rows = _rows(conn, link_id, leg_ids)
+    markers = sorted({marker for row in rows for marker in row.markers})
+    done = {
+        marker
+        for chunk in chunks(markers)
+        for marker in conn.execute(
+            select(outbox.c.marker).where(
+                outbox.c.link_id == link_id, outbox.c.marker.in_(chunk), outbox.c.state.in_(("posted", "verified"))
+            )
         ).scalars()
-        if row.markers and all(state in ("posted", "verified") for state in states):
-            _change(conn, link_id, [row.id], state="posted", reason="posted", detail="In QuickBooks.")
+    }
+    posted = [row.id for row in rows if row.markers and done.issuperset(row.markers)]
+    _change(conn, link_id, posted, state="posted", reason="posted", detail="In QuickBooks.")
 
 
 def record_refused(conn: Connection, link_id: int, leg_ids: Sequence[str], problem: str) -> None:

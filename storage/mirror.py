@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, and_, select, true, update
+from sqlalchemy import Connection, Row, Text, and_, func, select, true, type_coerce, update
 
 from reconcile.records import Document, Record
 from storage import audit
@@ -17,6 +17,7 @@ from storage.types import encode
 
 KEY = ["connection_id", "kind", "object_id"]
 IN_LIMIT = 500  # values in one IN (...)
+T = TypeVar("T")
 
 
 def store(
@@ -95,20 +96,49 @@ def touch_links(conn: Connection, connection_id: int) -> None:
     )
 
 
-def _rows(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> Iterator[Row[Any]]:
+def missing(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those (kind, id) of which nothing was ever stored."""
+    wanted = set(keys)
+    return wanted - {(row.kind, row.object_id) for row in _rows(conn, connection_id, wanted, _KEY)}
+
+
+def overtaken(
+    conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]], began: datetime
+) -> set[tuple[str, str]]:
+    """Those (kind, id) that somebody else stored after the fetch began that is to be stored now.
+
+    Which of the two saw the later state nobody can say, so they have to be fetched again. What is asked about here
+    stays locked until the caller's transaction ends.
+    """
+    mine = (links.c.processor_id == connection_id) | (links.c.ledger_id == connection_id)
+    conn.execute(select(links.c.id).where(mine).order_by(links.c.id).with_for_update())  # links first, as everywhere
+    rows = _rows(conn, connection_id, set(keys), [*_KEY, mirror.c.updated_at], for_update=True)
+    return {(row.kind, row.object_id) for row in rows if row.updated_at > began}
+
+
+_KEY = [mirror.c.kind, mirror.c.object_id]
+
+
+def _rows(
+    conn: Connection,
+    connection_id: int,
+    keys: Iterable[tuple[str, str]],
+    columns: Sequence[Any] = (mirror,),
+    *,
+    for_update: bool = False,
+) -> Iterator[Row[Any]]:
     by_kind: dict[str, list[str]] = {}
-    for kind, object_id in keys:
+    for kind, object_id in sorted(keys):
         by_kind.setdefault(kind, []).append(object_id)
     for kind, ids in by_kind.items():
         for chunk in chunks(ids):
-            yield from conn.execute(
-                select(mirror).where(
-                    mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk)
-                )
+            query = select(*columns).where(
+                mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk)
             )
+            yield from conn.execute(query.with_for_update() if for_update else query)
 
 
-def chunks(values: Sequence[str], size: int = IN_LIMIT) -> Iterator[Sequence[str]]:
+def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
@@ -184,6 +214,44 @@ def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list
     return [from_json(row.record, record_type(row.kind)) for row in rows]
 
 
+def count(conn: Connection, connection_id: int, kind: str) -> int:
+    """How many of a kind exist."""
+    return conn.execute(
+        select(func.count())
+        .select_from(mirror)
+        .where(mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False))
+    ).scalar_one()
+
+
+def ids_after(conn: Connection, connection_id: int, kind: str, after: str, limit: int) -> list[str]:
+    """The next ids of what exists of a kind, in the database's order."""
+    return list(
+        conn.execute(
+            select(mirror.c.object_id)
+            .where(
+                mirror.c.connection_id == connection_id,
+                mirror.c.kind == kind,
+                mirror.c.object_id > after,
+                mirror.c.deleted.is_(False),
+            )
+            .order_by(mirror.c.object_id)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def documents_of(conn: Connection, connection_id: int, kind: str, customer_id: str) -> list[str]:
+    """The ids of the documents of a kind in a customer's name. Reads every one of them: for rare questions only."""
+    named = type_coerce(mirror.c.record, Text).contains(f'"customer_id":"{customer_id}"', autoescape=True)
+    return list(
+        conn.execute(
+            select(mirror.c.object_id)
+            .where(mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False), named)
+            .order_by(mirror.c.object_id)
+        ).scalars()
+    )
+
+
 def load_marked(conn: Connection, connection_id: int, markers: Iterable[str]) -> dict[str, Document]:
     """Documents in the books that carry one of our markers."""
     found: dict[str, Document] = {}
@@ -195,21 +263,25 @@ def load_marked(conn: Connection, connection_id: int, markers: Iterable[str]) ->
 
 def close_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
     """Their legs are settled: matching need not look at them again."""
-    for chunk in chunks(ids):
-        conn.execute(
-            update(mirror)
-            .where(mirror.c.connection_id == connection_id, mirror.c.kind == "movement", mirror.c.object_id.in_(chunk))
-            .values(open=False)
-        )
+    _set_open(conn, connection_id, "movement", ids, False)
 
 
 def reopen_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
     """Something about their legs is to be decided again."""
+    _set_open(conn, connection_id, "movement", ids, True)
+
+
+def close_payouts(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
+    """It is known which movements they hold."""
+    _set_open(conn, connection_id, "payout", ids, False)
+
+
+def _set_open(conn: Connection, connection_id: int, kind: str, ids: Sequence[str], is_open: bool) -> None:
     for chunk in chunks(ids):
         conn.execute(
             update(mirror)
-            .where(mirror.c.connection_id == connection_id, mirror.c.kind == "movement", mirror.c.object_id.in_(chunk))
-            .values(open=True)
+            .where(mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk))
+            .values(open=is_open)
         )
 
 

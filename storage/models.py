@@ -141,6 +141,7 @@ inbox = Table(
     Column("type", String(100), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("object_id", String(255), nullable=False),
+    Column("object_created_at", Utc),  # where in the other side's lists to look for the object
     Column("occurred_at", Utc, nullable=False),
     Column("received_at", Utc, nullable=False),
     Column("channel", String(16), nullable=False),  # webhook | poll
@@ -163,7 +164,8 @@ cursors = Table(
 )
 
 # The last known state of every object of both systems. `record` is ours, `raw` the other side's text.
-# `open` says that the object may still take part in matching, so that matching reads only those, unless `claimed`.
+# `open` says that the object may still take part in matching, so that matching reads only those, unless `claimed`;
+# of a payout, that it is not itemised yet.
 mirror = Table(
     "mirror",
     metadata,
@@ -386,6 +388,7 @@ outbox = Table(
     Column("look_up", Json),  # where a search for the marker stands, while doubtful
     UniqueConstraint("link_id", "marker"),
     Index("ix_outbox_due", "connection_id", "state", "id"),
+    Index("ix_outbox_marker", "connection_id", "marker"),
     Index("ix_outbox_document", "connection_id", "document_id"),
 )
 

@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from reconcile.postings import POSTED, Posting
 from reconcile.records import Document
 from storage.engine import upsert
+from storage.mirror import chunks
 from storage.models import links, outbox
 from storage.records import from_json, to_json
 
@@ -50,6 +51,26 @@ class Item:
     search_from: datetime | None
     look_up: Any | None
     document_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A row whose document is in the books. `attempt` None: found there by its marker, whichever attempt made it."""
+
+    outbox_id: int
+    attempt: int | None
+    document_id: str
+    version: str
+    problem: str | None  # what the document shows otherwise than was posted
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A row whose document a later read of the books has shown: as posted, or with a `problem`."""
+
+    outbox_id: int
+    version: str
+    problem: str | None
 
 
 def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequence[Posting], at: datetime) -> int:
@@ -225,25 +246,44 @@ def claim(
     return taken.rowcount == 1
 
 
-def record_posted(
-    conn: Connection, outbox_id: int, attempt: int | None, *, document_id: str, version: str, at: datetime
-) -> bool:
-    """The document is in the books. `attempt` None: found there by its marker, whichever attempt made it."""
-    ours = outbox.c.state.in_(("sending", "doubtful")) if attempt is None else _ours(attempt)
-    done = conn.execute(
-        update(outbox)
-        .where(outbox.c.id == outbox_id, ours)
-        .values(
-            state="posted",
-            document_id=document_id,
-            document_version=version,
-            posted_at=at,
-            lease_until=None,
-            problem=None,
-            technical=None,
-        )
+def record_posted(conn: Connection, written: Sequence[Written], at: datetime) -> list[Written]:
+    """These documents are in the books; gives those that were not known to be, each of them once."""
+    rows = conn.execute(
+        select(outbox.c.id, outbox.c.attempt)
+        .where(outbox.c.id.in_([each.outbox_id for each in written]), outbox.c.state.in_(("sending", "doubtful")))
+        .with_for_update()
     )
-    return done.rowcount == 1
+    attempts = {row.id: row.attempt for row in rows}
+    ours = [each for each in written if _is_ours(each, attempts)]
+    if ours:
+        conn.execute(
+            update(outbox)
+            .where(outbox.c.id == bindparam("this"))
+            .values(
+                state="posted",
+                document_id=bindparam("found"),
+                document_version=bindparam("found_version"),
+                posted_at=at,
+                lease_until=None,
+                problem=bindparam("difference"),
+                technical=None,
+            ),
+            [
+                {
+                    "this": each.outbox_id,
+                    "found": each.document_id,
+                    "found_version": each.version,
+                    "difference": each.problem,
+                }
+                for each in ours
+            ],
+        )
+    return ours
+
+
+def _is_ours(each: Written, attempts: Mapping[int, int]) -> bool:
+    """Still under way, and by the attempt that tells us: one that slept past its lease must not speak for a later."""
+    return each.outbox_id in attempts and each.attempt in (None, attempts[each.outbox_id])
 
 
 def record_later(
@@ -274,6 +314,16 @@ def record_refused(
     return _leave(conn, outbox_id, attempt, state="waiting", next_at=None, problem=problem, technical=technical, **anew)
 
 
+def has_stale(conn: Connection, link_id: int) -> bool:
+    """Whether something planned was tried already, on an older state of the books."""
+    row = conn.execute(
+        select(outbox.c.id)
+        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.attempt > 0, outbox.c.body.is_(None))
+        .limit(1)
+    )
+    return row.first() is not None
+
+
 def record_look_up(conn: Connection, item: Item, position: Any, *, next_at: datetime | None = None) -> None:
     """Where the search for a marker stands."""
     conn.execute(
@@ -299,18 +349,27 @@ def retry(conn: Connection, outbox_id: int) -> bool:
     return done.rowcount == 1
 
 
-def verify(conn: Connection, outbox_id: int, *, document_version: str, problem: str | None) -> None:
-    """A later read of the books showed the document: as posted, or with a difference, which stays on the row."""
-    conn.execute(
-        update(outbox)
-        .where(outbox.c.id == outbox_id, outbox.c.state.in_(("posted", "verified")))
-        .values(state="posted" if problem else "verified", problem=problem, document_version=document_version)
+def verify(conn: Connection, seen: Sequence[Seen]) -> None:
+    """Later reads of the books showed these documents. Only what is news is written; a difference stays on the row."""
+    columns = (outbox.c.id, outbox.c.state, outbox.c.document_version, outbox.c.problem)
+    rows = (
+        row
+        for chunk in chunks([each.outbox_id for each in seen])
+        for row in conn.execute(select(*columns).where(outbox.c.id.in_(chunk)).with_for_update())
     )
-
-
-def note(conn: Connection, outbox_id: int, problem: str) -> None:
-    """Says what is odd about a document that is in the books."""
-    conn.execute(update(outbox).where(outbox.c.id == outbox_id).values(problem=problem))
+    known = {row.id: row for row in rows if row.state in ("posted", "verified")}
+    news = []
+    for each in seen:
+        row, state = known.get(each.outbox_id), "posted" if each.problem else "verified"
+        if row is not None and (row.state, row.document_version, row.problem) != (state, each.version, each.problem):
+            news.append({"this": each.outbox_id, "now": state, "found_version": each.version, "odd": each.problem})
+    if news:
+        conn.execute(
+            update(outbox)
+            .where(outbox.c.id == bindparam("this"))
+            .values(state=bindparam("now"), problem=bindparam("odd"), document_version=bindparam("found_version")),
+            news,
+        )
 
 
 def get(conn: Connection, outbox_id: int) -> Item:
@@ -331,11 +390,17 @@ def resolved(conn: Connection, item: Item) -> Posting:
     )
 
 
+def get_all(conn: Connection, outbox_ids: Sequence[int]) -> dict[int, Item]:
+    """By id."""
+    return {row.id: _item(row) for row in conn.execute(select(outbox).where(outbox.c.id.in_(list(outbox_ids))))}
+
+
 def by_marker(conn: Connection, connection_id: int, markers: Sequence[str]) -> dict[str, Item]:
-    rows = conn.execute(
-        select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.marker.in_(list(markers)))
-    )
-    return {row.marker: _item(row) for row in rows}
+    found = {}
+    for chunk in chunks(list(markers)):
+        rows = conn.execute(select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.marker.in_(chunk)))
+        found.update({row.marker: _item(row) for row in rows})
+    return found
 
 
 def unsettled(conn: Connection, link_id: int) -> list[Item]:

@@ -102,9 +102,11 @@ def day_of(record: Record | None) -> date | None:
 
 def is_open(record: Record | None) -> bool:
     """Whether somebody must look at it: a movement until its legs are settled, a charge until it has a movement, a
-    document unless we wrote it.
+    document unless we wrote it, an automatic payout until it is itemised.
     """
     match record:
+        case Payout(automatic=automatic):
+            return automatic
         case Movement():
             return True
         case Charge(movement_id=None, status=status):  # Stripe has not settled it yet

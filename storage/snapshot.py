@@ -178,8 +178,9 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
     if written is not None:  # somebody may have used the credit for another invoice since
         rest = min(rest, credit_left(written, given_back))
     tax = tax_of(documents[part.id] for part in posting.applied if part.id in documents)
+    customer_id = (written.customer_id if written else None) or posting.party_id  # it may have been merged since
     return Place(
-        customer_id=posting.party_id if len(customers) == 1 else None,
+        customer_id=customer_id if len(customers) == 1 else None,
         marker=posting.marker,
         unapplied_minor=max(0, rest) if posting.kind == "payment" else 0,
         is_payment=posting.kind == "payment",

@@ -3,27 +3,26 @@
 Every page is stored in one transaction with the cursor that follows it; fetching itself is outside any.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from reconcile.records import Payout
-from storage import connections, inbox, mirror, openings
+from reconcile.records import Movement, Payout
+from storage import connections, mirror, openings
 from storage.connections import Link
 from storage.engine import Database
-from storage.inbox import Event
-from sync.errors import Transient, Unauthorized
-from sync.ports import Clock, Fetched, Hint, Processor, Rng
+from sync.hints import Hints
+from sync.ports import Clock, Fetched, Processor, Rng
+from sync.reader import PATIENCE, Reader
+from sync.relisting import Relisting
 
-ACTOR = "stripe"
 POLLED = ("payout", "movement")  # Stripe sends no event for a movement, and few for what a payout goes through
 LATE = timedelta(minutes=10)  # how long after its `created` an object may first be listed
-EVENTS_REACH = timedelta(days=29)  # the event list goes back 30 days
-PATIENCE = 6  # tries of one request within a run
-FETCH_BATCH = 50
-T = TypeVar("T")
+# How long after a payout arrived it may still change without an event (its trace id), or fail.
+UNSETTLED = timedelta(days=10)
+SOURCES = {"ch_": "charge", "py_": "charge", "re_": "refund", "pyr_": "refund", "po_": "payout", "du_": "dispute"}
+SOURCES |= {"dp_": "dispute"}
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -33,15 +32,20 @@ class Fetcher:
     def __init__(
         self, database: Database, clock: Clock, rng: Rng, processor: Processor, link: Link, progress: Progress
     ) -> None:
-        self._database, self._clock, self._rng = database, clock, rng
-        self._processor, self._link, self._progress = processor, link, progress
+        self._database, self._clock, self._link = database, clock, link
+        self._processor, self._progress = processor, progress
         self._connection_id = link.processor_id
+        self._reader = Reader(database, clock, rng, processor, link)
+        self._hints, self._relisting = Hints(self._reader), Relisting(self._reader)
 
     def refresh(self) -> int:
-        """Everything that is new; gives how many objects changed."""
-        self._poll_events()  # first, so that nothing falls between the listing and the events
+        """Everything that is new; gives how many objects changed.
+
+        Events are read after the movements, so that what made a movement is there when it is decided.
+        """
+        self._reopen(self._hints.begin())
         changed = sum(self._read_stream(stream) for stream in self._processor.streams())
-        changed += self._fetch_hinted()
+        changed += self._follow_events() + self._relisting.go_on()
         changed += self._itemise_payouts()
         with self._database.write() as conn:
             connections.recover(conn, self._connection_id, self._clock.now())
@@ -50,12 +54,33 @@ class Fetcher:
     def read_balance(self) -> dict[str, int] | None:
         """Stripe's balance, certainly of the same moment as the movements we hold; None if they never stood still."""
         for _ in range(PATIENCE):
-            balance = self._patiently(self._processor.balance)
+            balance = self._reader.ask(self._processor.balance)
             if self._read_stream("movement") == 0:
                 with self._database.write() as conn:
                     connections.record_balances(conn, self._link.id, balance, self._clock.now())
                 return balance
+            self._follow_events()
         return None
+
+    def _follow_events(self) -> int:
+        missed_since = self._hints.poll()
+        changed = self._hints.fetch(self._progress)
+        if missed_since is not None:
+            self._reopen(missed_since)
+            changed += sum(self._read_stream(stream) for stream in self._processor.streams())
+        return changed
+
+    def _reopen(self, missed_since: datetime | None) -> None:
+        """Without events since then: lists again what was made since, and older objects as fast as it may."""
+        if missed_since is None:
+            return
+        with self._database.write() as conn:
+            for stream in self._processor.streams():
+                position = mirror.cursor(conn, self._connection_id, stream)
+                if position is not None and position["complete"]:
+                    since = min(missed_since - LATE, datetime.fromisoformat(position["since"]))
+                    mirror.move_cursor(conn, self._connection_id, stream, _from(since), self._clock.now())
+        self._relisting.hurry()
 
     # ---- listings
 
@@ -64,8 +89,8 @@ class Fetcher:
         with self._database.read() as conn:
             position = mirror.cursor(conn, self._connection_id, stream)
         if position is None:
-            start = openings.cutover_instant(self._link.cutover, self._link.time_zone)
-            position = {"since": start.isoformat(), "after": None, "newest": None, "complete": False}
+            cutover = openings.cutover_instant(self._link.cutover, self._link.time_zone)
+            position = _from(self._processor.start_of(stream, cutover))
         elif position["complete"] and stream not in POLLED:
             return 0
         changed, total = 0, 0
@@ -77,138 +102,58 @@ class Fetcher:
     def _read_page(
         self, stream: str, position: dict[str, Any], changed: int, total: int
     ) -> tuple[int, int, dict[str, Any]]:
-        since = datetime.fromisoformat(str(position["since"]))
-        page = self._patiently(lambda: self._processor.page(stream, since, position["after"]))
+        began, since = self._clock.now(), datetime.fromisoformat(str(position["since"]))
+        asked = min(since, began - UNSETTLED) if stream == "payout" and position["complete"] else since
+        page = self._reader.ask(partial(self._processor.page, stream, asked, position["after"]))
         newest = max([str(position["newest"] or position["since"]), *(_created(found) for found in page.objects)])
         if page.cursor is not None:
             position = position | {"after": page.cursor, "newest": newest}
         else:
             next_since = datetime.fromisoformat(newest) - LATE if position["newest"] or page.objects else since
-            position = {"since": max(next_since, since).isoformat(), "after": None, "newest": None, "complete": True}
+            position = _from(max(next_since, since)) | {"complete": True}
         with self._database.write() as conn:
-            now = self._clock.now()
-            changed += len(_store(conn, self._connection_id, page.objects, now))
-            mirror.move_cursor(conn, self._connection_id, stream, position, now)
+            stored = self._reader.keep(conn, page.objects, began)
+            self._point_at_sources(conn, page.objects, set(stored))
+            mirror.move_cursor(conn, self._connection_id, stream, position, self._clock.now())
         total += len(page.objects)
         self._progress(f"Reading {stream.replace('_', ' ')}s from Stripe", total, None)
-        return changed, total, position
+        return changed + len(stored), total, position
 
-    # ---- events
-
-    def _poll_events(self) -> None:
-        """Every event since the last one seen becomes an inbox row, unless a webhook brought it already.
-
-        Stripe forgets an event after 30 days: one that old is no place to go on from. Who asked last that long ago has
-        missed some, so the listings begin anew.
-        """
-        with self._database.read() as conn:
-            position = mirror.cursor(conn, self._connection_id, "events")
-        now, hints = self._clock.now(), []
-        reach = now - EVENTS_REACH
-        missed = position is not None and _instant(position.get("asked", position["since"])) < reach
-        if position is None or missed:  # what came before is in the listings
-            position = {"after": self._patiently(self._processor.latest_event), "since": now.isoformat()}
-        else:
-            after = position["after"] if _instant(position["since"]) > reach else None
-            hints = self._patiently(lambda: list(self._processor.events(after, reach)))
-        if hints:
-            position = {"after": hints[-1].event_id, "since": hints[-1].occurred_at.isoformat()}
-        with self._database.write() as conn:
-            receive(conn, self._connection_id, hints, channel="poll", at=now)
-            for stream in self._processor.streams() if missed else ():
-                mirror.forget_cursor(conn, self._connection_id, stream)
-            mirror.move_cursor(conn, self._connection_id, "events", position | {"asked": now.isoformat()}, now)
-
-    def _fetch_hinted(self) -> int:
-        """Fetches what due inbox rows point at, each object once however many events named it."""
-        changed = 0
-        while True:
-            with self._database.read() as conn:
-                events = inbox.due(conn, self._connection_id, self._clock.now())
-            if not events:
-                return changed
-            self._set_aside_unknown(events)
-            known = [event for event in events if event.kind]
-            for start in range(0, len(known), FETCH_BATCH):
-                changed += self._fetch_batch(known[start : start + FETCH_BATCH])
-            self._progress("Fetching what changed at Stripe", changed, None)
-
-    def _fetch_batch(self, events: Sequence[Event]) -> int:
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for event in events:
-            wanted[event.kind].add(event.object_id)
-        found: list[Fetched] = []
-        for kind, ids in sorted(wanted.items()):
-            found += self._patiently(partial(self._processor.fetch, kind, sorted(ids)))
-        with self._database.write() as conn:
-            changed = _store(conn, self._connection_id, found, self._clock.now())
-            inbox.finish(conn, [event.id for event in events])
-        return len(changed)
-
-    def _set_aside_unknown(self, events: Sequence[Event]) -> None:
-        unknown = [event.id for event in events if not event.kind]
-        if unknown:
-            problem = "Stripe sent an event of a kind Tieout does not know. Nothing was changed; look at it in Stripe."
-            with self._database.write() as conn:
-                inbox.set_aside(conn, unknown, problem=problem)
+    def _point_at_sources(self, conn: Any, found: Sequence[Fetched], stored: set[tuple[str, str]]) -> None:
+        """What made a new movement is fetched if it is not known: its event may be lost, or still to come."""
+        made: dict[tuple[str, str], tuple[datetime, str]] = {}
+        for one in found:
+            if isinstance(one.record, Movement) and one.record.source_id and (one.kind, one.id) in stored:
+                source_id = one.record.source_id
+                kind = next((kind for prefix, kind in SOURCES.items() if source_id.startswith(prefix)), None)
+                if kind:
+                    made[kind, source_id] = (one.record.created_at, one.id)
+        lost = sorted(mirror.missing(conn, self._connection_id, made))
+        self._reader.fetch_again(conn, ((kind, object_id, *made[kind, object_id]) for kind, object_id in lost))
 
     # ---- payouts
 
     def _itemise_payouts(self) -> int:
         """Asks once which movements each settled automatic payout holds; Stripe has no other list of that."""
         with self._database.read() as conn:
-            payouts: list[Payout] = mirror.load_all(conn, self._connection_id, ["payout"])
+            payouts: list[Payout] = mirror.load_open(conn, self._connection_id, ["payout"])
             known = mirror.load(conn, self._connection_id, "payout_items", [payout.id for payout in payouts])
-        todo = [p for p in payouts if p.automatic and p.reconciliation_status == "completed" and p.id not in known]
-        changed = 0
+        done = [payout for payout in payouts if payout.reconciliation_status == "completed"]
+        with self._database.write() as conn:  # changed since, for instance because it has arrived
+            mirror.close_payouts(conn, self._connection_id, [payout.id for payout in done if payout.id in known])
+        todo, changed = [payout for payout in done if payout.id not in known], 0
         for number, payout in enumerate(todo, start=1):
-            found = self._patiently(partial(self._processor.payout_items, payout.id))
+            began = self._clock.now()
+            found = self._reader.ask(partial(self._processor.payout_items, payout.id))
             with self._database.write() as conn:
-                changed += len(_store(conn, self._connection_id, found, self._clock.now()))
+                changed += len(self._reader.keep(conn, found, began))
+                mirror.close_payouts(conn, self._connection_id, [payout.id])
             self._progress("Reading what each payout holds", number, len(todo))
         return changed
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        """Tries again while Stripe is out of reach or asks us to slow down."""
-        for attempt in range(PATIENCE):
-            try:
-                return action()
-            except Unauthorized as error:
-                with self._database.write() as conn:
-                    connections.set_state(conn, self._connection_id, "reconnect", error.plain, self._clock.now())
-                raise
-            except Transient as error:
-                if attempt == PATIENCE - 1:
-                    raise
-                self._clock.sleep(error.retry_after_s or min(30, 0.5 * 2**attempt) * (0.5 + self._rng.jitter() / 2))
-        raise AssertionError("unreachable")
 
-
-def receive(conn: Any, connection_id: int, hints: Sequence[Hint], *, channel: str, at: datetime) -> int:
-    """Hints as inbox rows; those known already are left alone."""
-    rows = [
-        {
-            "event_id": hint.event_id,
-            "type": hint.type,
-            "kind": hint.kind,
-            "object_id": hint.object_id,
-            "occurred_at": hint.occurred_at,
-        }
-        for hint in hints
-    ]
-    return inbox.receive(conn, connection_id, rows, channel=channel, at=at)
-
-
-def _store(conn: Any, connection_id: int, found: Sequence[Fetched], at: datetime) -> list[tuple[str, str]]:
-    for one in found:
-        if one.problem is not None:
-            inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=at)
-    objects = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
-    return mirror.store(conn, connection_id, objects, at=at, actor=ACTOR)
-
-
-def _instant(text: Any) -> datetime:
-    return datetime.fromisoformat(str(text))
+def _from(since: datetime) -> dict[str, Any]:
+    return {"since": since.isoformat(), "after": None, "newest": None, "complete": False}
 
 
 def _created(found: Fetched) -> str:

@@ -10,8 +10,8 @@ from storage import audit, connections
 from storage.vault import Vault
 from sync.environment import Environment
 from sync.errors import Rejected, Unauthorized
-from sync.stripe.adapter import EVENT_TYPES
 from sync.stripe.client import API_VERSION, call, make_client
+from sync.stripe.events import EVENT_TYPES
 
 CURRENT, BEFORE = "webhook_secret", "webhook_secret_before"
 OVERLAP = timedelta(days=3)  # Stripe tries to deliver an event for that long

@@ -4,7 +4,7 @@ The ledger port is turned inside out because QuickBooks Desktop is: its Web Conn
 for its `next_request` and given each answer; who carries the bytes is no concern of the port.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -65,13 +65,26 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """What an event tells us to look at again. `event_id` is the sender's; the same one counts once."""
+    """What an event tells us to look at again. `event_id` is the sender's; the same one counts once.
+
+    `object_created_at` says where in the other side's lists to look for it; it need not be right.
+    """
 
     event_id: str
     kind: str
     object_id: str
     occurred_at: datetime
     type: str
+    object_created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """What a page of events points at, oldest first. `newest` is the last event seen, whatever it is about."""
+
+    hints: tuple[Hint, ...]
+    newest: str | None
+    more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,26 +101,38 @@ class Write:
 
 
 class Processor(Protocol):
-    """Stripe. Whatever it says is fetched, never taken from an event's body."""
+    """Stripe. Whatever it says is fetched, never taken from an event's body. All raise one of sync.errors."""
 
     def streams(self) -> tuple[str, ...]:
         """The listings of a full read, in order."""
         ...
 
-    def page(self, stream: str, since: datetime, cursor: Any | None) -> Page:
-        """One page of everything of a stream since an instant. Raises one of sync.errors."""
+    def start_of(self, stream: str, cutover: datetime) -> datetime:
+        """From when on a stream matters to somebody who is responsible since the cut-over."""
         ...
 
-    def fetch(self, kind: str, ids: Iterable[str]) -> list[Fetched]:
-        """Objects again, by id, with what hangs on them."""
+    def page(self, stream: str, since: datetime, cursor: Any | None) -> Page:
+        """One page of everything of a stream since an instant."""
+        ...
+
+    def window(self, stream: str, since: datetime, until: datetime, cursor: Any | None) -> Page:
+        """One page of what was created in a window, both ends included, with what hangs on each object."""
+        ...
+
+    def fetch(self, kind: str, wanted: Mapping[str, datetime | None]) -> list[Fetched]:
+        """Objects again, with what hangs on them. `wanted`: their ids, and when each was made if that is known."""
+        ...
+
+    def invoice_payments(self, payment_intent_id: str) -> list[Fetched]:
+        """Which invoices a payment paid."""
         ...
 
     def payout_items(self, payout_id: str) -> list[Fetched]:
         """The movements of a settled automatic payout, and a record of their ids."""
         ...
 
-    def events(self, after: str | None, since: datetime) -> Iterable[Hint]:
-        """Hints since an event, oldest first (up to 30 days back)."""
+    def events(self, after: str | None, since: datetime) -> EventPage | None:
+        """A page of hints after an event (without one: since an instant), up to 30 days back; None if it is gone."""
         ...
 
     def latest_event(self) -> str | None:

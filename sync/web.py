@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from storage import connections
 from sync import hooks
 from sync.environment import Environment
-from sync.fetching import receive
 from sync.ports import Hint
-from sync.stripe.adapter import hint_of
+from sync.qbo.notices import hints_of
+from sync.reader import receive
+from sync.stripe.events import hint_of
 
 BODY_LIMIT = 2_000_000  # bytes; Intuit sends up to about 1 MB
 TOLERANCE_S = 300
@@ -71,7 +73,8 @@ def _store(environment: Environment, connection_id: int, request: Request, body:
     now = environment.clock.now()
     with environment.database.read() as conn:
         secrets = hooks.valid_secrets(conn, environment.vault, connection_id, now)
-    hints = _read_with_any(secrets, lambda secret: read(request, body, secret, now))
+        account_id = connections.connection(conn, connection_id).external_id if secrets else ""
+    hints = _read_with_any(secrets, lambda secret: read(request, body, secret, now, account_id))
     with environment.database.write() as conn:
         receive(conn, connection_id, hints, channel="webhook", at=now)
 
@@ -86,7 +89,8 @@ def _read_with_any(secrets: list[str], read: Callable[[str], list[Hint]]) -> lis
     raise Refusal
 
 
-def _stripe_hints(request: Request, body: bytes, secret: str, now: datetime) -> list[Hint]:
+def _stripe_hints(request: Request, body: bytes, secret: str, now: datetime, _account_id: str) -> list[Hint]:
+    """One event, classic or thin."""
     header = request.headers.get("stripe-signature", "")
     try:
         text = body.decode()
@@ -103,27 +107,12 @@ def _pairs(header: str) -> list[tuple[str, str]]:
     return [(name.strip(), value) for name, _, value in (part.partition("=") for part in header.split(","))]
 
 
-def _quickbooks_hints(request: Request, body: bytes, secret: str, _now: datetime) -> list[Hint]:
-    """CloudEvents. Each only says that something changed; change data capture then reads what."""
+def _quickbooks_hints(request: Request, body: bytes, secret: str, now: datetime, realm_id: str) -> list[Hint]:
     expected = hmac.new(secret.encode(), body, hashlib.sha256).digest()
     try:
         given = base64.b64decode(request.headers.get("intuit-signature", ""), validate=True)
         if not hmac.compare_digest(expected, given):
             raise Refusal
-        events = json.loads(body)
-        if not isinstance(events, list):
-            raise Refusal
-        return [_quickbooks_hint(event) for event in events]
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError):
+        return hints_of(json.loads(body), realm_id, now)
+    except (binascii.Error, ValueError):
         raise Refusal from None
-
-
-def _quickbooks_hint(event: dict[str, Any]) -> Hint:
-    entity = str(event["type"]).split(".")[1]
-    return Hint(
-        event_id=str(event["id"]),
-        kind=f"books:{entity}",
-        object_id=str(event["intuitentityid"]),
-        occurred_at=datetime.fromisoformat(event["time"]),
-        type=str(event["type"]),
-    )

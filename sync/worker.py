@@ -21,6 +21,7 @@ OWN_ERROR = (
 )
 WAIT_FOR_RETRY_S = 160.0  # what is due again this soon is waited for within the run: a limit, a doubt
 REPORT_EVERY_S = 1.0
+STALE_ROUNDS = 3
 NAP_S = 20.0  # the longest wait without saying that the run is alive
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ class Worker:
                     found = openings.compute(conn, link, balance)
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
+        self._match(link)
+
+    def _match(self, link: Link) -> None:
         self._report("Matching", 0, None)
         for name, number in decide(self.database, self.clock, link.id).items():
             self._count(name, number)
@@ -141,16 +145,22 @@ class Worker:
             self._count("sent", sender.writes)
 
     def _post(self, link: Link, adapters: Adapters) -> None:
-        posted = self._drive(link, adapters, "Posting into QuickBooks")
-        if posted:
-            self._count("posted", posted)
-            self._read_books(link, adapters, "Checking what was posted")
+        """What turns out to rest on an older state of the books is read, decided and posted once more, and again."""
+        for _ in range(STALE_ROUNDS):
+            posted = self._drive(link, adapters, "Posting into QuickBooks")
+            if posted:
+                self._count("posted", posted)
+                self._read_books(link, adapters, "Checking what was posted")
+            with self.database.read() as conn:
+                if not outbox.has_stale(conn, link.id):
+                    return
+            self._match(link)
 
     def _read_books(self, link: Link, adapters: Adapters, step: str) -> None:
         """Everything that changed; the webhooks that said so before are settled by it."""
         with self.database.read() as conn:
             books = connections.connection(conn, link.ledger_id)
-            hints = [event.id for event in inbox.due(conn, link.ledger_id, self.clock.now(), limit=1000)]
+            last = inbox.newest(conn, link.ledger_id)
         if books.state != "ready":  # nothing would be asked of it, and old figures would pass for new ones
             raise Unauthorized(books.problem or f"{books.name} must be connected again.")
         adapters.ledger.request_read(link.ledger_id)
@@ -158,7 +168,7 @@ class Worker:
         if adapters.ledger.is_reading(link.ledger_id):  # half a view of the books is none to decide on
             raise Transient(f"{books.name} asked us to wait for long. The next sync reads on from here.")
         with self.database.write() as conn:
-            inbox.finish(conn, hints)
+            inbox.finish_through(conn, link.ledger_id, last)
             connections.set_state(conn, link.ledger_id, "ready", None, self.clock.now())
 
     def _drive(self, link: Link, adapters: Adapters, step: str) -> int:

@@ -281,7 +281,7 @@ def _post(database: Database, seeded: Seeded, now: datetime) -> None:
                 legs.record_refused(conn, seeded.link_id, shares, problem)
                 continue
             document = _document(item, number)
-            outbox.record_posted(conn, item.id, item.attempt + 1, document_id=document.id, version="0", at=now)
+            outbox.record_posted(conn, [outbox.Written(item.id, item.attempt + 1, document.id, "0", None)], now)
             _store(conn, seeded.ledger_id, [(document.kind, document.id, document)], now)
             legs.record_posted(conn, seeded.link_id, shares)
 

@@ -35,7 +35,7 @@ class Books:
         if residue:
             legs.append(Leg(self.gain_or_loss, residue if currency == self.home else 0, residue))
         rows: list[list[Any]] = [[leg.account, leg.party, self._own(leg, currency), leg.home] for leg in legs]
-        self.store.put("legs", document, {"day": day, "rows": rows}, created=0)
+        self.store.put("legs", document, {"document": document, "day": day, "rows": rows}, created=0)
         self._move(day, rows, 1)
 
     def unpost(self, document: str) -> None:
@@ -110,6 +110,20 @@ class Books:
         if entity == "Customer":
             body["BalanceWithJobs"] = body["Balance"]
         self.records.touch(entity, body)
+
+    def rename_party(self, old: str, new: str) -> None:
+        """A customer was merged into another: its entries and what it owed are the other's."""
+        for entry in self.store.find("legs"):
+            if any(row[1] == old for row in entry["rows"]):
+                rows = [[account, new if party == old else party, *rest] for account, party, *rest in entry["rows"]]
+                self.store.put("legs", entry["document"], entry | {"rows": rows}, created=0)
+        moved = (self.store.get("balance", old) or {"own": 0})["own"]
+        self.store.put("balance", old, {"own": 0}, created=0)
+        total = (self.store.get("balance", new) or {"own": 0})["own"] + moved
+        self.store.put("balance", new, {"own": total}, created=0)
+        body = self.records.require(*new.split(":"))
+        body["Balance"] = body["BalanceWithJobs"] = wire(total, body["CurrencyRef"]["value"])
+        self.records.touch("Customer", body)
 
     def balance(self, account_id: str, as_of: date | None = None) -> tuple[int, int]:
         """(own currency, home currency), debit-positive, at the end of that day."""

@@ -34,6 +34,7 @@ class Switches:
     throttle: bool = False
     legacy_webhooks: bool = False
     closing_password: bool = False
+    touch_merged: bool = False
 
 
 @dataclass

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from emulators.clock import Clock, Rng
 from emulators.faults import Faults
-from emulators.qbo import chart
+from emulators.qbo import chart, merging
 from emulators.qbo.api import Api
 from emulators.qbo.books import Books
 from emulators.qbo.checks import Body
@@ -71,6 +71,10 @@ class QboEmulator:
 
     def void(self, entity: str, body: Body) -> Body:
         return dict(self.api.write(entity, {"operation": "void"}, body)[entity])
+
+    def merge_customers(self, gone_id: str, survivor_id: str) -> None:
+        """As a person does it in the browser."""
+        merging.merge_customers(self.company, gone_id, survivor_id)
 
     def read(self, entity: str, object_id: str) -> Body:
         return dict(self.api.read(entity, object_id, {})[entity])

@@ -42,6 +42,13 @@ def open_item(company: Company, document: str, opened: Opened) -> None:
     _put(company, document, item)
 
 
+def rename_party(company: Company, document: str, party: str) -> None:
+    """Its customer was merged into another."""
+    item = company.records.store.get("open", document)
+    if item is not None:
+        _put(company, document, item | {"party": party})
+
+
 def close_item(company: Company, document: str) -> None:
     company.records.store.delete("open", document)
 

@@ -205,11 +205,20 @@ def _candidates(records: Records, query: Query, filtered: bool) -> list[Body]:
     for condition in query.conditions:
         if condition.name in KEYED and condition.operator == "=":
             return records.store.find(query.entity, where={condition.name: condition.values[0]}, oldest_first=True)
+    end = query.start + query.limit - 1
     for condition in query.conditions:
         if condition.name == "MetaData.LastUpdatedTime" and condition.operator in (">", ">="):
-            return records.changed_since(query.entity, _instant(records, condition.values[0]))
-    limit = query.start + query.limit - 1 if not (filtered or query.order or query.count) else None
+            enough = end if _walks_in_time(query, condition) else None
+            return records.changed_since(query.entity, _instant(records, condition.values[0]), enough)
+    limit = end if not (filtered or query.order or query.count) else None
     return records.store.find(query.entity, oldest_first=True, limit=limit)
+
+
+def _walks_in_time(query: Query, since: Condition) -> bool:
+    """Whether what changed first comes first and nothing is left out, so that the rest need not be looked at."""
+    others = [each for each in query.conditions if each is not since]
+    all_of_them = all(each.name == "Active" and {*map(str.lower, each.values)} == {"true", "false"} for each in others)
+    return all_of_them and since.operator == ">=" and query.order == [("MetaData.LastUpdatedTime", False)]
 
 
 def _lookup(body: Body, name: str) -> Any:

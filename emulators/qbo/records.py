@@ -107,8 +107,10 @@ class Records:
         self.store.put(f"gone:{entity}", object_id, gone, created=self.clock.timestamp())
         self.on_change(entity, object_id, "Delete")
 
-    def changed_since(self, entity: str, instant: datetime) -> list[Body]:
-        rows = self.store.find(f"changed:{entity}", created_gte=int(instant.timestamp()), oldest_first=True)
+    def changed_since(self, entity: str, instant: datetime, limit: int | None = None) -> list[Body]:
+        """The first to change comes first."""
+        since = int(instant.timestamp())
+        rows = self.store.find(f"changed:{entity}", created_gte=since, oldest_first=True, limit=limit)
         return [body for row in rows if (body := self.get(entity, row["Id"])) is not None]
 
     def deleted_since(self, entity: str, instant: datetime) -> list[Body]:

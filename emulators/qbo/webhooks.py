@@ -16,7 +16,15 @@ from emulators.store import Store
 
 RETRY_SECONDS = (10, 20, 30, 300, 1200, 7200, 14400, 21600)
 EVENTS_MAX = 100
-VERBS = {"Create": "created", "Update": "updated", "Delete": "deleted", "Void": "voided"}
+# The last three are not documented: they follow the pattern of the first.
+VERBS = {
+    "Create": "created",
+    "Update": "updated",
+    "Delete": "deleted",
+    "Void": "voided",
+    "Merge": "merged",
+    "Emailed": "emailed",
+}
 
 
 class Webhooks:

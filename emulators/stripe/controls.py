@@ -7,10 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from emulators.stripe import disputes, invoice_payments, ledger, payment_intents, payouts, refunds
+from emulators.stripe import disputes, invoice_payments, invoices, ledger, payment_intents, payouts, refunds
 from emulators.stripe.errors import Body, broken, conflict, invalid, no_such_route, throttled
 from emulators.stripe.money import fee_detail
 from emulators.stripe.office import Office
+from emulators.stripe.settings import API_VERSION
 
 if TYPE_CHECKING:
     from emulators.stripe.emulator import StripeEmulator
@@ -74,9 +75,19 @@ def post(  # noqa: PLR0913, PLR0917
     )  # fmt: skip
 
 
-def emit(office: Office, type: str, object: Body) -> Body:  # noqa: A002
-    """An event of any type about any object, also one that nobody has heard of."""
-    return office.render(office.emit(type, object))
+def emit(office: Office, type: str, object: Body, api_version: str = API_VERSION) -> Body:  # noqa: A002
+    """An event of any type about any object, also one that nobody has heard of, or as an older version showed it."""
+    return office.render(office.emit(type, object, api_version=api_version))
+
+
+def bill_subscription(office: Office, invoice: str, subscription: str) -> Body:
+    """A draft becomes an invoice of a subscription."""
+    details = {"metadata": {}, "subscription": subscription}
+    parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
+    changes = {"parent": parent, "billing_reason": "subscription_cycle", "_subscription": subscription}
+    body = invoices.draft(office, invoice) | changes
+    office.save(body)
+    return office.render(body)
 
 
 def next_errors(office: Office, code: str, times: int = 1, should_retry: bool | None = None) -> Body:
@@ -134,6 +145,7 @@ CONTROLS: dict[str, Callable[..., Body]] = {
     "dispute_wins": win_dispute,
     "disputes": open_dispute,
     "balance_transactions": post,
+    "subscription_invoices": bill_subscription,
     "events": emit,
     "hooks": hooks,
     "invoice_numbers": invoice_numbers,

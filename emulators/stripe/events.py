@@ -23,6 +23,10 @@ def retrieve(office: Office, _: Params, id: str) -> Body:  # noqa: A002
 
 def list_(office: Office, params: Params) -> Body:
     types, where = params.texts("types"), {}
+    for name in ("starting_after", "ending_before"):
+        cursor = params.text(name)
+        if cursor and office.named("event", cursor, name)["created"] < oldest(office):
+            raise no_such("event", cursor, name, status=400)
     if types and "type" in params:
         raise invalid("You may only specify one of these parameters: type, types.", param="types")
     if len(types) > TYPES_MAX:

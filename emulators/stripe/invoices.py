@@ -15,7 +15,7 @@ UPDATE_PARAMS = ("auto_advance", "collection_method", "custom_fields", "days_unt
                  "statement_descriptor")  # fmt: skip
 CREATE_PARAMS = (*UPDATE_PARAMS, "automatic_tax", "currency", "customer", "pending_invoice_items_behavior")
 PAY_PARAMS = ("off_session", "paid_out_of_band", "payment_method")
-LIST_PARAMS = ("collection_method", "created", "customer", "status")
+LIST_PARAMS = ("collection_method", "created", "customer", "status", "subscription")
 ATTACH_PARAMS = ("payment_intent", "payment_record")
 
 TEXTS = ("default_payment_method", "description", "footer", "number", "statement_descriptor")
@@ -427,4 +427,5 @@ def retrieve(office: Office, _: Params, id: str) -> Body:  # noqa: A002
 
 def list_(office: Office, params: Params) -> Body:
     where = {name: params.text(name) for name in ("collection_method", "customer", "status")}
+    where["_subscription"] = params.text("subscription")
     return page(office, "invoice", params, "/v1/invoices", where)

@@ -17,7 +17,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "delivery": ("_event",),
     "dispute": ("charge", "payment_intent"),
     "event": ("type", "_family", "_subfamily", "_delivered"),
-    "invoice": ("customer", "status", "collection_method", "number"),
+    "invoice": ("customer", "status", "collection_method", "number", "_subscription"),
     "invoice_payment": ("invoice", "status", "_payment_intent", "_payment_record", "_type"),
     "invoiceitem": ("customer", "invoice", "_pending"),
     "payment_intent": ("customer",),
@@ -122,18 +122,22 @@ class Office:
 
     # --- events ---
 
-    def emit(self, type: str, body: Body, previous: Body | None = None) -> Body:  # noqa: A002
+    def emit(
+        self, type: str, body: Body, previous: Body | None = None, api_version: str = API_VERSION,  # noqa: A002
+    ) -> Body:  # fmt: skip
         """Tells the world that `body` changed; `previous` holds the old values of what changed."""
         family, *rest = type.split(".")
         data: Body = {"object": self.render(body)}
         if previous is not None:
             data["previous_attributes"] = previous
         event: Body = {
-            "id": self.new_id("event"), "object": "event", "api_version": API_VERSION, "created": self.now(),
+            "id": self.new_id("event"), "object": "event", "api_version": api_version, "created": self.now(),
             "data": data, "livemode": False, "pending_webhooks": 0, "request": dict(self.request), "type": type,
             "_family": family, "_subfamily": ".".join([family, *rest[:1]]), "_delivered": True,
             "_n": self.store.number("events"),
         }  # fmt: skip
+        if self.hooks.mute:
+            return event
         endpoints = [endpoint for endpoint in self.endpoints() if listens(endpoint, type)]
         if endpoints:
             event |= {"pending_webhooks": len(endpoints), "_delivered": False}

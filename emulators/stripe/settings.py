@@ -33,10 +33,13 @@ class Account:
 
 @dataclass
 class Hooks:
-    """How badly webhooks are delivered. Both are probabilities of a delivery."""
+    """How badly events are told. The first two are probabilities of a delivery."""
 
     duplicates: float = 0.0
     disorder: float = 0.0  # held back for some seconds, so that later events overtake it
+    mute: bool = False  # what happens now is neither delivered nor ever listed
+    thin: bool = False  # deliveries are thin events
+    thin_name_classic: bool = True  # and say which classic event they stand for (whether Stripe's do is not certain)
     timeout_s: float = 5.0
     retry_s: tuple[int, ...] = (1, 5, 30, 300, 3_600, 7_200, 21_600, 43_200, DAY_S, DAY_S)
     disorder_s: int = 3

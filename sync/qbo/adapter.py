@@ -123,8 +123,6 @@ class QuickBooksOnline:
                     return None
             return error
         with self._database.write() as conn:
-            if request.purpose in ("page", "changes") and request != reading.next_request(conn, connection_id):
-                return None  # another worker read on meanwhile: this is not the page the reading now stands at
             match request.purpose:
                 case "post":
                     return self._writing.accept_posted(conn, request, body)
@@ -132,10 +130,8 @@ class QuickBooksOnline:
                     self._writing.accept_look_up(conn, request, body)
                 case "rate":
                     rates.accept(conn, connection_id, request, body, self._clock.now())
-                case "page":
-                    reading.accept_page(conn, connection_id, body, self._clock.now())
-                case "changes":
-                    reading.accept_changes(conn, connection_id, body, self._clock.now())
+                case "read":
+                    reading.accept(conn, connection_id, request, body, self._clock.now())
         return None
 
     def _try_again(self, error: SyncError) -> bool:

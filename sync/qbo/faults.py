@@ -29,7 +29,7 @@ def check(response: Response, *, write: bool) -> Any:
     if response.lost is not None:
         raise _lost(response, write=write)
     body = _decode(response)
-    fault = _fault(body)
+    fault = _fault(body) or _throttled_inside(body)
     if response.status == 200 and body is not None and fault is None:
         return body
     raise _classify(response, fault, write=write)
@@ -39,6 +39,24 @@ def of_item(content: Any) -> SyncError | None:
     """What went wrong with one item of a batch that was answered 200; None for nothing."""
     fault = _fault(content)
     return None if fault is None else _classify(Response(status=200, body=""), fault, write=True)
+
+
+def has_fault(content: Any) -> bool:
+    """Whether a piece of an answer says that it could not be given."""
+    return _fault(content) is not None
+
+
+def _throttled_inside(body: Any) -> dict[str, str] | None:
+    """A limit that was met in the middle of an answer to change data capture: the whole is asked for again."""
+    answers = body.get("CDCResponse") if isinstance(body, dict) else None
+    answers = [answer for answer in answers if isinstance(answer, dict)] if isinstance(answers, list) else []
+    parts = [part for answer in answers for part in answer.get("QueryResponse", [])]
+    faults = [fault for fault in map(_fault, [*answers, *parts]) if fault is not None]
+    return next((fault for fault in faults if _is_throttle(fault)), None)
+
+
+def _is_throttle(fault: dict[str, str]) -> bool:
+    return fault["code"] == "3001" or "ThrottleExceeded" in fault["text"]
 
 
 def _lost(response: Response, *, write: bool) -> SyncError:
@@ -53,8 +71,7 @@ def _lost(response: Response, *, write: bool) -> SyncError:
 def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) -> SyncError:
     technical = f"HTTP {response.status} intuit_tid {response.headers.get('intuit_tid', '-')} {fault or ''}"
     code, text = (fault or {}).get("code", ""), (fault or {}).get("text", "")
-    throttled = response.status == 429 or code == "3001" or "ThrottleExceeded" in text
-    if throttled:
+    if response.status == 429 or (fault is not None and _is_throttle(fault)):
         wait_s = _asked_wait(response)
         return Transient("QuickBooks asked us to slow down.", technical=technical, code=code, retry_after_s=wait_s)
     if response.status in (401, 403) or code in ("3200", "3100", "120"):

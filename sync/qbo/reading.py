@@ -1,46 +1,62 @@
 """Reading the books: entity by entity through pages ordered by LastUpdatedTime, then by change data capture.
 
-Where a reading stands is a cursor in the database, so that a killed process goes on where it was.
+A reading is a list of steps, kept as a cursor in the database with each answer, so that a killed process goes on where
+it was. An answer may put further steps before the rest: the next page, or what a full window has left unknown.
+
+    page      an entity's objects changed since a moment
+    changes   change data capture of some entities: at most 1,000 objects, no pages
+    named     an entity's objects by a condition: those of a customer that was merged, or some ids
+    count     how many an entity has; if that is not what we hold,
+    ids       which of ours are still there
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from reconcile.records import Document
-from storage import inbox, mirror, outbox
-from sync.ports import Fetched, Request
-from sync.qbo import records, wire
-from sync.qbo.difference import difference
+from storage import inbox, mirror
+from sync.ports import Request
+from sync.qbo import objects, records
+from sync.qbo.faults import has_fault
+from sync.qbo.objects import home
 
-ENTITIES = ("Preferences", "Account", "Customer", "Vendor", "Item", *records.LEGS, "Invoice", "CreditMemo")
+__all__ = ["accept", "after_page", "ask", "began_at", "home", "next_request", "page_query"]
+
+CAPTURED = ("Account", "Customer", "Vendor", "Item", *records.LEGS, "Invoice", "CreditMemo")
+OF_CUSTOMERS = ("Invoice", "CreditMemo", "Payment", "SalesReceipt", "RefundReceipt")
 PAGE = 1000  # Intuit's maximum, also of change data capture, which has no pages
+IDS = 500  # in one question
 CHANGES_REACH = timedelta(days=29)  # change data capture reaches back 30 days
 OVERLAP = timedelta(minutes=10)  # between two clocks
 EPOCH = "2000-01-01T00:00:00Z"
 READING = "reading"  # the cursor's name
-ACTOR = "quickbooks"
 
-Objects = list[Fetched]
+Step = dict[str, Any]
 
 
 def ask(conn: Any, connection_id: int, now: datetime) -> None:
-    """Starts reading what changed since the last time; a reading under way just goes on."""
+    """Starts reading what changed since the last time; a reading under way goes on. Customers merged are followed."""
     position = mirror.cursor(conn, connection_id, READING)
-    if position is None or position["mode"] == "idle":
-        mirror.move_cursor(conn, connection_id, READING, _start(position, now), now)
+    if position is None or not position["steps"]:
+        position = _start(position, now)
+    merged = sorted({each for each in inbox.merged(conn, connection_id) if each.isdigit()})
+    followed = [step for customer_id in merged for step in _documents_of(customer_id)]
+    known = [step for step in position["steps"] if step["do"] == "named"]
+    position["steps"] += [step for step in followed if step not in known]
+    mirror.move_cursor(conn, connection_id, READING, position, now)
 
 
 def next_request(conn: Any, connection_id: int) -> Request | None:
-    """The next page or change request of a reading under way."""
+    """What a reading under way asks next."""
     position = mirror.cursor(conn, connection_id, READING)
-    if position is None or position["mode"] == "idle":
+    if position is None or not position["steps"]:
         return None
-    if position["mode"] == "changes":
-        query = {"entities": ",".join(ENTITIES[1:]), "changedSince": position["changed_since"]}
-        return Request(kind="read", path="cdc", query=query, purpose="changes", deadline_s=120)
-    text = page_query(position["queue"][0], position["page_since"], position["start"])
-    return Request(kind="read", path="query", body=text, purpose="page", deadline_s=120)
+    step = position["steps"][0]
+    if step["do"] == "changes":
+        query = {"entities": ",".join(step["entities"]), "changedSince": step["since"]}
+        return Request(kind="read", path="cdc", query=query, purpose="read", deadline_s=120)
+    text = QUESTIONS[step["do"]](conn, connection_id, step)
+    return Request(kind="read", path="query", body=text, purpose="read", deadline_s=120)
 
 
 def began_at(conn: Any, connection_id: int) -> datetime | None:
@@ -49,50 +65,89 @@ def began_at(conn: Any, connection_id: int) -> datetime | None:
     return None if position is None else datetime.fromisoformat(position["at"])
 
 
-def accept_page(conn: Any, connection_id: int, body: Any, now: datetime) -> None:
+def accept(conn: Any, connection_id: int, request: Request, body: Any, now: datetime) -> None:
+    """Stores an answer and what follows from it. One to a question that is not the next any more changes nothing.
+
+    (A worker that slept past its lease may bring one.)
+    """
+    if next_request(conn, connection_id) != request:
+        return
     position = _by_their_clock(mirror.cursor(conn, connection_id, READING), body)
-    entity = position["queue"][0]
-    found = body["QueryResponse"].get(entity, [])
-    _upsert(conn, connection_id, _objects(entity, found, home(conn, connection_id)), now)
-    mirror.move_cursor(conn, connection_id, READING, _next_page(position, found), now)
+    step, *rest = position["steps"]
+    more = ANSWERS[step["do"]](conn, connection_id, step, body, now)
+    mirror.move_cursor(conn, connection_id, READING, position | {"steps": [*more, *rest]}, now)
 
 
-def accept_changes(conn: Any, connection_id: int, body: Any, now: datetime) -> None:
-    position, currency = mirror.cursor(conn, connection_id, READING), home(conn, connection_id)
-    objects: Objects = []
-    for answer in body["CDCResponse"]:
-        for part in answer["QueryResponse"]:
-            for entity in set(part) & set(ENTITIES):
-                objects += _objects(entity, part[entity], currency)
-    if len(objects) >= PAGE:  # "as many as fit": unknown what is missing, so read by pages instead
-        since = position["changed_since"]
-        position |= {
-            "mode": "pages",
-            "queue": list(ENTITIES),
-            "pages_from": since,
-            "page_since": since,
-            "then": "idle",
-        }
-    else:
-        position |= {"mode": "idle"}
-    _upsert(conn, connection_id, objects, now)
-    mirror.move_cursor(conn, connection_id, READING, position, now)
+# ---- where a reading begins
 
 
-def home(conn: Any, connection_id: int) -> str:
-    """The company's home currency."""
-    return mirror.home_currency(conn, connection_id)
+def _start(position: Any | None, now: datetime) -> dict[str, Any]:
+    """All pages the first time and after a long silence, then (or only) what changed since.
+
+    The preferences are asked for each time: whether change data capture knows them is not documented.
+    """
+    since = now if position is None else datetime.fromisoformat(position["at"])
+    since -= OVERLAP
+    steps = [_page("Preferences", EPOCH)]
+    if position is None:
+        steps += [_page(entity, EPOCH) for entity in CAPTURED]
+    elif now - since >= CHANGES_REACH:  # what was deleted meanwhile shows up nowhere any more
+        steps += [step for entity in CAPTURED for step in (_page(entity, since.isoformat()), _count(entity))]
+    changed_since = max(since, now - CHANGES_REACH).isoformat()
+    steps.append({"do": "changes", "entities": list(CAPTURED), "since": changed_since})
+    return {"steps": steps, "at": now.isoformat(), "timed": False}
+
+
+def _by_their_clock(position: dict[str, Any], body: Any) -> dict[str, Any]:
+    """The time of the first answer of a reading is where the next one begins: theirs, for ours may be another."""
+    if position["timed"] or "time" not in body:
+        return position
+    return position | {"at": body["time"], "timed": True}
+
+
+# ---- steps, their questions and what their answers mean
+
+
+def _page(entity: str, since: str) -> Step:
+    return {"do": "page", "entity": entity, "since": since, "start": 1}
+
+
+def _count(entity: str) -> Step:
+    return {"do": "count", "entity": entity}
+
+
+def _named(entity: str, condition: str) -> Step:
+    return {"do": "named", "entity": entity, "condition": condition, "start": 1}
+
+
+def _by_ids(entity: str, ledger_ids: Sequence[str]) -> list[Step]:
+    chunks = [ledger_ids[start : start + IDS] for start in range(0, len(ledger_ids), IDS)]
+    return [_named(entity, f"Id IN ({_quoted(chunk)})") for chunk in chunks]
+
+
+def _documents_of(customer_id: str) -> list[Step]:
+    """A customer, and what is in its name: the one that another was merged into has got that one's documents."""
+    documents = [_named(entity, f"CustomerRef = '{customer_id}'") for entity in OF_CUSTOMERS]
+    return [*_by_ids("Customer", [customer_id]), *documents]
+
+
+def _ask_page(_conn: Any, _connection_id: int, step: Step) -> str:
+    return page_query(step["entity"], step["since"], step["start"])
 
 
 def page_query(entity: str, since: str, start: int) -> str:
     """Oldest change first, so that what changes while we read comes again at the end. List objects even if inactive."""
     if entity == "Preferences":
         return "SELECT * FROM Preferences"
-    inactive = "Active IN (true, false) AND " if entity in records.OTHERS else ""
-    return (  # every part is ours; Intuit's language has no bound parameters
-        f"SELECT * FROM {entity} WHERE {inactive}MetaData.LastUpdatedTime >= '{since}' "  # noqa: S608
-        f"ORDERBY MetaData.LastUpdatedTime STARTPOSITION {start} MAXRESULTS {PAGE}"
-    )
+    condition = f"MetaData.LastUpdatedTime >= '{since}'"
+    return _query("*", entity, condition, f"ORDERBY MetaData.LastUpdatedTime STARTPOSITION {start} MAXRESULTS {PAGE}")
+
+
+def _accept_page(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
+    found = body["QueryResponse"].get(step["entity"], [])
+    more = _store(conn, connection_id, step["entity"], found, now)
+    following = after_page(found, step["start"])
+    return [*more, *([step | {"since": following[0], "start": following[1]}] if following else [])]
 
 
 def after_page(found: Sequence[Any], start: int) -> tuple[str, int] | None:
@@ -107,73 +162,101 @@ def after_page(found: Sequence[Any], start: int) -> tuple[str, int] | None:
     return last, start + PAGE if last == records.updated(found[0]) else 1
 
 
-def _upsert(conn: Any, connection_id: int, objects: Objects, now: datetime) -> None:
-    """Stores what was read, and lets the outbox know which of its documents were seen in the books."""
-    for found in objects:
-        if found.problem is not None:
-            inbox.hold(conn, connection_id, found.kind, found.id, raw=found.raw, problem=found.problem, at=now)
-    read = [(found.kind, found.id, found.record, found.raw) for found in objects if found.problem is None]
-    mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
-    documents = [found.record for found in objects if isinstance(found.record, Document)]
-    ours = {document.marker: document for document in documents if document.marker}
-    for marker, item in outbox.by_marker(conn, connection_id, list(ours)).items():
-        document = ours[marker]
-        if item.document_id == document.id:
-            problem = difference(item.posting, document)
-            outbox.verify(conn, item.id, document_version=document.version, problem=problem)
+def _accept_changes(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
+    """Of a full window, or one with a piece missing, nobody knows what it lacks: it is narrowed until it is whole."""
+    answers = body["CDCResponse"]
+    parts = [part for answer in answers for part in answer.get("QueryResponse", [])]
+    more: list[Step] = []
+    number = 0
+    for part in parts:
+        for entity in set(part) & set(CAPTURED):
+            number += len(part[entity])
+            more += _store(conn, connection_id, entity, part[entity], now)
+    asked = step["entities"]
+    if number < PAGE and len(parts) == len(asked) and not any(map(has_fault, [*answers, *parts])):
+        return more
+    if len(asked) > 1:
+        half = len(asked) // 2
+        return [*more, step | {"entities": asked[:half]}, step | {"entities": asked[half:]}]
+    return [*more, _page(asked[0], step["since"]), _count(asked[0])]
 
 
-def _start(position: Any | None, now: datetime) -> dict[str, Any]:
-    """All pages the first time and after a long silence, then (or only) what changed since.
-
-    The preferences are asked for each time: whether change data capture knows them is not documented.
-    """
-    since = now - OVERLAP if position is None else datetime.fromisoformat(position["at"]) - OVERLAP
-    complete = position is not None and now - since < CHANGES_REACH
-    return {
-        "mode": "pages",
-        "queue": ["Preferences"] if complete else list(ENTITIES),
-        "pages_from": EPOCH if position is None else since.isoformat(),
-        "page_since": EPOCH if position is None else since.isoformat(),
-        "start": 1,
-        "changed_since": max(since, now - CHANGES_REACH).isoformat(),
-        "then": "changes",
-        "at": now.isoformat(),
-        "timed": False,
-    }
+def _ask_named(_conn: Any, _connection_id: int, step: Step) -> str:
+    return _query("*", step["entity"], step["condition"], f"STARTPOSITION {step['start']} MAXRESULTS {PAGE}")
 
 
-def _by_their_clock(position: dict[str, Any], body: Any) -> dict[str, Any]:
-    """The time of the first answer of a reading is where the next one begins: theirs, for ours may be another."""
-    if position["timed"] or "time" not in body:
-        return position
-    return position | {"at": body["time"], "timed": True}
+def _accept_named(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
+    found = body["QueryResponse"].get(step["entity"], [])
+    objects.store(conn, connection_id, step["entity"], found, now)
+    return [step | {"start": step["start"] + PAGE}] if len(found) == PAGE else []
 
 
-def _next_page(position: dict[str, Any], found: Sequence[Any]) -> dict[str, Any]:
-    following = after_page(found, position["start"])
-    if following is None:
-        queue = position["queue"][1:]
-        mode = "pages" if queue else position["then"]
-        return position | {"queue": queue, "page_since": position["pages_from"], "start": 1, "mode": mode}
-    since, start = following
-    return position | {"page_since": since, "start": start}
+def _ask_count(_conn: Any, _connection_id: int, step: Step) -> str:
+    return _query("COUNT(*)", step["entity"], "", "")
 
 
-def _objects(entity: str, found: Sequence[Any], currency: str) -> Objects:
-    return [_object(entity, content, currency) for content in found]
+def _accept_count(conn: Any, connection_id: int, step: Step, body: Any, _now: datetime) -> list[Step]:
+    """Everything that is there has just been read; so if we hold another number, something was deleted."""
+    entity = step["entity"]
+    held = mirror.count(conn, connection_id, objects.kind_of(entity))
+    return [] if held == body["QueryResponse"]["totalCount"] else [{"do": "ids", "entity": entity, "after": ""}]
 
 
-def _object(entity: str, content: Any, currency: str) -> Fetched:
-    """One object as a record; one that cannot be read is kept as it came, and the others go on."""
-    kind = wire.KIND.get(entity) or records.OTHERS[entity][0]
-    raw = wire.encode(content)
-    try:
-        if content.get("status") == "Deleted":
-            object_id = f"{kind}:{content['Id']}" if entity in wire.KIND else str(content["Id"])
-            return Fetched(kind=kind, id=object_id, record=None)
-        kind, object_id, record = records.read(entity, content, currency)
-        return Fetched(kind=kind, id=object_id, record=record, raw=raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Tieout cannot read this {entity} of QuickBooks ({error}). Nothing was done with it."
-        return Fetched(kind=kind, id=str(content.get("Id")), record=None, raw=raw, problem=problem)
+def _ask_ids(conn: Any, connection_id: int, step: Step) -> str:
+    ids = [object_id.rpartition(":")[2] for object_id in _next_ids(conn, connection_id, step)]
+    return _query("Id", step["entity"], f"Id IN ({_quoted(ids or ['0'])})", f"MAXRESULTS {PAGE}")
+
+
+def _accept_ids(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
+    ours = _next_ids(conn, connection_id, step)
+    there = {str(row["Id"]) for row in body["QueryResponse"].get(step["entity"], [])}
+    gone = [ledger_id for ledger_id in (each.rpartition(":")[2] for each in ours) if ledger_id not in there]
+    objects.forget(conn, connection_id, step["entity"], gone, now)
+    return [step | {"after": ours[-1]}] if len(ours) == IDS else []
+
+
+def _next_ids(conn: Any, connection_id: int, step: Step) -> list[str]:
+    return mirror.ids_after(conn, connection_id, objects.kind_of(step["entity"]), step["after"], IDS)
+
+
+def _store(conn: Any, connection_id: int, entity: str, found: Sequence[Any], now: datetime) -> list[Step]:
+    """Stores objects; gives what has to be read because of them: documents voided or in another customer's name."""
+    changed = objects.store(conn, connection_id, entity, found, now)
+    more = _by_ids(entity, [str(content["Id"]) for content in found if objects.is_stub(content)])
+    if entity == "Customer":
+        more += _left_behind(conn, connection_id, [object_id for _, object_id in changed])
+    return more
+
+
+def _left_behind(conn: Any, connection_id: int, customer_ids: Sequence[str]) -> list[Step]:
+    """Documents in the name of a customer who is gone or inactive: if it was merged, they are another's now."""
+    active = {each.id for each in mirror.load(conn, connection_id, "customer", customer_ids).values() if each.active}
+    steps: list[Step] = []
+    for customer_id in (each for each in customer_ids if each not in active):
+        for entity in OF_CUSTOMERS:
+            ids = mirror.documents_of(conn, connection_id, objects.kind_of(entity), customer_id)
+            steps += _by_ids(entity, [each.rpartition(":")[2] for each in ids])
+    return steps
+
+
+def _query(columns: str, entity: str, condition: str, rest: str) -> str:
+    """Every part is ours, and ids are digits: Intuit's language has no bound parameters."""
+    conditions = ["Active IN (true, false)"] if entity in records.OTHERS else []
+    conditions += [condition] if condition else []
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {columns} FROM {entity}{where} {rest}".rstrip()  # noqa: S608
+
+
+def _quoted(ids: Sequence[str]) -> str:
+    assert all(each.isdigit() for each in ids), "ids of QuickBooks Online are numbers"
+    return ", ".join(f"'{each}'" for each in ids)
+
+
+QUESTIONS = {"page": _ask_page, "named": _ask_named, "count": _ask_count, "ids": _ask_ids}
+ANSWERS = {
+    "page": _accept_page,
+    "changes": _accept_changes,
+    "named": _accept_named,
+    "count": _accept_count,
+    "ids": _accept_ids,
+}

@@ -5,7 +5,9 @@ for by its marker, and sent again alone, never in a batch. See docs/decisions/00
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +27,30 @@ DEADLINE_S = 110  # Intuit gives up a request after 120 s
 ACTOR = "quickbooks"
 ABSENT = "absent"  # a look-up that came to its end without finding the marker
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A document that is in the books. `attempt` None: found there, whichever attempt made it."""
+
+    item: Item
+    attempt: int | None
+    document: Document
+    content: Any
+    problem: str | None  # what it shows otherwise than was posted
+
+    def written(self) -> outbox.Written:
+        return outbox.Written(self.item.id, self.attempt, self.document.id, self.document.version, self.problem)
+
+    def entry(self) -> audit.Entry:
+        document = self.document
+        return audit.Entry(
+            actor="tieout",
+            action="posted",
+            subject=self.item.posting.marker,
+            link_id=self.item.link_id,
+            detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
+        )
 
 
 class Writing:
@@ -53,17 +79,19 @@ class Writing:
     def accept_posted(self, conn: Any, request: Request, body: Any) -> SyncError | None:
         """Each document of a write by itself. Gives the trouble that concerns more than one document, if there is."""
         answers = _answers(request, body)
+        items = outbox.get_all(conn, [part.outbox_id for part in request.parts])
         common: SyncError | None = None
+        made: list[_Made] = []
         for part in request.parts:
-            item = outbox.get(conn, part.outbox_id)
-            content = answers.get(str(item.id))
+            item, content = items[part.outbox_id], answers.get(str(part.outbox_id))
             try:
                 document = _document(conn, item, content)
             except SyncError as error:
                 self._record_trouble(conn, request, part, error)
                 common = error if isinstance(error, Unauthorized) or error.retry_after_s else common
                 continue
-            self._record_posted(conn, item, part.attempt, document, (content or {})[wire.ENTITY[item.posting.kind]])
+            made.append(_made(conn, item, part.attempt, document, (content or {})[wire.ENTITY[item.posting.kind]]))
+        self._record_posted(conn, made)
         return common
 
     def accept_look_up(self, conn: Any, request: Request, body: Any) -> None:
@@ -154,25 +182,21 @@ class Writing:
 
     # ---- recording
 
-    def _record_posted(self, conn: Any, item: Item, attempt: int | None, document: Document, content: Any) -> None:
-        """The row, the document's mirror row, its legs and the audit, in one transaction. Once, whoever comes first."""
+    def _record_posted(self, conn: Any, made: Sequence[_Made]) -> None:
+        """Rows, mirror rows, legs and the audit, in one transaction. Each document once, whoever tells of it first."""
         now = self._clock.now()
-        if not outbox.record_posted(conn, item.id, attempt, document_id=document.id, version=document.version, at=now):
+        news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in made], now)}
+        made = [each for each in made if each.item.id in news]
+        if not made:
             return
-        stored = [(document.kind, document.id, document, wire.encode(content))]
-        mirror.store(conn, item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
-        legs.record_posted(conn, item.link_id, [share.leg_id for share in item.posting.shares])
-        entry = audit.Entry(
-            actor="tieout",
-            action="posted",
-            subject=item.posting.marker,
-            link_id=item.link_id,
-            detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
-        )
-        audit.append(conn, now, [entry])
-        problem = difference(outbox.resolved(conn, item), document)
-        if problem:
-            outbox.note(conn, item.id, problem)
+        stored = [(each.document.kind, each.document.id, each.document, wire.encode(each.content)) for each in made]
+        mirror.store(conn, made[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+        legs_of_link: dict[int, set[str]] = defaultdict(set)
+        for each in made:
+            legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)
+        for link_id, leg_ids in legs_of_link.items():
+            legs.record_posted(conn, link_id, sorted(leg_ids))
+        audit.append(conn, now, [each.entry() for each in made])
 
     def _record_found(self, conn: Any, item: Item, entity: str, content: Any) -> None:
         try:
@@ -181,7 +205,7 @@ class Writing:
             plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
             self._set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
             return
-        self._record_posted(conn, item, None, document, content)
+        self._record_posted(conn, [_made(conn, item, None, document, content)])
 
     def _record_trouble(self, conn: Any, request: Request, part: Part, error: SyncError) -> None:
         item = outbox.get(conn, part.outbox_id)
@@ -193,7 +217,7 @@ class Writing:
             # It goes again under another request id than the batch's, so not before the batch has certainly ended.
             ended = item.lease_until if in_batch and item.lease_until else later
             outbox.record_doubt(conn, item, part.attempt, at=max(later, ended), problem=error.plain)
-        elif isinstance(error, Stale) and item.posting.target:
+        elif isinstance(error, Stale) and part.attempt < ATTEMPTS:
             # Somebody changed the document first. It is read again, and the change decided and built anew.
             mirror.touch_links(conn, item.connection_id)
             outbox.record_anew(conn, item.id, part.attempt, problem=error.plain)
@@ -284,6 +308,10 @@ def _shows_change(conn: Any, item: Item, entity: str, content: Any) -> bool:
     except UNREADABLE:
         return False
     return document.id == posting.target and difference(posting, document) is None
+
+
+def _made(conn: Any, item: Item, attempt: int | None, document: Document, content: Any) -> _Made:
+    return _Made(item, attempt, document, content, difference(outbox.resolved(conn, item), document))
 
 
 def _document(conn: Any, item: Item, content: Any) -> Document:

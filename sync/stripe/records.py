@@ -118,6 +118,7 @@ def payout(body: Body) -> Payout:
         failure_movement_id=_id(body.get("failure_balance_transaction")),
         reconciliation_status=body.get("reconciliation_status") or "not_applicable",
         method=body["method"],
+        trace_id=(body.get("trace_id") or {}).get("value"),
     )
 
 

@@ -133,7 +133,7 @@ def test_nothing_is_sent_before_its_predecessor_or_while_posting_is_off(
     assert first.posting == POSTING
     assert claim(database, link) is None
     with database.write() as conn:
-        assert outbox.record_posted(conn, first.id, first.attempt, document_id="payment:1", version="0", at=NOW)
+        assert outbox.record_posted(conn, [outbox.Written(first.id, first.attempt, "payment:1", "0", None)], NOW)
     later = claim(database, link)
     assert later is not None
     assert later.posting == second
@@ -169,7 +169,7 @@ def test_a_leg_is_posted_when_all_of_its_postings_are(database: Database, link: 
         item = claim(database, link)
         assert item is not None
         with database.write() as conn:
-            outbox.record_posted(conn, item.id, item.attempt, document_id=f"payment:{number}", version="0", at=NOW)
+            outbox.record_posted(conn, [outbox.Written(item.id, item.attempt, f"payment:{number}", "0", None)], NOW)
             legs.record_posted(conn, link.id, [leg.id])
             (row,) = legs.of_sources(conn, link.id, ["ch_1"])
         assert row.state == ("waiting" if number == 1 else "posted")
@@ -228,7 +228,7 @@ def test_what_is_half_sent_is_finished_as_it_was_planned(database: Database, lin
         legs.record(conn, link.id, [decision], {"txn_1": facts}, NOW)
         first, *_ = outbox.ready(conn, link.ledger_id, NOW)
         outbox.claim(conn, first, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
-        outbox.record_posted(conn, first.id, 1, document_id="payment:1", version="0", at=NOW)
+        outbox.record_posted(conn, [outbox.Written(first.id, 1, "payment:1", "0", None)], NOW)
         connections.change_link(conn, link.id)
     decide(database, FixedClock(NOW), link.id)
     with database.read() as conn:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def stripe_event(company: Company, **changes: Any) -> str:
     return json.dumps(body | changes)
 
 
-def cloud_event(**changes: Any) -> str:
+def cloud_event(hooks: "Hooks", **changes: Any) -> str:
     body = {
         "specversion": "1.0",
         "id": "88cd52aa-33b6-4351-9aa4-47572edbd068",
@@ -72,7 +73,7 @@ def cloud_event(**changes: Any) -> str:
         "datacontenttype": "application/json",
         "time": "2025-09-10T21:31:25.179851517Z",
         "intuitentityid": "1234",
-        "intuitaccountid": "310687",
+        "intuitaccountid": hooks.company.qbo.realm_id,
         "data": {},
     }
     return json.dumps([body | changes])
@@ -83,7 +84,7 @@ def test_a_genuine_event_is_stored_once_however_often_it_comes(hooks: Hooks) -> 
     assert [hooks.stripe(body) for _ in range(3)] == [200, 200, 200]
     (row,) = hooks.stored()
     assert (row.type, row.kind, row.state) == ("customer.created", "customer", "new")
-    assert hooks.quickbooks(cloud_event()) == hooks.quickbooks(cloud_event()) == 200
+    assert hooks.quickbooks(cloud_event(hooks)) == hooks.quickbooks(cloud_event(hooks)) == 200
     assert [row.kind for row in hooks.stored()] == ["customer", "books:invoice"]
 
 
@@ -103,16 +104,37 @@ def test_what_is_not_genuine_leaves_no_trace(hooks: Hooks, caplog: pytest.LogCap
         hooks.stripe("x" * (BODY_LIMIT + 1)),
         hooks.client.post(path, content=body).status_code,
         hooks.client.post("/webhooks/stripe/999", content=body).status_code,
-        hooks.quickbooks(cloud_event(), signature=""),
-        hooks.quickbooks(cloud_event(), signature="%%%"),
-        hooks.quickbooks(cloud_event(), signature=base64.b64encode(b"x" * 32).decode()),
-        hooks.quickbooks("{}"),
-        hooks.quickbooks("[[]]"),
-        hooks.quickbooks(cloud_event(time="yesterday")),
+        hooks.quickbooks(cloud_event(hooks), signature=""),
+        hooks.quickbooks(cloud_event(hooks), signature="%%%"),
+        hooks.quickbooks(cloud_event(hooks), signature=base64.b64encode(b"x" * 32).decode()),
+        hooks.quickbooks("{not json"),
     ]
     assert answers == [400] * len(answers)
     assert hooks.stored() == []
     assert "4242-not-for-the-log" not in caplog.text
+
+
+def test_what_quickbooks_says_is_taken_in_either_form_and_only_of_our_company(hooks: Hooks) -> None:
+    """A repeated delivery counts once; what cannot be read still makes the books be read."""
+    ours, time = hooks.company.qbo.realm_id, "2026-01-02T03:04:05.678Z"
+    entities = [
+        {"id": "7", "operation": operation, "name": "Invoice", "lastUpdated": time}
+        for operation in ("Create", "Update", "Void", "Delete", "Emailed")
+    ]
+    merged = {"id": "58", "operation": "Merge", "name": "Customer", "lastUpdated": time, "deletedId": "59"}
+    notifications = [
+        {"realmId": "310687", "dataChangeEvent": {"entities": entities}},
+        {"realmId": ours, "dataChangeEvent": {"entities": [*entities, merged, {"odd": True}]}},
+        {"realmId": ours},
+    ]
+    legacy = json.dumps({"eventNotifications": notifications})
+    cloud = [*json.loads(cloud_event(hooks)), *json.loads(cloud_event(hooks, id="2", intuitaccountid="310687")), [], 5]
+    for body in (legacy, legacy, json.dumps(cloud), "{}"):
+        assert hooks.quickbooks(body) == 200
+    kinds = Counter(row.kind for row in hooks.stored())
+    assert kinds == {"books:invoice": 6, "books:customer": 1, "books:unknown": 5}
+    hooks.company.sync()
+    assert {row.state for row in hooks.stored()} == {"done"}
 
 
 def test_an_event_of_a_kind_nobody_knows_waits_with_its_reason(hooks: Hooks) -> None:

@@ -1,0 +1,75 @@
+"""What an answer of QuickBooks holds, as records, and storing it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from reconcile.records import Document
+from storage import inbox, mirror, outbox
+from sync.ports import Fetched
+from sync.qbo import records, wire
+from sync.qbo.difference import difference
+
+ACTOR = "quickbooks"
+
+
+def kind_of(entity: str) -> str:
+    """Ours for one of theirs."""
+    return wire.KIND.get(entity) or records.OTHERS[entity][0]
+
+
+def id_of(entity: str, ledger_id: str) -> str:
+    """The id in the mirror."""
+    return f"{kind_of(entity)}:{ledger_id}" if entity in wire.KIND else ledger_id
+
+
+def home(conn: Any, connection_id: int) -> str:
+    """The company's home currency."""
+    return mirror.home_currency(conn, connection_id)
+
+
+def is_stub(content: Any) -> bool:
+    """Whether it only says that a document was voided: what it is now has to be read."""
+    return content.get("status") == "Voided" and "TxnDate" not in content
+
+
+def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], now: datetime) -> list[tuple[str, str]]:
+    """Stores what was read of an entity, and lets the outbox know which of its documents were seen in the books.
+
+    Gives what changed, as (kind, id).
+    """
+    currency = home(conn, connection_id)
+    found = [_object(entity, content, currency) for content in contents if not is_stub(content)]
+    for one in found:
+        if one.problem is not None:
+            inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
+    read = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
+    changed = mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
+    ours = {one.record.marker: one.record for one in found if isinstance(one.record, Document) and one.record.marker}
+    verified = [
+        outbox.Seen(item.id, ours[marker].version, difference(item.posting, ours[marker]))
+        for marker, item in outbox.by_marker(conn, connection_id, list(ours)).items()
+        if item.document_id == ours[marker].id
+    ]
+    outbox.verify(conn, verified)
+    return changed
+
+
+def forget(conn: Any, connection_id: int, entity: str, ledger_ids: Sequence[str], now: datetime) -> None:
+    """These are not in the books any more."""
+    gone = [(kind_of(entity), id_of(entity, ledger_id), None, "") for ledger_id in ledger_ids]
+    mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
+
+
+def _object(entity: str, content: Any, currency: str) -> Fetched:
+    """One object as a record; one that cannot be read is kept as it came, and the others go on."""
+    kind = kind_of(entity)
+    raw = wire.encode(content)
+    try:
+        if content.get("status") == "Deleted":
+            return Fetched(kind=kind, id=id_of(entity, str(content["Id"])), record=None)
+        kind, object_id, record = records.read(entity, content, currency)
+        return Fetched(kind=kind, id=object_id, record=record, raw=raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Tieout cannot read this {entity} of QuickBooks ({error}). Nothing was done with it."
+        return Fetched(kind=kind, id=str(content.get("Id")), record=None, raw=raw, problem=problem)
