@@ -123,7 +123,7 @@ def decide(case: Case) -> Decision:
         case "open":
             return _follow_open(case, case.there)
         case "paid":
-            return _follow_paid(case)
+            return _follow_paid(case, case.there)
     return _gone(case)
 
 
@@ -277,6 +277,8 @@ def _unequal(case: Case, there: ProcessorInvoice) -> Decision | None:
 def _follow_open(case: Case, there: ProcessorInvoice) -> Decision:
     if _is_changed(case):
         return _replace(case, there)
+    if there.starting_minor:
+        return _joined(case, there)
     over = there.remaining_minor - case.invoice.open_minor
     if over > 0:
         return _lower(case, over)
@@ -325,7 +327,16 @@ def _reporting(case: Case, part: PaidPart) -> Decision:
     return _do("attach_payment", f"{shown} of {case.name}, paid elsewhere, is taken off at Stripe.", part)
 
 
-def _follow_paid(case: Case) -> Decision:
+def _joined(case: Case, there: ProcessorInvoice) -> Decision:
+    """A balance that came between the look and the finalizing."""
+    shown = _shown(there.starting_minor, there.currency)
+    text = f"Stripe added the customer's balance of {shown} to {case.name}, so that it collects another amount. "
+    return _wait("due_differs", f"{text}Void it at Stripe, settle the balance, and send it again.")
+
+
+def _follow_paid(case: Case, there: ProcessorInvoice) -> Decision:
+    if there.starting_minor:
+        return _joined(case, there)
     if _is_changed(case):
         text = f"{case.name} was changed in QuickBooks after it was paid at Stripe. "
         return _wait("changed_after_payment", f"{text}Give a credit note at Stripe, or undo the change.")

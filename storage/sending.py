@@ -81,7 +81,35 @@ def changed(conn: Connection, link: Link, limit: int, after: str = "") -> list[s
     return list(rows.scalars())
 
 
-def load(conn: Connection, link: Link, invoice_ids: Sequence[str], read: Reader, today: date) -> list[Dossier]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What Stripe's side may have to do with any invoice. Only matching and posting change it, not sending.
+
+    `disputed` are documents that a Stripe payment may belong to, as far as we know today; `unsettled_payers` Stripe
+    customers with a payment that Stripe has not settled; `is_matched`: matching has looked at everything.
+    """
+
+    disputed: frozenset[str]
+    unsettled_payers: frozenset[str]
+    clearing: frozenset[str]
+    is_matched: bool
+    realm_id: str
+
+
+def look_around(conn: Connection, link: Link) -> Around:
+    charges: list[Charge] = mirror.load_open(conn, link.processor_id, ["charge"])
+    return Around(
+        disputed=_disputed(conn, link.id),
+        unsettled_payers=frozenset(charge.customer_id or "" for charge in charges),
+        clearing=frozenset(link.mappings.clearing.values()),
+        is_matched=link.decided_revision == link.revision,
+        realm_id=connections.connection(conn, link.ledger_id).external_id,
+    )
+
+
+def load(
+    conn: Connection, link: Link, invoice_ids: Sequence[str], read: Reader, today: date, around: Around
+) -> list[Dossier]:
     """Everything that is known about some invoices, at one moment."""
     rows = _invoices(conn, link, invoice_ids)
     documents = {row.object_id: from_json(row.record, Document) for row in rows}
@@ -89,7 +117,7 @@ def load(conn: Connection, link: Link, invoice_ids: Sequence[str], read: Reader,
     sent = {row.invoice_id: row for row in _sent(conn, link.id, invoice_ids)}
     people = _People.of(conn, link, [each.customer_id or "" for each in documents.values()])
     there = _there(conn, link, sent.values())
-    facts = _Facts.of(conn, link, documents, contents)
+    facts = _Facts.of(conn, link, documents, contents, around)
     dossiers = []
     for row in rows:
         invoice, content, known = documents[row.object_id], contents[row.object_id], sent.get(row.object_id)
@@ -110,7 +138,7 @@ def load(conn: Connection, link: Link, invoice_ids: Sequence[str], read: Reader,
             there=from_json(there_row.record, ProcessorInvoice) if there_row and not there_row.deleted else None,
             twin=facts.twins.get(invoice.id),
             number_is_taken=facts.is_taken(invoice, known),
-            is_disputed=invoice.id in facts.disputed,
+            is_disputed=invoice.id in around.disputed,
             is_report_stale=facts.is_stale(invoice, content, reported),
             paid=facts.parts(invoice, content, reported, payer),
         )
@@ -260,33 +288,29 @@ class _People:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What else bears on some invoices. `disputed` are documents that a Stripe payment may belong to, as far as we
-    know today; `unsettled_payers` Stripe customers with a payment that Stripe has not settled.
-    """
+    """What else bears on some invoices."""
 
-    disputed: frozenset[str]
+    around: Around
     documents: dict[str, Row[Any]]
-    clearing: frozenset[str]
-    is_matched: bool
-    unsettled_payers: frozenset[str]
     twins: dict[str, ProcessorInvoice]
     numbers: dict[str, frozenset[str]]
     unsettled: dict[str, Sending]
 
     @classmethod
     def of(
-        cls, conn: Connection, link: Link, invoices: dict[str, Document], contents: dict[str, InvoiceContent]
+        cls,
+        conn: Connection,
+        link: Link,
+        invoices: dict[str, Document],
+        contents: dict[str, InvoiceContent],
+        around: Around,
     ) -> "_Facts":
         linked = sorted({each for content in contents.values() for each in content.linked})
         subjects = [*invoices, *(f"customer:{each.customer_id}" for each in invoices.values())]
-        charges: list[Charge] = mirror.load_open(conn, link.processor_id, ["charge"])
         return cls(
-            disputed=_disputed(conn, link.id),
+            around=around,
             documents=_documents(conn, link.ledger_id, linked),
-            clearing=frozenset(link.mappings.clearing.values()),
-            is_matched=link.decided_revision == link.revision,
-            unsettled_payers=frozenset(charge.customer_id or "" for charge in charges),
-            twins=_twins(conn, link, invoices),
+            twins=_twins(conn, link, invoices, around.realm_id),
             numbers=_numbers(conn, link, invoices.values()),
             unsettled=sendings.unsettled(conn, link.id, sorted(set(subjects))),
         )
@@ -331,11 +355,11 @@ class _Facts:
             return "credit" if document.kind == "credit_memo" else "unknown"
         if any(part.id.startswith("credit_memo:") for part in document.applied) or not document.amount_minor:
             return "credit"
-        if document.marker or claimed or document.external_ids or document.account_id in self.clearing:
+        if document.marker or claimed or document.external_ids or document.account_id in self.around.clearing:
             return "stripe"
-        if document.id in self.disputed:
+        if document.id in self.around.disputed:
             return "stripe"
-        if not self.is_matched or (payer is not None and payer.id in self.unsettled_payers):
+        if not self.around.is_matched or (payer is not None and payer.id in self.around.unsettled_payers):
             return "pending"
         return "elsewhere"
 
@@ -375,10 +399,9 @@ def _documents(conn: Connection, ledger_id: int, ids: Sequence[str]) -> dict[str
     return found
 
 
-def _twins(conn: Connection, link: Link, invoices: dict[str, Document]) -> dict[str, ProcessorInvoice]:
+def _twins(conn: Connection, link: Link, invoices: dict[str, Document], realm_id: str) -> dict[str, ProcessorInvoice]:
     """Stripe invoices that name one of these in their metadata, are not ours, and are still worth something."""
     by_id = {invoice.ledger_id: invoice.id for invoice in invoices.values()}
-    realm_id = connections.connection(conn, link.ledger_id).external_id
     found: list[ProcessorInvoice] = mirror.load_children(conn, link.processor_id, "processor_invoice", by_id)
     found = [each for each in found if each.metadata.get(REALM_KEY, realm_id) == realm_id]
     ours = set(

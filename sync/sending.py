@@ -18,7 +18,7 @@ from reconcile.sending import Decision, PaidPart, Sent, adopted, decide
 from storage import audit, connections, counterparts, mirror, sending, sendings
 from storage.connections import Connection, Link
 from storage.engine import Database
-from storage.sending import Dossier
+from storage.sending import Around, Dossier
 from storage.sendings import Sending
 from sync.customers import Counterparts, realm
 from sync.errors import Ambiguous, Rejected, SyncError, Transient, Unauthorized
@@ -26,6 +26,8 @@ from sync.ports import Clock, Fetched, Ledger, People, Processor, Write
 
 ACTOR = "tieout"
 BATCH = 200  # invoices decided on at once
+REPORT_EVERY = 10
+MISSES_MAX = 3  # writes in a row without an answer: Stripe is out of reach, and the others wait for the next sync
 STEPS_MAX = 20  # of one invoice in one sync; no way through is longer
 LEASE_S = 150.0
 PATIENCE, PAUSE_S = 4, 0.5
@@ -47,6 +49,8 @@ class Sender:
     link_id: int
     progress: Progress
     writes: int = field(default=0, init=False)
+    _misses: int = field(default=0, init=False)
+    _around: Around = field(init=False)
 
     def send(self) -> int:
         """Everything that can be sent now; gives how many writes there were."""
@@ -75,16 +79,18 @@ class Sender:
         with self.database.read() as conn:
             if mirror.cursor(conn, link.processor_id, sending.STREAM) == position and not self.writes:
                 return
+            self._around = sending.look_around(conn, link)
         after, done = "", 0
         while True:
             with self.database.read() as conn:
                 ids = sending.changed(conn, link, BATCH, after)
             if not ids:
                 break
-            for invoice_id in self._record_all(link, ids):
+            for number, invoice_id in enumerate(self._record_all(link, ids)):
+                if number % REPORT_EVERY == 0:
+                    self.progress("Sending invoices to Stripe", done + number, None)
                 self._advance(link, invoice_id)
             after, done = ids[-1], done + len(ids)
-            self.progress("Sending invoices to Stripe", done, None)
         with self.database.write() as conn:
             mirror.move_cursor(conn, link.processor_id, sending.STREAM, position, self.clock.now())
 
@@ -117,7 +123,7 @@ class Sender:
     def _load(self, link: Link, ids: list[str]) -> list[Dossier]:
         today = self.clock.now().astimezone(ZoneInfo(link.time_zone)).date()
         with self.database.read() as conn:
-            return sending.load(conn, link, ids, self.ledger.invoice_content, today)
+            return sending.load(conn, link, ids, self.ledger.invoice_content, today, self._around)
 
     def _look(self, link: Link, dossier: Dossier) -> Dossier:
         """The Stripe invoice and its customer as they are this moment."""
@@ -208,6 +214,9 @@ class Sender:
                 if attempt == PATIENCE:
                     with self.database.write() as conn:
                         sendings.record_doubt(conn, begun, next_at=self.clock.now() + LATER, problem=error.plain)
+                    self._misses += 1
+                    if self._misses == MISSES_MAX:
+                        raise Transient(error.plain, technical=error.technical) from error
                     return
                 self.clock.sleep(PAUSE_S * 2**attempt)
             except Unauthorized as error:
@@ -217,6 +226,7 @@ class Sender:
                 self._refused(begun, error)
                 return
             else:
+                self._misses = 0
                 self._done(link, begun, found)
                 return
 
