@@ -28,9 +28,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is settled already: links, pairs that a person kept apart, and customers that went into others."""
+    """What is settled already: links, pairs that a person kept apart, and customers that went into others.
+
+    `ended` are the customers of the books whose counterpart Stripe has deleted.
+    """
 
     links: tuple[Pair, ...] = ()
+    ended: frozenset[str] = frozenset()
     apart: frozenset[tuple[str, str]] = frozenset()
     merged: Mapping[str, str] = field(default_factory=dict)  # customer of the books -> the one it went into
 
@@ -53,10 +57,9 @@ def pair(
 ) -> Counterparts:
     """Finds the counterparts of the customers of the books that have no link yet."""
     index = _Index(processor, realm_id)
-    linked_ids = {each.customer_id for each in known.links}
-    taken = {
-        (each.processor_customer_id, each.currency) for each in known.links if each.customer_id not in known.merged
-    }
+    standing = [each for each in known.links if each.customer_id not in known.ended]
+    linked_ids = {each.customer_id for each in standing}
+    taken = {(each.processor_customer_id, each.currency) for each in standing if each.customer_id not in known.merged}
     found: list[Pair] = []
     candidates: dict[str, tuple[set[str], set[str], str]] = {}
     for customer in sorted(books, key=lambda each: each.id):

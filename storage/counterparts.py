@@ -61,8 +61,13 @@ def load(conn: Connection, link: Link) -> tuple[list[Customer], list[Customer], 
         if row.state == "linked"
     )
     apart = frozenset((row.customer_id, row.processor_customer_id) for row in rows if row.state == "apart")
-    active = {customer.id for customer in books if customer.active}
-    known = Known(links=links, apart=apart, merged=_merged(conn, link, {each.customer_id for each in links} - active))
+    active, present = {customer.id for customer in books if customer.active}, {customer.id for customer in there}
+    known = Known(
+        links=links,
+        ended=frozenset({each.customer_id for each in links if each.processor_customer_id not in present}),
+        apart=apart,
+        merged=_merged(conn, link, {each.customer_id for each in links} - active),
+    )
     return books, there, known
 
 
@@ -90,7 +95,7 @@ def record(
     conn.execute(
         customer_links.delete().where(customer_links.c.link_id == link.id, customer_links.c.state == "proposed")
     )
-    for old in known.merged:
+    for old in {*known.merged, *known.ended}:
         conn.execute(
             update(customer_links)
             .where(
@@ -111,7 +116,9 @@ def record(
 
 
 def join(conn: Connection, link_id: int, pair: Pair, *, actor: str, at: datetime, noted_there: bool = False) -> None:
-    """Makes a link. Raises IntegrityError if either side has another one (in this currency)."""
+    """Makes a link; False if either side has another one (in this currency)."""
+    if not _is_free(conn, link_id, pair):
+        return False
     row = _row(link_id, pair.customer_id, pair.processor_customer_id, pair.currency, "linked", pair.how, actor, at)
     upsert(conn, customer_links, [row | {"noted_there": noted_there}], KEY)
     conn.execute(
@@ -129,6 +136,7 @@ def join(conn: Connection, link_id: int, pair: Pair, *, actor: str, at: datetime
         detail={"stripe": pair.processor_customer_id, "currency": pair.currency, "how": pair.how},
     )
     audit.append(conn, at, [entry])
+    return True
 
 
 def keep_apart(
@@ -223,7 +231,7 @@ def set_aside(
     audit.append(conn, at, [entry])
 
 
-def is_free(conn: Connection, link_id: int, pair: Pair) -> bool:
+def _is_free(conn: Connection, link_id: int, pair: Pair) -> bool:
     """Whether neither side has a counterpart (in this currency) yet."""
     row = conn.execute(
         select(customer_links.c.state)

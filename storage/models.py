@@ -187,6 +187,7 @@ mirror = Table(
     Index("ix_mirror_parent", "connection_id", "kind", "parent_id"),
     Index("ix_mirror_dated", "connection_id", "kind", "dated"),
     Index("ix_mirror_number", "connection_id", "kind", "number"),
+    Index("ix_mirror_updated", "connection_id", "kind", "updated_at"),
 )
 
 # Which customer of the books is which at Stripe, pairs that may be, and pairs that a person kept apart.
@@ -246,8 +247,6 @@ sent_invoices = Table(
     Column("reason", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("warnings", Json, nullable=False),
-    Column("seen", String(64), nullable=False),  # digests of both mirror rows at the last decision
-    Column("seen_there", String(64), nullable=False),
     Column("decided_at", Utc, nullable=False),
     Index("ix_sent_invoices_kind", "link_id", "kind", "dated"),
     Index("ix_sent_invoices_processor", "link_id", "processor_invoice_id"),

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row, and_, or_, select, union, update
 
 from reconcile.counterparts import REALM_KEY
 from reconcile.outgoing import InvoiceContent
@@ -31,47 +30,48 @@ class Dossier:
     """An invoice as the sender sees it; `unsettled` is a write of it, or of its customer, that has not ended."""
 
     case: Case
-    seen: str
-    seen_there: str
     unsettled: Sending | None
     known: Row[Any] | None
 
 
-def changed(conn: Connection, link: Link, limit: int, after: str = "") -> list[str]:
-    """Invoices to decide about, in the order of their ids: new ones in scope, changed ones, and those that wait."""
-    there = aliased(mirror_table)
+def changed(conn: Connection, link: Link, since: datetime, limit: int, after: str = "") -> list[str]:
+    """Invoices to decide about, in the order of their ids: what either system has changed since, and what waits."""
+    in_books = select(mirror_table.c.object_id).where(
+        mirror_table.c.connection_id == link.ledger_id,
+        mirror_table.c.kind == "invoice",
+        mirror_table.c.updated_at >= since,
+    )
+    waiting = select(sent_invoices.c.invoice_id).where(
+        sent_invoices.c.link_id == link.id, sent_invoices.c.kind.in_(("do", "wait"))
+    )
+    at_stripe = (
+        select(sent_invoices.c.invoice_id)
+        .join(mirror_table, mirror_table.c.object_id == sent_invoices.c.processor_invoice_id)
+        .where(
+            sent_invoices.c.link_id == link.id,
+            mirror_table.c.connection_id == link.processor_id,
+            mirror_table.c.kind == "processor_invoice",
+            mirror_table.c.updated_at >= since,
+        )
+    )
+    candidates = union(in_books, waiting, at_stripe).subquery()
     rows = conn.execute(
         select(mirror_table.c.object_id)
+        .join(candidates, candidates.c.object_id == mirror_table.c.object_id)
         .outerjoin(
             sent_invoices,
             and_(sent_invoices.c.link_id == link.id, sent_invoices.c.invoice_id == mirror_table.c.object_id),
-        )
-        .outerjoin(
-            there,
-            and_(
-                there.c.connection_id == link.processor_id,
-                there.c.kind == "processor_invoice",
-                there.c.object_id == sent_invoices.c.processor_invoice_id,
-            ),
         )
         .where(
             mirror_table.c.connection_id == link.ledger_id,
             mirror_table.c.kind == "invoice",
             mirror_table.c.object_id > after,
             or_(
+                sent_invoices.c.invoice_id.is_not(None),
                 and_(
-                    sent_invoices.c.invoice_id.is_(None),
                     mirror_table.c.open.is_(True),
                     mirror_table.c.deleted.is_(False),
                     mirror_table.c.dated >= link.cutover,
-                ),
-                and_(
-                    sent_invoices.c.invoice_id.is_not(None),
-                    or_(
-                        sent_invoices.c.seen != mirror_table.c.digest,
-                        sent_invoices.c.kind.in_(("do", "wait")),
-                        sent_invoices.c.seen_there != func.coalesce(there.c.digest, ""),
-                    ),
                 ),
             ),
         )
@@ -144,8 +144,7 @@ def load(
         )
         subjects = (invoice.id, f"customer:{invoice.customer_id}")
         unsettled = next((facts.unsettled[each] for each in subjects if each in facts.unsettled), None)
-        seen_there = there_row.digest if there_row else ""
-        dossiers.append(Dossier(case=case, seen=row.digest, seen_there=seen_there, unsettled=unsettled, known=known))
+        dossiers.append(Dossier(case=case, unsettled=unsettled, known=known))
     return dossiers
 
 
@@ -173,8 +172,6 @@ def record(
         "reason": decision.reason,
         "detail": decision.detail,
         "warnings": list(warnings),
-        "seen": dossier.seen,
-        "seen_there": dossier.seen_there,
         "decided_at": at,
     }
     kept = {"link_id", "invoice_id", "stage", "revision", "spent", "digest", "reported"}
@@ -188,7 +185,7 @@ def record(
 def record_progress(conn: Connection, link_id: int, invoice_id: str, **values: Any) -> None:
     """What a write changed of where an invoice stands."""
     mine = (sent_invoices.c.link_id == link_id, sent_invoices.c.invoice_id == invoice_id)
-    conn.execute(update(sent_invoices).where(*mine).values(seen="", **values))
+    conn.execute(update(sent_invoices).where(*mine).values(kind="do", **values))
 
 
 def progress(conn: Connection, link_id: int, invoice_id: str) -> Row[Any]:
@@ -199,7 +196,7 @@ def progress(conn: Connection, link_id: int, invoice_id: str) -> Row[Any]:
 def decide_again(conn: Connection, link_id: int) -> None:
     """Every invoice that is at Stripe is looked at anew: the policy has changed."""
     mine = (sent_invoices.c.link_id == link_id, sent_invoices.c.processor_invoice_id.is_not(None))
-    conn.execute(update(sent_invoices).where(*mine).values(seen=""))
+    conn.execute(update(sent_invoices).where(*mine).values(kind="do"))
 
 
 # ---- what is known

@@ -60,7 +60,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The whole page. `seen` names the figures: what is confirmed is what was looked at."""
+    """The whole page. `seen` names the figures of what would be sent: what is confirmed is what was looked at."""
 
     mode: Sending
     makes_customers: bool
@@ -96,7 +96,7 @@ def seen_now(conn: Connection, link_id: int) -> str:
 
 
 def seen(totals: tuple[Total, ...]) -> str:
-    figures = [[each.kind, each.reason, each.currency, each.count, each.open_minor] for each in totals]
+    figures = [[each.reason, each.currency, each.count, each.open_minor] for each in totals if each.kind == "do"]
     return hashlib.sha256(encode(figures)).hexdigest()[:16]
 
 

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
 
 from reconcile.choices import PersonDecision
+from reconcile.counterparts import REALM_KEY
 from reconcile.legs import legs_of
 from reconcile.records import (
     Account,
@@ -30,6 +31,7 @@ from storage.connections import Link
 from storage.outbox import Item
 from storage.records import DOCUMENT_KINDS, LINK_KEY
 
+Named = TypeVar("Named", Charge, ProcessorInvoice)
 WINDOW = timedelta(days=60)  # wider than any of the matcher's
 
 
@@ -47,6 +49,9 @@ def load(conn: Connection, link: Link) -> Snapshot:
     invoices: dict[str, ProcessorInvoice] = mirror.load(
         conn, processor, "processor_invoice", {payment.invoice_id for payment in paying}
     )
+    realm_id = connections.connection(conn, ledger).external_id
+    charges = {each.id: _of_realm(each, realm_id) for each in charges.values()}
+    invoices = {each.id: _of_realm(each, realm_id) for each in invoices.values()}
     disputes: dict[str, Dispute] = {each.id: each for each in mirror.load_all(conn, processor, ["dispute"])}
     company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
     home = mirror.home_currency(conn, ledger)
@@ -99,6 +104,13 @@ def _decisions(
         )
         for source_id, stored in decisions.standing(conn, link_id, sources).items()
     }
+
+
+def _of_realm(named: Named, realm_id: str) -> Named:
+    """Without the invoice its metadata names, if that is one of another company."""
+    if named.metadata.get(REALM_KEY, realm_id) == realm_id:
+        return named
+    return replace(named, metadata={key: value for key, value in named.metadata.items() if key != LINK_KEY})
 
 
 def _starting(ids: Iterable[str], *prefixes: str) -> set[Any]:

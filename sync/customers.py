@@ -70,8 +70,7 @@ class Counterparts:
                 conn, link.ledger_id, [(made.kind, made.id, made.record, made.raw)], at=now, actor=ACTOR, is_news=False
             )
             counterparts.settle_wanted(conn, link.id, customer.id)
-            if made.id not in counterparts.linked(conn, link.id, [made.id]):
-                counterparts.join(conn, link.id, joined, actor=ACTOR, at=now)
+            counterparts.join(conn, link.id, joined, actor=ACTOR, at=now)
             counterparts.record_noted(conn, link.id, made.id, here=True)
 
     def _leave(self, link: Link, customer: Customer, why: str) -> None:

@@ -90,9 +90,8 @@ def accept_counterpart(
         pair = Pair(
             customer_id=customer_id, processor_customer_id=processor_customer_id, currency=currency, how="person"
         )
-        if not counterparts.is_free(conn, link_id, pair):
+        if not counterparts.join(conn, link_id, pair, actor=actor.email, at=now):
             raise RefusedError("One of the two belongs to another customer already. Look again.")
-        counterparts.join(conn, link_id, pair, actor=actor.email, at=now)
         _decided(conn, link_id, actor, now)
     return True
 

@@ -6,7 +6,7 @@ answer was lost is settled before anything else is sent. See docs/decisions/0006
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,12 +21,14 @@ from storage.engine import Database
 from storage.sending import Around, Dossier
 from storage.sendings import Sending
 from sync.customers import Counterparts, realm
-from sync.errors import Ambiguous, Rejected, SyncError, Transient, Unauthorized
+from sync.errors import Ambiguous, SyncError, Transient, Unauthorized
 from sync.ports import Clock, Fetched, Ledger, People, Processor, Write
 
 ACTOR = "tieout"
 BATCH = 200  # invoices decided on at once
 REPORT_EVERY = 10
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(minutes=10)  # a transaction is as late as it took
 MISSES_MAX = 3  # writes in a row without an answer: Stripe is out of reach, and the others wait for the next sync
 STEPS_MAX = 20  # of one invoice in one sync; no way through is longer
 LEASE_S = 150.0
@@ -74,16 +76,20 @@ class Sender:
     def _decide(self, link: Link) -> None:
         """Every invoice that something has changed about, or that waits; the sendable ones go out."""
         link = self._link()
-        today = self.clock.now().astimezone(ZoneInfo(link.time_zone)).date()
-        position = {"revision": link.revision, "day": today.isoformat()}
+        now = self.clock.now()
+        today = now.astimezone(ZoneInfo(link.time_zone)).date()
+        position = {"revision": link.revision, "day": today.isoformat(), "cutover": link.cutover.isoformat()}
         with self.database.read() as conn:
-            if mirror.cursor(conn, link.processor_id, sending.STREAM) == position and not self.writes:
+            before = mirror.cursor(conn, link.processor_id, sending.STREAM) or {}
+            if not self.writes and {**before, "at": None} == {**position, "at": None}:
                 return
+            is_same = before.get("cutover") == position["cutover"]
+            since = datetime.fromisoformat(before["at"]) - OVERLAP if is_same else EPOCH
             self._around = sending.look_around(conn, link)
         after, done = "", 0
         while True:
             with self.database.read() as conn:
-                ids = sending.changed(conn, link, BATCH, after)
+                ids = sending.changed(conn, link, since, BATCH, after)
             if not ids:
                 break
             for number, invoice_id in enumerate(self._record_all(link, ids)):
@@ -92,7 +98,7 @@ class Sender:
                 self._advance(link, invoice_id)
             after, done = ids[-1], done + len(ids)
         with self.database.write() as conn:
-            mirror.move_cursor(conn, link.processor_id, sending.STREAM, position, self.clock.now())
+            mirror.move_cursor(conn, link.processor_id, sending.STREAM, position | {"at": now.isoformat()}, now)
 
     def _record_all(self, link: Link, ids: list[str]) -> list[str]:
         """What is to be done with each invoice; gives those with something to do now."""
@@ -240,7 +246,9 @@ class Sender:
                 continue
             try:
                 found: Fetched | None = self._patiently(link, partial(self.processor.find_written, _write(doubtful)))
-            except (Ambiguous, Rejected) as error:
+            except (Transient, Unauthorized):
+                raise
+            except SyncError as error:
                 self._refused(doubtful, error)
                 continue
             if found is not None:

@@ -10,7 +10,7 @@ from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
 from sync.deciding import decide
-from sync.errors import SyncError, Transient, Unauthorized
+from sync.errors import SyncError, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, People, Processor, Request, Response, Rng
 from sync.sending import Sender
@@ -139,8 +139,11 @@ class Worker:
         )
         try:
             sender.send()
-        except Transient as error:  # what is unclear is settled by the next sync; posting can go on
+        except Unauthorized:
+            raise
+        except SyncError as error:  # what is unclear is settled by the next sync; posting can go on
             self.problem = error.plain
+            log.warning("sending: %s %s", error.plain, error.technical)
         if sender.writes:
             self._count("sent", sender.writes)
 
