@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from reconcile.counterparts import CUSTOMER_KEY
 from reconcile.money import to_decimal
 from reconcile.outgoing import DIGEST_KEY, REVISION_KEY, InvoiceContent, digest_of, trouble
 from reconcile.postings import Sending
@@ -360,8 +361,11 @@ def _withdraw(case: Case, there: ProcessorInvoice) -> Decision:
 
 
 def _is_changed(case: Case) -> bool:
-    """Whether a customer would see another invoice now. A customer without a counterpart keeps the one it had."""
+    """Whether a customer would see another invoice now, or another customer sees it."""
     payer = case.payer.id if case.payer else case.sent.payer_id or ""
+    made_for = case.there.metadata.get(CUSTOMER_KEY) if case.there else None
+    if case.payer is None and made_for not in (None, case.invoice.customer_id):
+        return True
     return digest_of(case.invoice, case.content, payer) != case.sent.digest
 
 

@@ -66,25 +66,31 @@ def load(conn: Connection, link: Link) -> tuple[list[Customer], list[Customer], 
         links=links,
         ended=frozenset({each.customer_id for each in links if each.processor_customer_id not in present}),
         apart=apart,
-        merged=_merged(conn, link, {each.customer_id for each in links} - active),
+        merged=_merged(
+            conn,
+            link,
+            {each.processor_customer_id: each.customer_id for each in links if each.customer_id not in active},
+        ),
     )
     return books, there, known
 
 
-def _merged(conn: Connection, link: Link, gone: set[str]) -> dict[str, str]:
-    """Customers that are gone, and the one customer that has the invoices they had: they were merged into it."""
+def _merged(conn: Connection, link: Link, gone: dict[str, str]) -> dict[str, str]:
+    """Customers that are gone (by their counterparts), and the one customer that has the invoices they had: they were
+    merged into it.
+    """
     found: dict[str, set[str]] = {}
     for chunk in chunks(sorted(gone)):
         rows = conn.execute(
-            select(sent_invoices.c.invoice_id, sent_invoices.c.customer_id).where(
-                sent_invoices.c.link_id == link.id, sent_invoices.c.customer_id.in_(chunk)
+            select(sent_invoices.c.invoice_id, sent_invoices.c.payer_id).where(
+                sent_invoices.c.link_id == link.id, sent_invoices.c.payer_id.in_(chunk)
             )
         ).all()
         now = mirror.load(conn, link.ledger_id, "invoice", [row.invoice_id for row in rows])
         for row in rows:
-            invoice = now.get(row.invoice_id)
-            if invoice is not None and invoice.customer_id not in (None, row.customer_id):
-                found.setdefault(row.customer_id, set()).add(invoice.customer_id)
+            invoice, old = now.get(row.invoice_id), gone[row.payer_id]
+            if invoice is not None and invoice.customer_id not in (None, old):
+                found.setdefault(old, set()).add(invoice.customer_id)
     return {old: min(new) for old, new in found.items() if len(new) == 1}
 
 
@@ -115,7 +121,7 @@ def record(
     insert_ignore(conn, customer_links, rows)
 
 
-def join(conn: Connection, link_id: int, pair: Pair, *, actor: str, at: datetime, noted_there: bool = False) -> None:
+def join(conn: Connection, link_id: int, pair: Pair, *, actor: str, at: datetime, noted_there: bool = False) -> bool:
     """Makes a link; False if either side has another one (in this currency)."""
     if not _is_free(conn, link_id, pair):
         return False

@@ -64,8 +64,12 @@ def retry_invoice(database: Database, clock: Clock, actor: User, link_id: int, i
         subjects = (invoice_id, f"customer:{row.customer_id}")
         retried = [subject for subject in subjects if sendings.give_up(conn, link_id, subject)]
         if row.reason == "gone_at_stripe":
+            link = connections.link(conn, link_id)
+            ended = row.processor_invoice_id
+            is_void = bool(mirror.load(conn, link.processor_id, "processor_invoice", [ended]))  # not a deleted draft
             again: dict[str, Any] = {"stage": "none", "processor_invoice_id": None, "digest": ""}
-            sending.record_progress(conn, link_id, invoice_id, revision=row.revision + 1, spent=row.spent + 1, **again)
+            again |= {"revision": row.revision + 1, "spent": row.spent + is_void}
+            sending.record_progress(conn, link_id, invoice_id, **again)
         elif not retried:
             return False
         audit.append(conn, now, [entry(actor, "retried", invoice_id, link_id)])

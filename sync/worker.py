@@ -10,7 +10,7 @@ from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
 from sync.deciding import decide
-from sync.errors import SyncError, Unauthorized
+from sync.errors import SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, People, Processor, Request, Response, Rng
 from sync.sending import Sender

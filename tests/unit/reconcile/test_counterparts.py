@@ -68,3 +68,9 @@ def test_a_merged_customer_takes_its_counterpart_along() -> None:
     known = Known(links=(link,), merged={"5": "6"})
     gone, survivor = replace(here("5"), active=False), here("6", "Blue Foods Group", None)
     assert found([gone, survivor], [there("cus_1")], known) == ({"6": ("cus_1", "merged")}, {})
+
+
+def test_a_counterpart_that_stripe_deleted_is_one_no_more() -> None:
+    link = Pair(customer_id="5", processor_customer_id="cus_0", currency="USD", how="created")
+    known = Known(links=(link,), ended=frozenset({"5"}))
+    assert found([here("5")], [there("cus_1")], known) == ({"5": ("cus_1", "email_and_name")}, {})

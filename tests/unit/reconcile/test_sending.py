@@ -94,6 +94,12 @@ CASES = {
     "finalized, not to be mailed": (at_stripe("finalized", OPEN, mode="finalize"), "rest", "open"),
     "mailed": (at_stripe("mailed", OPEN), "rest", "open"),
     "open and changed": (at_stripe("mailed", OPEN, **CHANGED), "do", "void"),
+    "open, and now of another customer": (
+        at_stripe("mailed", OPEN | {"metadata": {"qbo_customer_id": "4"}}, payer=None), "do", "void",
+    ),
+    "open, its customer unlinked": (
+        at_stripe("mailed", OPEN | {"metadata": {"qbo_customer_id": "5"}}, payer=None), "rest", "open",
+    ),
     "open and changed, not looked at": (at_stripe("mailed", OPEN, is_fresh=False, **CHANGED), "do", "look"),
     "changed while it is paid": (at_stripe("mailed", OPEN | {"busy": True}, **CHANGED), "wait", "payment_processing"),
     "changed after a part was paid": (
@@ -223,3 +229,9 @@ def test_what_stripe_can_collect(currency: str, amount: int, reason: str | None)
     content = InvoiceContent(lines=(InvoiceLine(amount_minor=amount, description="x"),))
     found = trouble(invoice, content, TODAY)
     assert (found[0] if found else None) == reason
+
+
+def test_a_balance_that_joined_meanwhile_is_said() -> None:
+    joined = {"status": "open", "busy": False, "starting_minor": -500, "remaining_minor": 9_500}
+    assert decide(at_stripe("finalized", joined)).reason == "due_differs"
+    assert decide(at_stripe("finalized", joined | {"status": "paid"})).reason == "due_differs"
