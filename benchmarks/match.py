@@ -30,6 +30,7 @@ BATCH_ROWS = 100_000  # of both sides, matched at once where memory is scarce
 # The share of false matches each tier may be certified for: the few that come in small numbers weigh little in all.
 TARGETS = {
     "amount": 0.0005,
+    "may_be_recorded": 0.001,
     "reference_difference": 0.001,
     "reference_parts": 0.002,
     "reference_sum": 0.002,

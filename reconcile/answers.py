@@ -104,8 +104,12 @@ def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
     pair = pl.struct("item", "order")
     steps = rest.select("item", step=(pair != pair.shift(1)).fill_null(True).cum_sum().cast(pl.Int64))
     rank = steps.select(pl.col("step") - pl.col("step").min().over("item") + 1)["step"]
-    answers = [plain.with_columns(rank=pl.lit(1, dtype=pl.Int64)), rest.drop("order").with_columns(rank=rank)]
-    return _named(pl.concat(answers)).sort("item", "rank", "match_id")
+    rest = _named(rest.drop("order").with_columns(rank=rank)).sort("item", "rank", "match_id")
+    single = plain.with_columns(
+        rank=pl.lit(1, dtype=pl.Int64),
+        match_id=pl.format("{}={}", "processor_id", pl.col("ledger_ids").list.first()),
+    )
+    return pl.concat([single, rest]).sort("item", maintain_order=True)
 
 
 def _named(answers: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ faster than ids, and in the same order.
 import polars as pl
 
 from reconcile.rules import Rules
-from reconcile.score import email_key, ordered_words, person_key
+from reconcile.score import email_key, with_name_keys
 
 # A number written in one piece: "1042", "INV-1042", "SO42".
 PLAIN_NUMBER = r"^[a-z]*-?[0-9]+$"
@@ -166,8 +166,8 @@ def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
     # "SO 1042" is one reference written with a space.
     joined = words.with_columns(
-        word=pl.when(pl.col("word").str.contains(r"^[a-z]+$")).then(
-            pl.col("word") + pl.col("word").shift(-1).over("item")
+        word=pl.when(pl.col("word").str.contains(r"^[a-z]+$"), pl.col("item") == pl.col("item").shift(-1)).then(
+            pl.col("word") + pl.col("word").shift(-1)
         )
     ).drop_nulls("word")
     whole = frame.select("company", "item", word=pl.col(column).str.to_lowercase())
@@ -243,18 +243,16 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         .with_columns(day=pl.date_ranges(_days(-after), _days(before)))
         .explode("day", empty_as_null=False, keep_nulls=False)
     )
-    # By number and day first, which is quick: most items are out of the question.
-    near = typed.select("total_minor", "day").unique()
-    moved = items.select("item", day=pl.col("occurred_at").dt.date(), total_minor=pl.col("amount_minor").abs())
-    own = moved.join(near, on=["total_minor", "day"], how="semi")
-    converted = items.select("item", "settled_minor", day="occurred_at").filter(
-        items["settled_currency"] != items["currency"]
+    wanted = items.select(
+        *("company", "kind", "currency", "settled_currency", "settled_minor", "item"),
+        total_minor=pl.col("amount_minor").abs(),
+        day=pl.col("occurred_at").dt.date(),
     )
-    settled = converted.select("item", pl.col("day").dt.date(), total_minor=pl.col("settled_minor").abs())
-    names = ["company", "kind", "currency", "settled_currency"]
-    wanted, changed = (each.hstack(items.select(*names)[each["item"]]) for each in (own, settled))
+    settled = wanted.filter(pl.col("settled_currency") != pl.col("currency")).with_columns(
+        currency="settled_currency", total_minor=pl.col("settled_minor").abs()
+    )
     return (
-        pl.concat([wanted, changed.with_columns(currency="settled_currency")])
+        pl.concat([wanted, settled])
         .join(typed, on=["company", "currency", "total_minor", "kind", "day"])
         .select("item", "document")
         .unique()
@@ -300,7 +298,8 @@ def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> di
     `known` (`row, customer_key`) says who it is. Names are taken with their words in order; one with a typo at one end
     is still found by the other.
     """
-    named = frame.select(row_column, name=ordered_words(person_key(pl.col("customer_name")))).drop_nulls("name")
+    named = with_name_keys(frame.select(row_column, "customer_name"), "customer_name")
+    named = named.select(row_column, name="words").drop_nulls("name")
     return {
         "customer": known.select(row_column, key="customer_key"),
         "email": frame.select(row_column, key=email_key(pl.col("customer_email"))).drop_nulls("key"),

@@ -9,8 +9,12 @@ tiers (`reconcile.tiers`), strongest first:
 - reference: the charge names one open invoice whose balance equals it;
 - reference_difference, reference_sum, amount: proposed to a person; taken only from a certified probability on;
 - may_be_recorded: a document typed in by hand looks like the movement. It turns every other answer into a proposal,
-  so that nothing is recorded twice.
+  so that nothing is recorded twice. If the tier is certified, the likeliest such document is taken as its record.
 """
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import polars as pl
 
@@ -58,7 +62,17 @@ def match(
 
     Raises FrameError for frames that lack a required column or name an id twice.
     """
-    rules, model, constraints = rules or Rules(), model or Model(), Constraints.of(decisions)
+    with _uncollected():
+        return _match(processor, ledger, rules or Rules(), model or Model(), Constraints.of(decisions))
+
+
+def _match(
+    processor: pl.DataFrame | pl.LazyFrame,
+    ledger: pl.DataFrame | pl.LazyFrame,
+    rules: Rules,
+    model: Model,
+    constraints: Constraints,
+) -> MatchResult:
     left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
     sides = Sides.of(_taking_part(left, constraints), _not_idle(right, constraints), rules, model, constraints)
     plain = match_plain(sides)
@@ -66,6 +80,18 @@ def match(
     found = Found()
     candidates = _match_one_by_one(rest, found, left)
     return _result(sides, rest, plain, found, candidates, (left, right))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: it would look through everything again and again, and there are no cycles here."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _taking_part(processor: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
@@ -85,8 +111,8 @@ def _match_one_by_one(sides: Sides, found: Found, processor: pl.DataFrame) -> pl
     """Every tier on what was not plain; gives the answers that come as a frame."""
     match_decided(sides, found)
     match_recorded(sides, found)
-    match_linked(sides, found)
     match_typed(sides, found)
+    match_linked(sides, found)
     match_named(sides, found)
     candidates = match_candidates(sides, found)
     match_sums(sides, found, candidates["processor_id"])

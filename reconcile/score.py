@@ -42,6 +42,8 @@ DOCUMENT = {
     "doc_number": "doc_number",
 }
 
+# The fields that every comparison weighs.
+COMPARED = ("prior", "amount", "known", "name", "email", "date")
 AGREES = ("linked", "email", "name")
 
 EVIDENCE_SCHEMA = pl.Schema(
@@ -78,9 +80,19 @@ def email_key(text: pl.Expr) -> pl.Expr:
     return pl.when(bare != "").then(bare)
 
 
-def ordered_words(text: pl.Expr) -> pl.Expr:
-    """The words of a text in alphabetical order."""
-    return text.str.split(" ").list.sort().list.join(" ")
+def with_name_keys(frame: pl.DataFrame, column: str, prefix: str = "") -> pl.DataFrame:
+    """The frame with, of a column of names, `name_key`, its `words` in alphabetical order, and the `digits` in it.
+
+    Every name is looked at once, however many rows have it.
+    """
+    key = pl.col("name_key")
+    names = frame.select(column).drop_nulls().unique().with_columns(name_key=person_key(pl.col(column)))
+    names = names.with_columns(
+        words=key.str.split(" ").list.sort().list.join(" "),
+        digits=key.str.extract_all(r"\d+").list.sort().list.join(" "),
+    )
+    names = names.rename({name: f"{prefix}{name}" for name in ("name_key", "words", "digits")})
+    return frame.join(names, on=column, how="left", maintain_order="left")
 
 
 def compare(
@@ -99,14 +111,15 @@ def compare(
     items = _rows(processor, "item", pairs, ITEM).with_columns(pl.col("day").dt.date())
     documents = _rows(ledger, "document", pairs, DOCUMENT).with_columns(pl.col("open_minor").fill_null(0))
     wide = (
-        pairs.join(_with_keys(items, "item"), on="item")
-        .join(_with_keys(documents, "doc"), on="document")
+        pairs.sort("item", "document")
+        .join(_with_keys(items, "item"), on="item", maintain_order="left")
+        .join(_with_keys(documents, "doc"), on="document", maintain_order="left")
         .join(
             known.select("item", doc_customer="customer_key", is_known=pl.lit(True)),
             on=["item", "doc_customer"],
             how="left",
+            maintain_order="left",
         )
-        .sort("item", "document")
         .with_columns(days=(pl.col("date") - pl.col("day")).dt.total_days())
     )
     scored = wide.with_columns(name_score=_name_scores(wide)).drop(
@@ -121,13 +134,9 @@ def _rows(frame: pl.DataFrame, row: str, pairs: pl.DataFrame, columns: Mapping[s
 
 
 def _with_keys(frame: pl.DataFrame, side: str) -> pl.DataFrame:
-    """Names and addresses without what people write differently; the name's words in order, and the numbers in it."""
-    name = pl.col(f"{side}_name_key")
-    digits = pl.when(name.str.contains(r"\d")).then(name.str.extract_all(r"\d+").list.sort().list.join(" "))
-    return frame.with_columns(
-        person_key(pl.col(f"{side}_name")).alias(f"{side}_name_key"),
-        email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key"),
-    ).with_columns(ordered_words(name).alias(f"{side}_words"), digits.fill_null("").alias(f"{side}_digits"))
+    """Names and addresses without what people write differently."""
+    email = email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key")
+    return with_name_keys(frame.with_columns(email), f"{side}_name", f"{side}_")
 
 
 def _name_scores(wide: pl.DataFrame) -> pl.Series:

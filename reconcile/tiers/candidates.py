@@ -15,6 +15,10 @@ LIKELY_PPM = 10_000  # names that are only similar are proposed from here on
 IMAGINED, AMOUNT_RATE = 1_000, 1_000
 # A pair this unlikely does not count as a choice.
 IDLE_PPM = 100
+INVOICE = (
+    *("document", "id", "kind", "company", "currency", "open_minor", "date"),
+    *("customer_id", "customer_name", "customer_email"),
+)
 TAKEN = ("ledger_id", "processor_id", "item_minor")
 
 
@@ -51,14 +55,16 @@ def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
         schema={"id": pl.String, "used_minor": pl.Int64},
     )
     block = ["company", "currency"]
-    return (
-        sides.ledger.filter(pl.col("kind") == "invoice")
+    invoices = (
+        sides.ledger.select(*INVOICE)
+        .filter(pl.col("kind") == "invoice")
         .join(used, on="id", how="left")
-        .with_columns(
-            left_minor=pl.col("open_minor").fill_null(0) - pl.col("used_minor").fill_null(0),
-            name_key=score.person_key(pl.col("customer_name")),
-        )
+        .with_columns(left_minor=pl.col("open_minor").fill_null(0) - pl.col("used_minor").fill_null(0))
         .filter(pl.col("left_minor") > 0)
+    )
+    return (
+        score.with_name_keys(invoices, "customer_name")
+        .drop("words", "digits")
         .with_columns(
             pool=pl.len().over(block).cast(pl.Int64),
             same_amount=pl.len().over([*block, "left_minor"]).cast(pl.Int64),

@@ -10,6 +10,8 @@ from reconcile import score
 from reconcile.discrepancy import INFORMATIVE, Code, Discrepancy, listed, money
 from reconcile.tiers.state import Answer, Found, Sides, grouped, problem
 
+READ = ("linked_minor", "item_currency", "item_minor", "doc_currency", "open_minor", "comparable")
+
 
 def match_linked(sides: Sides, found: Found) -> None:
     """Explicit links, as long as what they ask of an invoice together is open."""
@@ -20,12 +22,13 @@ def match_linked(sides: Sides, found: Found) -> None:
         open_minor=pl.col("open_minor") - (used if found.used else 0),
     )
     found.evidence.append(compared)
-    wants = {processor_id: _wanted(rows) for processor_id, rows in grouped(compared)}
+    groups = grouped(compared, READ)
+    wants = {processor_id: _wanted(rows) for processor_id, rows in groups}
     asked: dict[str, dict[str, int]] = defaultdict(dict)
     for processor_id, parts in wants.items():
         for ledger_id, amount in parts.items():
             asked[ledger_id][processor_id] = amount
-    for processor_id, rows in grouped(compared):
+    for processor_id, rows in groups:
         problems = _link_problems(sides, processor_id, rows, asked)
         open_pairs = [
             (row["ledger_id"], min(wants[processor_id][row["ledger_id"]], row["open_minor"]))

@@ -9,6 +9,8 @@ from reconcile import score
 from reconcile.discrepancy import Code, listed, money
 from reconcile.tiers.state import Answer, Found, Sides, grouped
 
+READ = ("name", "marked", "comparable", "compared_minor", "target_minor", "is_equal", "doc_currency")
+
 
 def match_recorded(sides: Sides, found: Found) -> None:
     compared = found.unrecorded(sides.compare(sides.identity)).with_columns(
@@ -16,7 +18,7 @@ def match_recorded(sides: Sides, found: Found) -> None:
     )
     found.evidence.append(compared)
     shared = _shared_documents(compared)
-    for processor_id, rows in grouped(compared):
+    for processor_id, rows in grouped(compared, READ):
         found.recorded.add(processor_id)
         found.claimed.update(row["ledger_id"] for row in rows)
         _judge_recorded(sides, found, processor_id, rows, shared)

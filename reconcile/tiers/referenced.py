@@ -12,6 +12,11 @@ from reconcile.groupwise import alone_ppm
 from reconcile.model import PPM
 from reconcile.tiers.state import Answer, Found, Sides, grouped, points
 
+READ = (
+    *("source", "item_currency", "item_minor", "item_name", "doc_currency", "open_minor", "doc_name", "customer"),
+    *("email_level", "amount_weight", "known_weight", "name_weight", "email_weight", "date_weight", "reference_weight"),
+)
+
 
 def match_named(sides: Sides, found: Found) -> None:
     """References: taken if exactly one charge and one open invoice agree on number, amount and currency."""
@@ -19,7 +24,7 @@ def match_named(sides: Sides, found: Found) -> None:
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     found.evidence.append(named)
-    groups = [(processor_id, rows, _open_rows(rows, found)) for processor_id, rows in grouped(named)]
+    groups = [(processor_id, rows, _open_rows(rows, found)) for processor_id, rows in grouped(named, READ)]
     equal: dict[str, list[str]] = defaultdict(list)
     for processor_id, _, is_open in groups:
         for row in is_open:

@@ -1,7 +1,7 @@
 """What the tiers work with: both sides, the pairs worth a look, and what has been found so far."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -22,13 +22,6 @@ WHO = ("item", "company", "customer_id")
 CHARGE = ("item", "kind", "company", "links", "reference", "description")
 INVOICE = ("document", "id", "kind", "company", "external_ids", "doc_number")
 Row = dict[str, Any]
-# Columns of compared pairs that the tiers read one by one.
-READ = (
-    *("processor_id", "ledger_id", "source", "name", "marked", "linked_minor", "item_currency", "item_minor"),
-    *("doc_currency", "open_minor", "left_minor", "doc_name", "item_name", "customer", "email_level", "comparable"),
-    *("compared_minor", "target_minor", "is_equal", "day", "date"),
-    *("known_weight", "name_weight", "email_weight", "date_weight", "amount_weight"),
-)
 FIELDS = ("identity", "reference", "amount", "known", "name", "email", "date", "text", "prior")
 
 
@@ -207,11 +200,10 @@ class Found:
         return compared.filter(~pl.col("processor_id").is_in(sorted(self.recorded)))
 
 
-def grouped(compared: pl.DataFrame, side: str = "processor_id") -> list[tuple[str, list[Row]]]:
-    """Rows by item (or by document), in the order of ids."""
+def grouped(compared: pl.DataFrame, columns: Sequence[str], side: str = "processor_id") -> list[tuple[str, list[Row]]]:
+    """Rows with these columns and both ids, by item (or by document), in the order of ids."""
     groups: dict[str, list[Row]] = defaultdict(list)
-    rows = compared.select(name for name in READ if name in compared.columns).sort("processor_id", "ledger_id")
-    for row in rows.iter_rows(named=True):
+    for row in compared.select("processor_id", "ledger_id", *columns).iter_rows(named=True):
         groups[row[side]].append(row)
     return sorted(groups.items())
 

@@ -15,6 +15,7 @@ from reconcile.tiers.candidates import open_invoices
 from reconcile.tiers.state import Answer, Found, Row, Sides, grouped
 
 DAYS_MAX = 60
+READ = ("item_minor", "left_minor", "day", "date", "known_weight", "name_weight", "email_weight")
 # Odds (milli-bits) that a charge nothing else explains pays several invoices, before any look.
 PRIOR, NAMED, OLDEST_FIRST, WHOLE = -2_000, 10_000, 2_000, 3_000
 
@@ -58,8 +59,8 @@ def _sums(sides: Sides, found: Found, candidates: pl.Series) -> list[_Sum]:
     named = set(sides.ids(sides.references).iter_rows())
     smaller = compared.filter(pl.col("left_minor") < pl.col("item_minor"))
     larger = compared.filter(pl.col("left_minor") > pl.col("item_minor"))
-    sums = [_only_sum(rows, "sum", named) for _, rows in grouped(smaller)]
-    sums += [_only_sum(rows, "sum_of_charges", named) for _, rows in grouped(larger, "ledger_id")]
+    sums = [_only_sum(rows, "sum", named) for _, rows in grouped(smaller, READ)]
+    sums += [_only_sum(rows, "sum_of_charges", named) for _, rows in grouped(larger, READ, "ledger_id")]
     return [each for each in sums if each]
 
 

@@ -1,35 +1,103 @@
-"""Documents typed in by hand that may record a movement already: then it waits, so that nothing is posted twice."""
+"""Documents typed in by hand that may record a movement already: then it waits, so that nothing is posted twice.
+
+Where it is certified for that, the tier takes the likeliest of them: the document records this movement and no other.
+"""
 
 from typing import Any
 
 import polars as pl
 
 from reconcile import score
+from reconcile.assign import assign
 from reconcile.discrepancy import Code, listed
-from reconcile.tiers.state import Answer, Found, Sides, grouped, points
+from reconcile.groupwise import as_milli_bits, probability_ppm
+from reconcile.model import PPM
+from reconcile.tiers.candidates import AMOUNT_RATE, IMAGINED
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped
+
+TIER = "may_be_recorded"
+READ = ("date", "is_equal", "customer", "compared_minor", "target_minor", "weight", "probability_ppm")
+# People note a payment on its day or soon after: milli-bits of up to DAYS_NEAR days apart, and of more.
+DAYS_NEAR, NEAR, FAR = 3, 1_500, -2_700
 
 
 def match_typed(sides: Sides, found: Found) -> None:
     """What may be recorded already is never taken for anything else."""
     compared = found.unrecorded(sides.typed).filter(~pl.col("ledger_id").is_in(sorted(found.claimed)))
-    found.evidence.append(compared)
-    for processor_id, rows in grouped(compared):
+    if compared.is_empty():
+        return
+    weighed = _weigh(compared, sides)
+    weighed = weighed.with_columns(probability_ppm(weighed, "item", "document"))
+    threshold = sides.model.thresholds.get(TIER, PPM)
+    edges = weighed.select("weight", left="item", right="document")
+    certain = assign(edges, sides.model.gate)["chosen"] & weighed["is_equal"]
+    taken = certain & (weighed["probability_ppm"] >= threshold) & ~weighed["processor_id"].is_in(sorted(found.waiting))
+    for _, (row,) in grouped(weighed.filter(taken), READ):
+        _take(sides, found, row)
+    gone = weighed.filter(taken)
+    found.evidence.append(weighed)
+    rest = weighed.join(gone, on="item", how="anti", maintain_order="left")
+    rest = rest.join(gone, on="document", how="anti", maintain_order="left")
+    for processor_id, rows in grouped(rest, READ):
         _judge_typed(sides, found, processor_id, rows)
+
+
+def _weigh(compared: pl.DataFrame, sides: Sides) -> pl.DataFrame:
+    """With `weight`: what speaks for each pair. An amount tells the more, the fewer movements of its kind have it."""
+    block = ["company", "item_kind", "item_currency"]
+    names = {"company": "company", "item_kind": "kind", "item_currency": "currency"}
+    kin = (
+        sides.whole[0]
+        .select(item_minor="amount_minor", **names)
+        .join(compared.select(block).unique(), on=block, how="semi")
+    )
+    counts = [kin.group_by(block).len("pool"), kin.group_by(*block, "item_minor").len("same")]
+    wide = compared.join(counts[0], on=block, how="left", maintain_order="left").join(
+        counts[1], on=[*block, "item_minor"], how="left", maintain_order="left"
+    )
+    pool, same = (wide[name].cast(pl.Int64) for name in ("pool", "same"))
+    amount = as_milli_bits(pool - 1 + IMAGINED, same - 1 + IMAGINED * AMOUNT_RATE // PPM)
+    partner = sides.model.prior - as_milli_bits(pool, pool * 0 + 1)
+    near = pl.col("days").abs() <= DAYS_NEAR
+    return (
+        wide.with_columns(
+            amount_weight=pl.when("is_equal").then(amount).otherwise(0),
+            date_level=pl.when(near).then(pl.lit("near")).otherwise(pl.lit("far")),
+            date_weight=pl.when(near).then(NEAR).otherwise(FAR).cast(pl.Int64),
+            prior_level=pl.lit("before any look"),
+            prior_weight=partner,
+        )
+        .with_columns(weight=pl.sum_horizontal(f"{name}_weight" for name in score.COMPARED))
+        .drop("pool", "same")
+    )
+
+
+def _take(sides: Sides, found: Found, row: Row) -> None:
+    """The document records the movement: it is in the books."""
+    processor_id, ledger_id = row["processor_id"], row["ledger_id"]
+    reason = f"{_likeness(sides, row)}: it is already in the books."
+    pairs = [(ledger_id, row["compared_minor"])]
+    found.answers.append(
+        Answer(processor_id, TIER, "already_recorded", pairs, reason, True, row["weight"], row["probability_ppm"])
+    )
+    found.recorded.add(processor_id)
+    found.claimed.add(ledger_id)
 
 
 def _judge_typed(sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]]) -> None:
     noun = sides.items[processor_id]["kind"]
     found.waiting.add(processor_id)
     names = []
-    for row in sorted(rows, key=lambda each: (-points(each), each["ledger_id"])):
-        document = sides.document_name(row["ledger_id"])
-        amount = "the same amount" if row["is_equal"] else "paid the invoice named"
-        who = " and customer" if row["customer"] in score.AGREES else ""
-        reason = f"{document} of {row['date']}, typed in by hand, has {amount}{who}."
+    for row in sorted(rows, key=lambda each: (-each["weight"], each["ledger_id"])):
         pairs = [(row["ledger_id"], min(row["compared_minor"], row["target_minor"]))]
-        found.answers.append(
-            Answer(processor_id, "may_be_recorded", "already_recorded", pairs, reason, False, points(row))
-        )
-        names.append(document)
+        reason, ppm = f"{_likeness(sides, row)}.", row["probability_ppm"]
+        found.answers.append(Answer(processor_id, TIER, "already_recorded", pairs, reason, False, row["weight"], ppm))
+        names.append(sides.document_name(row["ledger_id"]))
     text = f"This {noun} may already be in the books as {listed(names)}. Confirm it, or say that it is another one."
     found.differs(processor_id, rows[0]["ledger_id"], Code.MAY_BE_RECORDED, text)
+
+
+def _likeness(sides: Sides, row: Row) -> str:
+    amount = "the same amount" if row["is_equal"] else "paid the invoice named"
+    who = " and customer" if row["customer"] in score.AGREES else ""
+    return f"{sides.document_name(row['ledger_id'])} of {row['date']}, typed in by hand, has {amount}{who}"

@@ -9,6 +9,7 @@ import pytest
 from reconcile import MatchResult, Rules, match, match_lists
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, FrameError
 from reconcile.matching import Allocation
+from reconcile.model import Model
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ACME = {"customer_name": "Acme Inc.", "customer_email": "pay@acme.test"}
@@ -231,6 +232,23 @@ def test_a_charge_that_may_be_typed_in_already_waits_even_with_a_link(typed: dic
     assert (verdict.code == "MAY_BE_RECORDED") == waits
     if waits:
         assert [each.role for each in verdict.proposals] == ["already_recorded", "pays_invoice"]
+
+
+def test_a_certified_tier_takes_the_record_typed_in_and_frees_everybody_else() -> None:
+    certified = Model().certified({"may_be_recorded": 900_000})
+    books = [invoice(7, 0, **ACME), invoice(8, 4_711, customer_name="Acme Inc.")]
+    typed = document("payment", 3, 4_711, NOON.date(), **ACME)
+
+    def decided(other: dict[str, str], *more: dict[str, Any]) -> list[tuple[str, str]]:
+        processor = [charge(1, 4_711, reference="7", **ACME), charge(2, 4_711, reference="8", **other)]
+        left = pl.DataFrame(processor, schema=PROCESSOR_SCHEMA)
+        result = match(left, pl.DataFrame([*books, typed, *more], schema=LEDGER_SCHEMA), model=certified)
+        return [(result.verdict(each).decision, result.verdict(each).tier) for each in ("ch_1", "ch_2")]
+
+    assert decided({"customer_name": "Acme Incc"}) == [("auto", "may_be_recorded"), ("auto", "reference")]
+    assert decided(ACME) == [("proposed", "may_be_recorded")] * 2, "it may record either"
+    twin = document("payment", 4, 4_711, NOON.date(), **ACME)
+    assert decided({"customer_name": "Acme Incc"}, twin)[0] == ("proposed", "may_be_recorded")
 
 
 def test_a_payment_of_the_very_invoice_is_a_candidate_whatever_its_date() -> None:
