@@ -8,7 +8,7 @@ from html import escape
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, deciding, style, words
+from pages import chrome, compare, deciding, findings, style, words
 from pages.context import Context
 from storage import review as waiting
 from storage.queries import LinkView
@@ -26,6 +26,7 @@ def render(context: Context) -> None:
         return
     deciding.last_one(context)
     assert context.link is not None
+    findings.render(context, context.link.id)
     if not context.waiting:
         st.html(style.note(nothing_waits(context), "good"))
         return

@@ -47,8 +47,11 @@ def first_open_day(snapshot: Snapshot, day: date) -> date:
 
 def out_of_closed(snapshot: Snapshot, posting: Posting) -> Posting:
     """A document dated into a closed period, dated the first open day instead, which its memo then says."""
-    day = first_open_day(snapshot, posting.dated)
-    if day == posting.dated:
+    return first_open(posting, snapshot.closed_through)
+
+
+def first_open(posting: Posting, closed_through: date | None) -> Posting:
+    if closed_through is None or posting.dated > closed_through:
         return posting
-    note = f"Belongs to {posting.dated}; the books are closed through {snapshot.closed_through}."
-    return replace(posting, dated=day, memo=f"{posting.memo} {note}")
+    note = f"Belongs to {posting.dated}; the books are closed through {closed_through}."
+    return replace(posting, dated=closed_through + timedelta(days=1), memo=f"{posting.memo} {note}")

@@ -60,7 +60,8 @@ class Posting:
     marker of a posting that must be in the books first. `shares` are the legs it books.
 
     With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
-    `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again.
+    `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again,
+    under its `original` marker.
     """
 
     marker: str
@@ -83,6 +84,12 @@ class Posting:
     after: str | None = None
     target: str | None = None
     change: Change | None = None
+    original: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """The marker its document carries."""
+        return self.original or self.marker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

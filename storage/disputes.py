@@ -53,7 +53,7 @@ def _entries(conn: Connection, link_id: int) -> dict[str, Posting]:
         select(outbox.c.marker, outbox.c.posting).where(
             outbox.c.link_id == link_id,
             outbox.c.kind == "journal_entry",
-            outbox.c.state != "withdrawn",
+            outbox.c.state.not_in(("withdrawn", "spent")),
             outbox.c.marker.like("%:close:%") | outbox.c.marker.like("%:dispute:%"),
         )
     )

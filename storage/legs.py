@@ -77,6 +77,13 @@ def record_posted(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> Non
     _change(conn, link_id, posted, state="posted", reason="posted", detail="In QuickBooks.")
 
 
+def rebook(conn: Connection, link_id: int, leg_ids: Sequence[str], old: str | None, new: str) -> None:
+    """Another posting books these legs: instead of `old`, or beside what is there."""
+    for row in _rows(conn, link_id, leg_ids):
+        markers = [marker for marker in row.markers if marker != old]
+        _change(conn, link_id, [row.id], markers=[*markers, new])
+
+
 def record_refused(conn: Connection, link_id: int, leg_ids: Sequence[str], problem: str) -> None:
     _change(conn, link_id, leg_ids, state="waiting", reason="refused", detail=problem)
 
@@ -120,6 +127,20 @@ def record_said(conn: Connection, link_id: int, leg_ids: Sequence[str], detail: 
 def version_of(rows: Sequence[Row[Any]]) -> int:
     """Of a Stripe object: grows with every change of any of its legs, and with every new one."""
     return sum(row.version for row in rows)
+
+
+def matched_to(conn: Connection, link_id: int, document_id: str) -> list[Row[Any]]:
+    """Gross legs that a document somebody made records."""
+    return list(
+        conn.execute(
+            select(legs).where(
+                legs.c.link_id == link_id,
+                legs.c.state == "matched",
+                legs.c.kind == "gross",
+                type_coerce(legs.c.document_ids, Text).contains(f'"{document_id}"', autoescape=True),
+            )
+        )
+    )
 
 
 def matched_elsewhere(conn: Connection, link_id: int, document_id: str, source_id: str) -> bool:

@@ -369,7 +369,7 @@ outbox = Table(
     Column("after", String(255)),
     Column(
         "state", String(16), nullable=False
-    ),  # planned | withdrawn | sending | doubtful | posted | verified | waiting
+    ),  # planned | withdrawn | sending | doubtful | posted | verified | waiting | spent
     Column("request_id", String(64)),  # of the row when it goes alone
     Column("batch_id", String(36)),  # of the batch it went out in and whose answer did not settle it: it goes alone now
     Column("body", Text),
@@ -385,10 +385,24 @@ outbox = Table(
     Column("planned_at", Utc, nullable=False),
     Column("posted_at", Utc),
     Column("look_up", Json),  # where a search for the marker stands, while doubtful
+    Column("asked_by", String(100)),  # the person who asked for it by itself: no plan takes it back
     UniqueConstraint("link_id", "marker"),
     Index("ix_outbox_due", "connection_id", "state", "id"),
     Index("ix_outbox_marker", "connection_id", "marker"),
     Index("ix_outbox_document", "connection_id", "document_id"),
+)
+
+# What is odd about documents in the books, found anew by every sync.
+findings = Table(
+    "findings",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("dated", Date, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("since", Utc, nullable=False),
+    Column("settled_by", String(100)),  # the person who left it as it is
+    Column("settled_version", String(32)),  # of the document then; another one is another finding
 )
 
 # Every sync, asked for or due: one row a due time, however many processes tick.

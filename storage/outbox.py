@@ -73,8 +73,19 @@ class Seen:
     problem: str | None
 
 
-def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequence[Posting], at: datetime) -> int:
-    """Adds postings whose marker is new or was withdrawn; gives how many. No marker ever has two rows."""
+def plan(
+    conn: Connection,
+    *,
+    link_id: int,
+    connection_id: int,
+    postings: Sequence[Posting],
+    at: datetime,
+    asked_by: str | None = None,
+) -> int:
+    """Adds postings whose marker is new or was withdrawn; gives how many. No marker ever has two rows.
+
+    What a person asked for by itself (`asked_by`) is not withdrawn for a new plan.
+    """
     rows = [
         {
             "link_id": link_id,
@@ -87,6 +98,7 @@ def plan(conn: Connection, *, link_id: int, connection_id: int, postings: Sequen
             "state": "planned",
             "attempt": 0,
             "planned_at": at,
+            "asked_by": asked_by,
         }
         for posting in postings
     ]
@@ -104,7 +116,7 @@ def withdraw(
     these = outbox.c.marker.not_in(keep) if markers is None else outbox.c.marker.in_(markers)
     rows = conn.execute(
         update(outbox)
-        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", these)
+        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.asked_by.is_(None), these)
         .values(state="withdrawn", body=None, body_hash=None, request_id=None, next_at=None, problem=None)
         .returning(outbox.c.posting)
     )
@@ -400,6 +412,17 @@ def by_marker(conn: Connection, connection_id: int, markers: Sequence[str]) -> d
     for chunk in chunks(list(markers)):
         rows = conn.execute(select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.marker.in_(chunk)))
         found.update({row.marker: _item(row) for row in rows})
+    return found
+
+
+def made(conn: Connection, connection_id: int, documents: Sequence[Document]) -> list[tuple[Item, Document]]:
+    """Those documents that are ours, with the rows that made them: also if their memo does not say so any more."""
+    known, found = {document.id: document for document in documents}, []
+    for chunk in chunks(sorted(known)):
+        rows = conn.execute(
+            select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.document_id.in_(chunk))
+        )
+        found += [(item, known[item.document_id or ""]) for item in map(_item, rows) if not item.posting.target]
     return found
 
 

@@ -13,7 +13,7 @@ from reconcile.draft import divide
 from reconcile.postings import Posting
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Account, Document
-from storage import clearing, mirror
+from storage import clearing, findings, mirror
 from storage.connections import Link
 from storage.models import legs, outbox
 from storage.records import DOCUMENT_KINDS, from_json
@@ -31,7 +31,8 @@ class Booked:
 
 def tie_out(conn: Connection, link: Link, through: date) -> Proof:
     """The proof of a link from its cut-over to a day."""
-    return prove(load_openings(link), load_legs(conn, link), load_clearing(conn, link), through)
+    accepted = findings.accepted(conn, link.id)
+    return prove(load_openings(link), load_legs(conn, link), load_clearing(conn, link), through, accepted)
 
 
 def load_openings(link: Link) -> pl.DataFrame:
@@ -100,7 +101,7 @@ def _leg_rows(
             if found and share.leg_id == row.id:
                 parts.append((share.amount_minor, found.document_id, found.posting.dated, share.amount_minor))
     if _is_matched(row):
-        parts += _matched_parts(row, documents, effects)
+        parts += _matched_parts(row, documents, effects, sum(part[0] for part in parts))
     rest = row.amount_minor - sum(part[0] for part in parts)
     if rest or not parts:
         parts.append((rest, None, None, 0))
@@ -110,11 +111,11 @@ def _leg_rows(
 
 
 def _matched_parts(
-    row: Row[Any], documents: dict[str, Document], effects: Mapping[tuple[str, str], int]
+    row: Row[Any], documents: dict[str, Document], effects: Mapping[tuple[str, str], int], booked: int
 ) -> list[tuple[int, str | None, date | None, int]]:
     """A part for each document; the last takes what is left of the leg."""
     parts: list[tuple[int, str | None, date | None, int]] = []
-    rest = row.amount_minor
+    rest = row.amount_minor - booked
     for number, document_id in enumerate(row.document_ids, start=1):
         document = documents.get(document_id)
         if document is None:

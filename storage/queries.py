@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.proof import Proof, check_balances, prove
 from reconcile.records import Account
-from storage import connections, mirror, proof
+from storage import connections, findings, mirror, proof
 from storage.connections import Link
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
+from storage.findings import Finding
 from storage.models import connections as connection_table
 from storage.models import inbox as inbox_table
 from storage.models import legs as leg_table
@@ -163,6 +164,12 @@ def pulse(database: Database, link_id: int) -> Pulse:
             last=_first_run(conn, link_id, runs.c.state.in_(("done", "failed")), by=runs.c.id.desc()),
             last_good=_first_run(conn, link_id, runs.c.state == "done", by=runs.c.id.desc()),
         )
+
+
+def odd(database: Database, link_id: int) -> list[Finding]:
+    """What is odd about documents in the books, the newest first."""
+    with database.read() as conn:
+        return findings.standing(conn, link_id)
 
 
 def history(database: Database, link_id: int, limit: int = 50) -> list[RunView]:

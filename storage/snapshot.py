@@ -178,7 +178,7 @@ def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Pla
 def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document], given_back: int) -> Place | None:
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
-    if row.state == "matched":
+    if row.document_ids or row.state == "matched":  # somebody else's document, even if we moved its money
         document = documents.get(row.document_ids[0]) if row.document_ids else None
         return recorded_place(document, documents, given_back)
     if not row.markers:

@@ -29,6 +29,7 @@ NEEDS = {
     "retry_invoice": "accountant",
     "decide_customer": "reviewer",
     "make_customer": "accountant",
+    "mend": "accountant",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconcile.days import book_day
-from storage import connections, inbox, mirror, openings, outbox, rates, runs
+from storage import connections, findings, inbox, mirror, openings, outbox, rates, runs
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
@@ -90,6 +90,8 @@ class Worker:
             self._read_books(link, adapters, "Reading QuickBooks")
             self._decide(link, fetcher, adapters)
             self._post(link, adapters)
+        with self.database.write() as conn:
+            self._count("odd", findings.refresh(conn, link.id, self.clock.now()))
 
     # ---- the steps
 

@@ -20,6 +20,7 @@ def difference(posting: Posting, document: Document) -> str | None:
         ("currency", posting.currency, document.currency, True),
         ("date", posting.dated, document.dated, True),
         ("customer", posting.party_id, document.customer_id, posting.kind in ("payment", "sales_receipt")),
+        ("mark in its memo", posting.mark, document.marker, True),
         ("account", posting.account_id, document.account_id, document.account_id is not None),
     )
     wrong = [

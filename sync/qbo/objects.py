@@ -45,11 +45,10 @@ def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], n
             inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
     read = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
     changed = mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
-    ours = {one.record.marker: one.record for one in found if isinstance(one.record, Document) and one.record.marker}
+    documents = [one.record for one in found if isinstance(one.record, Document)]
     verified = [
-        outbox.Seen(item.id, ours[marker].version, difference(item.posting, ours[marker]))
-        for marker, item in outbox.by_marker(conn, connection_id, list(ours)).items()
-        if item.document_id == ours[marker].id
+        outbox.Seen(item.id, document.version, difference(item.posting, document))
+        for item, document in outbox.made(conn, connection_id, documents)
     ]
     outbox.verify(conn, verified)
     return changed

@@ -79,7 +79,8 @@ def change_body(posting: Posting, home_currency: str, current: Mapping[str, Any]
     """
     head = {"Id": current["Id"], "SyncToken": current["SyncToken"]}
     if posting.change == "restore":
-        return encode(decode(write_body(posting, home_currency)) | head)
+        lines = {"Line": current.get("Line", [])} if posting.kind == "payment" else {}  # its links are not ours to undo
+        return encode(decode(write_body(posting, home_currency)) | head | lines)
     kept = [line for line in current.get("Line", []) if posting.change == "link" or not _pays_invoice(line)]
     body = head | {"sparse": True, "Line": [*kept, *_applied_lines(posting)]}
     return encode(
@@ -93,7 +94,7 @@ def _pays_invoice(line: Mapping[str, Any]) -> bool:
 
 def note(posting: Posting) -> str:
     """What stands in the document's memo: the Stripe ids in full, and our marker."""
-    return f"{posting.memo[: NOTE_LENGTH - 300]} [tieout {posting.marker}]"
+    return f"{posting.memo[: NOTE_LENGTH - 300]} [tieout {posting.mark}]"
 
 
 def _common(posting: Posting) -> dict[str, Any]:
@@ -163,7 +164,8 @@ def _deposit(posting: Posting) -> dict[str, Any]:
         "DepositToAccountRef": _ref(posting.account_id),
         "Line": [
             _line(posting, line, "DepositLineDetail", {"AccountRef": _ref(line.account_id)}) for line in posting.lines
-        ],
+        ]
+        + [line | {"LinkedTxn": [line["LinkedTxn"][0] | {"TxnLineId": "0"}]} for line in _applied_lines(posting)],
     }
 
 

@@ -1,0 +1,380 @@
+"""What is odd about documents in the books: changed or gone after we posted them, copied, recorded twice, or half done.
+
+Found anew at the end of every sync and kept in a table, so that a page need not look for it. Each names the document,
+says what happened and what can be done; `sync.mending` does it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Text, and_, not_, or_, select, type_coerce, update
+
+from reconcile.discrepancy import name
+from reconcile.money import Money
+from reconcile.postings import Posting
+from reconcile.records import Account, Document
+from storage import connections, mirror
+from storage.connections import Link
+from storage.engine import upsert
+from storage.models import findings as table
+from storage.models import legs, outbox
+from storage.models import mirror as mirror_table
+from storage.records import DOCUMENT_KINDS, from_json, to_json
+
+Code = Literal["changed", "gone", "credit_left", "copied", "recorded_twice", "not_deposited", "in_the_bank"]
+Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
+IN_BOOKS = ("posted", "verified")
+UNDEPOSITED = "Undeposited Funds"
+DAYS_APART = timedelta(days=5)
+LOOK_BACK = timedelta(days=60)
+GONE = "gone"  # the version of a document that is no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One thing that can be done; `other_id` is the document it is done with."""
+
+    action: Action
+    label: str
+    other_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`version` is that of the document: what was decided on another one is not done."""
+
+    id: str
+    code: Code
+    document_id: str
+    version: str
+    dated: date
+    currency: str
+    amount_minor: int
+    text: str
+    marker: str | None = None
+    offers: tuple[Offer, ...] = ()
+
+
+ACCEPT = Offer(action="accept", label="Leave it as it is")
+RESTORE = Offer(action="restore", label="Restore what was posted")
+POST_AGAIN = Offer(action="post_again", label="Post it again")
+DISMISS = Offer(action="dismiss", label="It is another one")
+
+
+def refresh(conn: Connection, link_id: int, at: datetime) -> int:
+    """Looks again; gives how many there are."""
+    link = connections.link(conn, link_id)
+    found = {each.id: each for each in _all(conn, link, at.date())}
+    known = {row.id: row for row in conn.execute(select(table).where(table.c.link_id == link_id))}
+    vanished = [finding_id for finding_id in known if finding_id not in found]
+    for chunk in mirror.chunks(vanished):
+        conn.execute(table.delete().where(table.c.link_id == link_id, table.c.id.in_(chunk)))
+    rows = [
+        {"link_id": link_id, "id": each.id, "dated": each.dated, "body": to_json(each)}
+        | {"since": known[each.id].since if each.id in known else at}
+        | {name: getattr(known.get(each.id), name, None) for name in ("settled_by", "settled_version")}
+        for each in found.values()
+        if each.id not in known or known[each.id].body != to_json(each)
+    ]
+    if rows:
+        upsert(conn, table, rows, ["link_id", "id"])
+    return len(found)
+
+
+def standing(conn: Connection, link_id: int) -> list[Finding]:
+    """The newest first."""
+    rows = conn.execute(select(table).where(table.c.link_id == link_id).order_by(table.c.dated.desc(), table.c.id))
+    found = [(from_json(row.body, Finding), row.settled_version) for row in rows]
+    return [each for each, settled_version in found if each.version != settled_version]
+
+
+def get(conn: Connection, link_id: int, finding_id: str) -> Finding | None:
+    body = conn.execute(select(table.c.body).where(table.c.link_id == link_id, table.c.id == finding_id)).scalar()
+    return None if body is None else from_json(body, Finding)
+
+
+def settle(conn: Connection, link_id: int, finding: Finding, actor: str) -> None:
+    """Somebody has decided about the document as it is now."""
+    conn.execute(
+        update(table)
+        .where(table.c.link_id == link_id, table.c.id == finding.id)
+        .values(settled_by=actor, settled_version=finding.version)
+    )
+
+
+def accepted(conn: Connection, link_id: int) -> list[str]:
+    """Documents of ours that somebody left changed, or gone, as they are."""
+    rows = conn.execute(select(table).where(table.c.link_id == link_id, table.c.settled_version.is_not(None)))
+    found = [(from_json(row.body, Finding), row.settled_version) for row in rows]
+    return [each.document_id for each, version in found if each.code in ("changed", "gone") and each.version == version]
+
+
+def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
+    yield from _drifted(conn, link)
+    yield from _credits(conn, link)
+    yield from _copied(conn, link)
+    yield from _twice(conn, link, today)
+    yield from _undeposited(conn, link)
+
+
+# ---- after we posted it
+
+
+def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Documents of ours that differ from what was posted, or are gone (row 28)."""
+    beside = and_(
+        mirror_table.c.connection_id == outbox.c.connection_id,
+        mirror_table.c.object_id == outbox.c.document_id,
+        mirror_table.c.kind == outbox.c.kind,
+    )
+    rows = conn.execute(
+        select(outbox, mirror_table.c.record, mirror_table.c.deleted.label("is_gone"))
+        .join(mirror_table, beside)
+        .where(
+            outbox.c.link_id == link.id,
+            outbox.c.state.in_(IN_BOOKS),
+            or_(outbox.c.problem.is_not(None), mirror_table.c.deleted.is_(True)),
+        )
+    )
+    for row in rows:
+        posting, document = from_json(row.posting, Posting), from_json(row.record, Document)
+        is_gone = row.is_gone or document.voided
+        version = GONE if row.is_gone else document.version
+        if not posting.target:
+            yield _drift(row.marker, posting, document, version, row.problem, is_gone=is_gone)
+
+
+def _drift(
+    marker: str, posting: Posting, document: Document, version: str, problem: str | None, *, is_gone: bool
+) -> Finding:
+    what = _named(document, Money(posting.amount_minor, posting.currency))
+    if is_gone:
+        verb = "deleted" if version == GONE else "voided"
+        text = f"Somebody {verb} {what}, which Tieout had posted. Post it again, or leave it so."
+    else:
+        text = f"Somebody changed {what} after Tieout posted it. {problem} Restore it, or leave it so."
+    return Finding(
+        id=f"{'gone' if is_gone else 'changed'}:{document.id}",
+        code="gone" if is_gone else "changed",
+        document_id=document.id,
+        version=version,
+        dated=posting.dated,
+        currency=posting.currency,
+        amount_minor=posting.amount_minor,
+        text=text,
+        marker=marker,
+        offers=(POST_AGAIN if is_gone else RESTORE, ACCEPT),
+    )
+
+
+def _credits(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Payments of ours with a credit that an open invoice of the customer could take (rows 3 and 27)."""
+    body = type_coerce(mirror_table.c.record, Text)
+    rows = conn.execute(
+        select(mirror_table.c.record).where(
+            mirror_table.c.connection_id == link.ledger_id,
+            mirror_table.c.kind == "payment",
+            mirror_table.c.parent_id.is_not(None),
+            mirror_table.c.deleted.is_(False),
+            not_(body.contains('"open_minor":0,')),
+        )
+    ).scalars()
+    payments: list[Document] = [from_json(record, Document) for record in rows]
+    if not payments:
+        return
+    invoices: dict[tuple[str | None, str], list[Document]] = defaultdict(list)
+    for invoice in mirror.load_open(conn, link.ledger_id, ["invoice"]):
+        invoices[invoice.customer_id, invoice.currency].append(invoice)
+    for payment in payments:
+        fitting = [each for each in invoices[payment.customer_id, payment.currency] if not payment.voided]
+        if fitting:
+            yield _credit(payment, sorted(fitting, key=lambda each: abs(each.open_minor - payment.open_minor)))
+
+
+def _credit(payment: Document, invoices: list[Document]) -> Finding:
+    left = Money(payment.open_minor, payment.currency)
+    names = [name("invoice", each.doc_number, each.ledger_id) for each in invoices[:3]]
+    text = (
+        f"{left} of {_named(payment)} is credit of its customer, who has open invoices. Apply it if it was meant for "
+        f"one of them; nothing else is posted for it."
+    )
+    return Finding(
+        id=f"credit_left:{payment.id}",
+        code="credit_left",
+        document_id=payment.id,
+        version=payment.version,
+        dated=payment.dated,
+        currency=payment.currency,
+        amount_minor=payment.open_minor,
+        text=text,
+        marker=payment.marker,
+        offers=tuple(
+            Offer(action="apply", label=f"Apply to {label}", other_id=each.id)
+            for label, each in zip(names, invoices[:3], strict=True)
+        ),
+    )
+
+
+def _copied(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Documents that carry our marker, but are not the one we made (row 28)."""
+    rows = conn.execute(
+        select(mirror_table.c.record, outbox.c.document_id, outbox.c.marker)
+        .join(
+            outbox,
+            and_(
+                outbox.c.connection_id == mirror_table.c.connection_id,
+                outbox.c.marker == mirror_table.c.parent_id,
+                outbox.c.document_id != mirror_table.c.object_id,
+            ),
+        )
+        .where(
+            outbox.c.link_id == link.id,
+            mirror_table.c.kind.in_(DOCUMENT_KINDS),
+            mirror_table.c.deleted.is_(False),
+        )
+    )
+    for row in rows:
+        document = from_json(row.record, Document)
+        if document.voided:
+            continue
+        original = row.document_id.replace(":", " ").replace("_", " ")
+        text = f"{_named(document)} is a copy of {original}, which Tieout posted. Delete the copy in QuickBooks."
+        yield _about(document, "copied", text, ())
+
+
+# ---- somebody else's
+
+
+def _twice(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
+    """What somebody typed in although we posted it (row 24): it names what we posted, or is the same in other words."""
+    kinds = [kind for kind in DOCUMENT_KINDS if kind not in ("invoice", "credit_memo")]
+    typed: list[Document] = mirror.load_open(conn, link.ledger_id, kinds, since=today - LOOK_BACK)
+    if not typed:
+        return
+    ours = _posted_since(conn, link, min(each.dated for each in typed) - DAYS_APART)
+    names = _posted_names(conn, link, {each for document in typed for each in document.external_ids})
+    banks = set(link.mappings.bank.values())
+    for document in typed:
+        named = next((names[each] for each in document.external_ids if each in names), None)
+        twin = named or next((marker for marker, each in ours if _is_twin(each, document, banks)), None)
+        if twin is not None:
+            text = (
+                f"{_named(document)} may record what Tieout posted already ({twin.partition(':')[0]}): then it is in "
+                f"the books twice. Delete one of the two in QuickBooks, or say that this is another one."
+            )
+            yield _about(document, "recorded_twice", text, (DISMISS,))
+
+
+def _posted_since(conn: Connection, link: Link, since: date) -> list[tuple[str, Posting]]:
+    rows = conn.execute(
+        select(outbox.c.marker, outbox.c.posting).where(
+            outbox.c.link_id == link.id,
+            outbox.c.state.in_(IN_BOOKS),
+            outbox.c.kind.in_(("payment", "sales_receipt", "refund_receipt", "transfer")),
+            outbox.c.dated >= since,
+        )
+    )
+    return [(row.marker, from_json(row.posting, Posting)) for row in rows]
+
+
+def _posted_names(conn: Connection, link: Link, ids: set[str]) -> dict[str, str]:
+    """Marker of what we posted, by the Stripe ids it could be called by."""
+    found: dict[str, str] = {}
+    for chunk in mirror.chunks(sorted(ids)):
+        rows = conn.execute(
+            select(legs.c.source_id, legs.c.movement_id, legs.c.markers).where(
+                legs.c.link_id == link.id,
+                legs.c.state == "posted",
+                legs.c.kind == "gross",
+                or_(legs.c.source_id.in_(chunk), legs.c.movement_id.in_(chunk)),
+            )
+        )
+        for row in rows:
+            if row.markers and ":opening-" not in row.markers[0]:
+                found |= {row.source_id: row.markers[0], row.movement_id: row.markers[0]}
+    return found
+
+
+def _is_twin(posting: Posting, document: Document, banks: set[str]) -> bool:
+    """The same amount near the same day: of the same customer, or into the bank as a payout of ours."""
+    same = (posting.amount_minor, posting.currency) == (document.amount_minor, document.currency)
+    if posting.target or not same or abs(posting.dated - document.dated) > DAYS_APART:
+        return False
+    if posting.kind == "transfer":
+        return document.kind in ("deposit", "transfer") and document.account_id in banks
+    return posting.kind == document.kind and posting.party_id == document.customer_id
+
+
+def _undeposited(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Payments somebody typed in for charges of ours that never came to the clearing account (row 23)."""
+    rows = conn.execute(
+        select(legs).where(
+            legs.c.link_id == link.id,
+            legs.c.state == "matched",
+            legs.c.reason == "already_recorded",
+            legs.c.kind == "gross",
+            legs.c.category == "charge",
+            type_coerce(legs.c.markers, Text) == "[]",
+            legs.c.before_cutover.is_(False),
+        )
+    ).all()
+    names = {row.document_ids[0]: row for row in rows if len(row.document_ids) == 1}
+    documents: dict[str, Document] = {}
+    for kind in ("payment", "sales_receipt"):
+        documents |= mirror.load(conn, link.ledger_id, kind, [each for each in names if each.startswith(f"{kind}:")])
+    accounts: dict[str, Account] = mirror.load(
+        conn, link.ledger_id, "account", {each.account_id or "" for each in documents.values()}
+    )
+    for document_id, row in names.items():
+        document = documents.get(document_id)
+        account = accounts.get(document.account_id or "") if document else None
+        if document and account and _is_whole(row, document, link):
+            yield from _beside_clearing(document, account, link)
+
+
+def _is_whole(row: Row[Any], document: Document, link: Link) -> bool:
+    return (
+        (row.amount_minor, row.currency) == (document.amount_minor, document.currency)
+        and row.currency in link.mappings.clearing
+        and not document.voided
+    )
+
+
+def _beside_clearing(document: Document, account: Account, link: Link) -> Iterator[Finding]:
+    clearing = link.mappings.clearing[document.currency]
+    if account.id == clearing or account.currency != document.currency:
+        return
+    head = f"{_named(document)} records a Stripe charge, but went to {account.name}"
+    if account.name == UNDEPOSITED:
+        text = f"{head}, where it waits for a bank deposit that never comes. Deposit it into the clearing account."
+        offer = Offer(action="deposit", label="Deposit it into the clearing account")
+        yield _about(document, "not_deposited", text, (offer, ACCEPT))
+    elif account.type == "Bank":
+        text = f"{head}. Stripe pays out many at once: if the bank never got this one, move it to the clearing account."
+        offer = Offer(action="transfer", label="Move it to the clearing account")
+        yield _about(document, "in_the_bank", text, (offer, ACCEPT))
+
+
+def _about(document: Document, code: Code, text: str, offers: tuple[Offer, ...]) -> Finding:
+    return Finding(
+        id=f"{code}:{document.id}",
+        code=code,
+        document_id=document.id,
+        version=document.version,
+        dated=document.dated,
+        currency=document.currency,
+        amount_minor=document.amount_minor,
+        text=text,
+        marker=document.marker,
+        offers=offers,
+    )
+
+
+def _named(document: Document, amount: Money | None = None) -> str:
+    """ "the payment 12 of 100.00 USD"."""
+    return f"{document.kind.replace('_', ' ')} {document.doc_number or document.ledger_id} of " + str(
+        amount or Money(document.amount_minor, document.currency)
+    )

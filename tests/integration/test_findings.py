@@ -1,0 +1,156 @@
+"""Documents that are odd (rows 3, 23, 24, 27 and 28): found by a sync, mended by a person, held against the books."""
+
+from typing import Any
+
+import pytest
+
+from storage import findings
+from storage.findings import Finding
+from sync import mending
+from sync.commands import RefusedError
+from tests.integration.conftest import Company, link
+from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check, waiting
+from tests.integration.test_trouble import accountant
+
+
+def found(company: Company) -> dict[str, Finding]:
+    with company.environment.database.read() as conn:
+        return {each.code: each for each in findings.standing(conn, link(company).id)}
+
+
+def mend(company: Company, finding: Finding, action: str) -> bool:
+    environment, (offer,) = company.environment, [each for each in finding.offers if each.action == action]
+    person = accountant(company)
+    return mending.mend(
+        environment.database, environment.clock, person, link(company).id, finding.id, finding.version, offer
+    )
+
+
+def change(company: Company, entity: str, body: dict[str, Any], **values: Any) -> None:
+    head = {"Id": body["Id"], "SyncToken": body["SyncToken"], "sparse": True}
+    company.qbo.update(entity, head | values)
+
+
+def typed_payment(company: Company, account: str) -> str:
+    """Somebody recorded a charge by hand, into another account."""
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    intent = company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    body = {
+        "CustomerRef": {"value": customer},
+        "TotalAmt": 100,
+        "DepositToAccountRef": {"value": company.qbo.account(account)["Id"]},
+        "PrivateNote": f"Stripe {intent['latest_charge']}",
+        "Line": [{"Amount": 100, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}],
+    }
+    return str(company.qbo.create("Payment", body)["Id"])
+
+
+def test_a_document_somebody_changed_is_restored_or_left(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company)
+    assert found(company) == {}
+    (fee,) = company.ours("Purchase")
+    line = fee["Line"][0] | {"Amount": 1}
+    change(company, "Purchase", fee, Line=[line])
+    sync_and_check(company)
+    assert mend(company, found(company)["changed"], "restore")
+    sync_and_check(company)
+    assert company.ours("Purchase")[0]["TotalAmt"] == fee["TotalAmt"]
+    assert found(company) == {}
+
+    (fee,) = company.ours("Purchase")
+    change(company, "Purchase", fee, TxnDate="2026-01-02")
+    sync_and_check(company)
+    assert mend(company, found(company)["changed"], "accept")
+    sync_and_check(company)
+    assert found(company) == {}
+    (fee,) = company.ours("Purchase")
+    change(company, "Purchase", fee, TxnDate="2026-01-03")  # another change is another question
+    sync_and_check(company)
+    assert set(found(company)) == {"changed"}
+
+
+def test_a_document_somebody_deleted_is_posted_again_under_a_new_name(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company)
+    (fee,) = company.ours("Purchase")
+    company.qbo.delete("Purchase", {"Id": fee["Id"], "SyncToken": fee["SyncToken"]})
+    sync_and_check(company)
+    gone = found(company)["gone"]
+    assert mend(company, gone, "post_again")
+    sync_and_check(company)
+    (again,) = company.ours("Purchase")
+    assert (again["TotalAmt"], again["Id"] != fee["Id"]) == (fee["TotalAmt"], True)
+    assert ":fee:r2:s1]" in again["PrivateNote"]
+    assert found(company) == {}
+
+
+def test_what_was_decided_on_another_version_is_not_done(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company)
+    (fee,) = company.ours("Purchase")
+    change(company, "Purchase", fee, TxnDate="2026-01-02")
+    sync_and_check(company)
+    seen = found(company)["changed"]
+    change(company, "Purchase", company.ours("Purchase")[0], TxnDate="2026-01-03")
+    sync_and_check(company)
+    with pytest.raises(RefusedError, match="changed since"):
+        mend(company, seen, "restore")
+
+
+def test_the_credit_of_a_deleted_invoice_goes_to_the_next_one(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company)
+    (invoice,) = company.books("Invoice")
+    company.qbo.delete("Invoice", {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]})
+    sync_and_check(company)
+    assert found(company) == {}, "a credit that nothing could take is no question"
+    after = company.invoice(invoice["CustomerRef"]["value"], 10_000, "INV-2")
+    sync_and_check(company)
+    assert mend(company, found(company)["credit_left"], "apply")
+    sync_and_check(company)
+    assert company.qbo.read("Invoice", after["Id"])["Balance"] == 0
+    assert linked(company.ours("Payment")[0]) == {"Invoice": 100}
+    assert found(company) == {}
+
+
+@pytest.mark.parametrize(
+    ("account", "code", "action"),
+    [
+        ("Undeposited Funds", "not_deposited", "deposit"),
+        ("Savings", "in_the_bank", "transfer"),
+    ],
+)
+def test_a_typed_payment_comes_to_the_clearing_account(company: Company, account: str, code: str, action: str) -> None:
+    typed_payment(company, account)
+    sync_and_check(company)
+    finding = found(company)[code]
+    assert mend(company, finding, action)
+    sync_and_check(company)
+    assert balance(company, account) == 0
+    assert len(company.ours("Payment")) == 0
+    (made,) = company.ours(action.capitalize())
+    assert made["TxnDate"] == company.books("Payment")[0]["TxnDate"]
+    assert found(company) == {}
+    assert waiting(company) == set()
+    charge = company.stripe.request("GET", "/v1/charges")["data"][0]["id"]
+    company.stripe.request("POST", "/v1/refunds", {"charge": charge, "amount": 3_000})
+    sync_and_check(company)
+    assert [body["TotalAmt"] for body in company.ours("RefundReceipt")] == [30]
+
+
+def test_copies_and_what_is_recorded_twice_are_shown(company: Company) -> None:
+    charge = paid_charge(company)
+    sync_and_check(company)
+    (payment,) = company.ours("Payment")
+    customer = {"CustomerRef": payment["CustomerRef"], "TotalAmt": 100}
+    company.qbo.create("Payment", customer | {"PrivateNote": payment["PrivateNote"]})
+    typed = company.qbo.create("Payment", customer | {"PrivateNote": f"Stripe {charge}"})
+    company.pass_time(minutes=1)
+    company.sync()
+    assert set(found(company)) == {"copied", "recorded_twice"}
+    assert found(company)["recorded_twice"].document_id == f"payment:{typed['Id']}"
+    assert mend(company, found(company)["recorded_twice"], "dismiss")
+    company.sync()
+    assert set(found(company)) == {"copied"}
