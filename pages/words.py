@@ -90,7 +90,7 @@ SENDING = {
     "void": "voided at Stripe",
     "open": "open at Stripe",
     "paid": "paid at Stripe",
-    "paid_at_stripe": "paid at Stripe in part",
+    "paid_at_stripe": "lowered at Stripe",
     "drafted": "draft at Stripe",
     "withdrawn": "void on both sides",
     "already_there": "at Stripe, made by others",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.postings import Sending
 from reconcile.records import Customer
@@ -146,10 +146,13 @@ def _totals(conn: Connection, link_id: int) -> tuple[Total, ...]:
 
 
 def _warnings(conn: Connection, link_id: int) -> dict[str, int]:
-    """How many of the invoices to be sent have each warning."""
+    """How many of the invoices that can be paid at Stripe, or will be, have each warning."""
     found: dict[str, int] = {}
     rows = conn.execute(
-        select(sent_invoices.c.warnings).where(sent_invoices.c.link_id == link_id, sent_invoices.c.kind == "do")
+        select(sent_invoices.c.warnings).where(
+            sent_invoices.c.link_id == link_id,
+            or_(sent_invoices.c.kind == "do", sent_invoices.c.reason.in_(("open", "drafted"))),
+        )
     )
     for warnings in rows.scalars():
         for each in warnings:

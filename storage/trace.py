@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.money import Money
-from storage.models import audit, inbox, legs, matches, mirror, outbox
+from storage.models import audit, inbox, legs, matches, mirror, outbox, sendings, sent_invoices
 
 
 def trace(conn: Connection, object_id: str) -> list[str]:
@@ -19,7 +19,25 @@ def trace(conn: Connection, object_id: str) -> list[str]:
         for row in found
     ]
     lines += _postings(conn, markers, ids)
+    lines += _sent(conn, ids)
     return lines + _audited(conn, ids | markers | {row.id for row in found})
+
+
+def _sent(conn: Connection, ids: set[str]) -> list[str]:
+    """Where an invoice stands on its way to Stripe, and each write of it, or of a customer."""
+    standing = conn.execute(
+        select(sent_invoices).where(
+            or_(sent_invoices.c.invoice_id.in_(ids), sent_invoices.c.processor_invoice_id.in_(ids))
+        )
+    ).all()
+    lines = [f"to Stripe {row.invoice_id} as {row.processor_invoice_id or '-'}: {row.detail}" for row in standing]
+    subjects = ids | {row.invoice_id for row in standing}
+    writes = conn.execute(select(sendings).where(sendings.c.subject.in_(subjects)).order_by(sendings.c.id))
+    return lines + [
+        f"write     {row.first_at:%Y-%m-%d %H:%M:%S} {row.step.replace('_', ' ')} of {row.subject}: {row.state}, "
+        f"attempt {row.attempt}, {row.result_id or row.problem or ''}"
+        for row in writes
+    ]
 
 
 def summary(conn: Connection, link_id: int) -> list[str]:

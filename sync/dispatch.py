@@ -27,9 +27,12 @@ def switch_sending(database: Database, clock: Clock, actor: User, link_id: int, 
     with database.write() as conn:
         check(conn, actor, "switch_sending")
         connections.change_link(conn, link_id)  # a sync that decides meanwhile must wait for us
-        policies = connections.link(conn, link_id).policies
+        link = connections.link(conn, link_id)
+        policies = link.policies
         if policies.sending == mode:
             return False
+        if mirror.cursor(conn, link.processor_id, sending.STREAM) is None:
+            raise RefusedError("There is no dry run yet. Run a sync, look at what would be sent, then switch it on.")
         if policies.sending == "off" and sending_view.seen_now(conn, link_id) != seen:
             raise RefusedError("The dry run has changed since you looked at it. Look again, then switch it on.")
         connections.change_link(conn, link_id, policies=to_json(replace(policies, sending=mode)))

@@ -31,7 +31,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=10)  # a transaction is as late as it took
 MISSES_MAX = 3  # writes in a row without an answer: Stripe is out of reach, and the others wait for the next sync
 STEPS_MAX = 20  # of one invoice in one sync; no way through is longer
-LEASE_S = 150.0
+LEASE_S = 150.0  # longer than a write takes, with all its tries
 PATIENCE, PAUSE_S = 4, 0.5
 LATER = timedelta(minutes=5)
 KEY_LIFE = timedelta(hours=23)  # Stripe forgets a key after 24 hours at the earliest
@@ -50,6 +50,7 @@ class Sender:
     people: People
     link_id: int
     progress: Progress
+    lease_s: float = LEASE_S
     writes: int = field(default=0, init=False)
     _misses: int = field(default=0, init=False)
     _around: Around = field(init=False)
@@ -176,7 +177,7 @@ class Sender:
                 params=self.processor.frame(decision.reason, about),
                 effect=effect,
                 at=now,
-                lease_s=LEASE_S,
+                lease_s=self.lease_s,
             )
         if begun is not None:
             self._send(link, begun)
@@ -258,7 +259,7 @@ class Sender:
 
     def _again(self, link: Link, doubtful: Sending, *, new_key: bool) -> None:
         with self.database.write() as conn:
-            taken = sendings.take(conn, doubtful, self.clock.now(), LEASE_S, new_key=new_key)
+            taken = sendings.take(conn, doubtful, self.clock.now(), self.lease_s, new_key=new_key)
         if taken is not None:
             self._send(link, taken)
 

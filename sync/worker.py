@@ -138,6 +138,7 @@ class Worker:
             people=adapters.people,
             link_id=link.id,
             progress=self._report,
+            lease_s=self.lease_s,
         )
         try:
             sender.send()

@@ -1,0 +1,116 @@
+"""Customers of both sides: linked, never doubled; a person decides what is not certain."""
+
+import pytest
+
+from storage import sending_view
+from storage.models import cursors
+from sync import dispatch
+from sync.commands import RefusedError
+from tests.integration.conftest import Company, link
+from tests.integration.test_sending import (
+    accountant,
+    books_customer,
+    change,
+    customers,
+    on_sqlite,
+    sender,
+    standing,
+    switch,
+    there,
+)
+
+
+def test_customers_are_linked_not_doubled(company: Company) -> None:
+    """Equal in e-mail and name: linked, and both sides told. Equal in one of them: a person decides."""
+    same, customer = company.customer()
+    alike = company.stripe.request("POST", "/v1/customers", {"name": "Red Foods", "email": "red@foods.example"})
+    doubtful = books_customer(company, "Red Foods Ltd", "red@foods.example", Notes="Pays late.")
+    for number, each in enumerate((customer, doubtful), start=1):
+        company.invoice(each, 10_000, f"INV-{number}")
+    switch(company, "finalize")
+    company.sync()
+    assert [(each["customer"], each["number"]) for each in there(company)] == [(same, "INV-1")]
+    found = {each["id"]: each["metadata"].get("qbo_customer_id") for each in customers(company)}
+    assert found == {same: customer, alike["id"]: None}
+    assert same in company.qbo.read("Customer", customer)["Notes"]
+    assert standing(company, company.books("Invoice")[1]).reason == "customer_doubtful"
+
+
+@on_sqlite
+def test_a_person_says_who_is_who(company: Company) -> None:
+    """Accepted: the invoice goes to that customer. Rejected: a new one is made. Only at Stripe: made in QuickBooks."""
+    ids = [
+        company.stripe.request("POST", "/v1/customers", {"name": name, "email": f"{name}@foods.example"})["id"]
+        for name in ("red", "green", "lone")
+    ]
+    books = [books_customer(company, f"{name} Ltd", f"{name}@foods.example") for name in ("red", "green")]
+    for number, each in enumerate(books, start=1):
+        company.invoice(each, 10_000, f"INV-{number}")
+    switch(company, "finalize")
+    company.sync()
+    assert there(company) == []
+    database, clock, link_id = company.environment.database, company.environment.clock, link(company).id
+    person = accountant(company)
+    shown = sending_view.view(database, link_id)
+    assert {each.customer.id: [c.id for c in each.candidates] for each in shown.doubts} == {
+        books[0]: [ids[0]],
+        books[1]: [ids[1]],
+    }
+    assert [each.id for each in shown.lone] == [ids[2]]
+    assert dispatch.accept_counterpart(database, clock, person, link_id, books[0], ids[0])
+    assert dispatch.reject_counterparts(database, clock, person, link_id, books[1], [ids[1]])
+    assert dispatch.make_customer(database, clock, person, link_id, ids[2])
+    with pytest.raises(RefusedError):
+        dispatch.accept_counterpart(database, clock, person, link_id, books[0], ids[1])
+    company.sync()
+    found = {each["number"]: each["customer"] for each in there(company)}
+    assert found["INV-1"] == ids[0]
+    assert found["INV-2"] not in ids
+    (made,) = [each for each in company.books("Customer") if each["DisplayName"] == "lone"]
+    assert ids[2] in made["Notes"]
+    company.sync()
+    metadata = {each["id"]: each["metadata"].get("qbo_customer_id") for each in customers(company)}
+    assert (metadata[ids[0]], metadata[ids[2]]) == (books[0], made["Id"])
+    assert sending_view.view(database, link_id).lone[0].id == ids[1]  # nobody's, since it was kept apart
+
+    switch(company, "finalize", create_customers=True)
+    company.sync()
+    company.sync()
+    assert [each["DisplayName"] for each in company.books("Customer")].count("green") == 1
+    assert sending_view.view(database, link_id).lone == ()
+
+
+@on_sqlite
+def test_an_answer_lost_while_a_customer_is_made_in_quickbooks_makes_no_second_one(company: Company) -> None:
+    company.stripe.request("POST", "/v1/customers", {"name": "Lone Star", "email": "lone@foods.example"})
+    company.sync()
+    switch(company, "finalize", create_customers=True)
+    company.qbo.faults.set({"lost_answer": 1.0})
+    with company.environment.database.write() as conn:
+        conn.execute(cursors.delete().where(cursors.c.stream == "counterparts"))
+    sender(company).send()
+    company.qbo.faults.set({"lost_answer": 0.0})
+    company.qbo.switch(forget_request_ids=True)
+    sender(company).send()
+    assert [each["DisplayName"] for each in company.books("Customer")] == ["Lone Star"]
+    company.sync()
+    company.sync()
+    assert len(customers(company)) == len(company.books("Customer")) == 1
+
+
+@on_sqlite
+def test_a_merged_customer_keeps_its_counterpart(company: Company) -> None:
+    old = books_customer(company)
+    invoice = company.invoice(old, 10_000, "INV-1")
+    switch(company, "finalize")
+    company.sync()
+    survivor = books_customer(company, "Blue Foods Group", "group@blue.example")
+    change(company, invoice, CustomerRef={"value": survivor})
+    body = company.qbo.read("Customer", old)
+    company.qbo.update("Customer", {"Id": old, "SyncToken": body["SyncToken"], "sparse": True, "Active": False})
+    company.sync()
+    company.sync()
+    (sent,) = there(company)
+    assert sent["status"] == "open"
+    assert [each["id"] for each in customers(company)] == [sent["customer"]]
+    assert customers(company)[0]["metadata"]["qbo_customer_id"] == survivor
