@@ -51,6 +51,7 @@ def render(context: Context) -> None:
     _waiting(context, link, shown)
     _doubts(context, link, shown)
     _invoices(context, link, shown)
+    _refused(context, link, shown)
     _lone(context, link, shown)
 
 
@@ -201,30 +202,40 @@ def _candidate(context: Context, link: LinkView, doubt: Doubt, candidate: Custom
         _decision(context, "Not this one", f"apart-{name}", "They are kept apart.", other, "decide_customer")
 
 
+def _refused(context: Context, link: LinkView, shown: View) -> None:
+    """Stripe's customers that QuickBooks did not take."""
+    for customer, problem in shown.refused:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.html(style.line("bad", f"{customer.name or customer.id} could not be made in QuickBooks: {problem}"))
+            _set_aside(context, link, customer, "Try again")
+
+
 def _lone(context: Context, link: LinkView, shown: View) -> None:
     """Stripe's customers without a counterpart."""
     if not shown.lone:
         return
     number = f"{len(shown.lone)}{' or more' if len(shown.lone) == AT_MOST else ''}"
     with st.expander(f"Customers only at Stripe: {number}"):
-        head = (context.database, context.clock, context.user, link.id)
         on = not shown.makes_customers
         _decision(
             context,
             "Make all of them in QuickBooks, and new ones too" if on else "Stop making them in QuickBooks",
             "all-customers",
             "It is so from the next sync on, while sending is on." if on else "They are left alone.",
-            partial(dispatch.switch_customers, *head, on),
+            partial(dispatch.switch_customers, context.database, context.clock, context.user, link.id, on),
             "switch_sending",
         )
         for customer in shown.lone:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.html(f"<div>{_person(customer)} {style.identifier(customer.id, words.short(customer.id))}</div>")
-                make = partial(dispatch.make_customer, *head, customer.id)
-                done = "It is made with the next sync."
-                _decision(context, "Make in QuickBooks", f"make-{customer.id}", done, make, "make_customer")
-                leave = partial(dispatch.leave_customer, *head, customer.id)
-                _decision(context, "Leave", f"leave-{customer.id}", "It is left alone.", leave, "make_customer")
+                _set_aside(context, link, customer, "Make in QuickBooks")
+
+
+def _set_aside(context: Context, link: LinkView, customer: Customer, label: str) -> None:
+    head = (context.database, context.clock, context.user, link.id, customer.id)
+    make, leave = partial(dispatch.make_customer, *head), partial(dispatch.leave_customer, *head)
+    _decision(context, label, f"make-{customer.id}", "It is made with the next sync.", make, "make_customer")
+    _decision(context, "Leave", f"leave-{customer.id}", "It is left alone.", leave, "make_customer")
 
 
 def _decision(context: Context, label: str, key: str, done: str, command: partial[bool], action: str) -> None:

@@ -209,7 +209,8 @@ def record_noted(conn: Connection, link_id: int, customer_id: str, *, there: boo
 def without_counterpart(conn: Connection, link: Link, limit: int) -> list[Customer]:
     """Stripe's customers that nobody in the books is, or may be; the newest first."""
     known = select(customer_links.c.processor_customer_id).where(
-        customer_links.c.link_id == link.id, customer_links.c.state.in_(("linked", "proposed", "wanted", "left"))
+        customer_links.c.link_id == link.id,
+        customer_links.c.state.in_(("linked", "proposed", "wanted", "refused", "left")),
     )
     rows = conn.execute(
         select(mirror_table.c.record)
@@ -226,11 +227,18 @@ def without_counterpart(conn: Connection, link: Link, limit: int) -> list[Custom
 
 
 def set_aside(
-    conn: Connection, link_id: int, processor_customer_id: str, state: str, *, actor: str, at: datetime, why: str = ""
+    conn: Connection,
+    link_id: int,
+    processor_customer_id: str,
+    state: str,
+    *,
+    actor: str,
+    at: datetime,
+    why: str | None = None,
 ) -> None:
-    """A Stripe customer without a counterpart is `wanted` in the books, or `left` alone."""
+    """A Stripe customer without a counterpart is `wanted` in the books, was `refused` there, or is `left` alone."""
     row = _row(link_id, "", processor_customer_id, "", state, "person", actor, at)
-    upsert(conn, customer_links, [row], KEY)
+    upsert(conn, customer_links, [row | {"problem": why}], KEY)
     entry = audit.Entry(
         actor=actor, action=f"customer {state}", subject=processor_customer_id, link_id=link_id, detail={"why": why}
     )
@@ -278,6 +286,19 @@ def wanted(conn: Connection, link: Link) -> list[Customer]:
     ).scalars()
     found: dict[str, Customer] = mirror.load(conn, link.processor_id, "customer", list(ids))
     return [found[key] for key in sorted(found)]
+
+
+def refused(conn: Connection, link: Link) -> list[tuple[Customer, str]]:
+    """Stripe's customers that could not be made in the books, and why."""
+    rows = conn.execute(
+        select(customer_links.c.processor_customer_id, customer_links.c.problem)
+        .where(customer_links.c.link_id == link.id, customer_links.c.state == "refused")
+        .order_by(customer_links.c.at)
+    ).all()
+    found: dict[str, Customer] = mirror.load(
+        conn, link.processor_id, "customer", [row.processor_customer_id for row in rows]
+    )
+    return [(found[row[0]], row.problem or "") for row in rows if row[0] in found]
 
 
 def settle_wanted(conn: Connection, link_id: int, processor_customer_id: str) -> None:

@@ -198,12 +198,15 @@ customer_links = Table(
     Column("customer_id", String(64), primary_key=True),  # in the books; empty where there is none
     Column("processor_customer_id", String(255), primary_key=True),
     Column("currency", String(3), nullable=False),  # of the customer in the books
-    Column("state", String(16), nullable=False),  # linked | proposed | apart; without a customer: wanted | left
+    Column(
+        "state", String(16), nullable=False
+    ),  # linked | proposed | apart; without a customer: wanted | refused | left
     Column("how", String(16), nullable=False),  # stored | email_and_name | merged | person | created
     Column("actor", String(100), nullable=False),
     Column("at", Utc, nullable=False),
     Column("noted_there", Boolean, nullable=False),  # the link stands in Stripe's metadata
     Column("noted_here", Boolean, nullable=False),  # ... and in the books, or need not
+    Column("problem", Text),  # why it could not be made in the books
     Index(
         "uq_customer_links_customer",
         "link_id",

@@ -69,6 +69,7 @@ class View:
     seen: str
     doubts: tuple[Doubt, ...]
     lone: tuple[Customer, ...]  # Stripe's customers without a counterpart
+    refused: tuple[tuple[Customer, str], ...]  # those that could not be made in QuickBooks, and why
 
     def count(self, kind: str) -> int:
         return sum(total.count for total in self.totals if total.kind == kind)
@@ -87,6 +88,7 @@ def view(database: Database, link_id: int, at_most: int = 50) -> View:
             seen=seen(totals),
             doubts=doubts,
             lone=tuple(counterparts.without_counterpart(conn, link, at_most)),
+            refused=tuple(counterparts.refused(conn, link)),
         )
 
 

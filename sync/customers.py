@@ -56,12 +56,13 @@ class Counterparts:
             except (Transient, Ambiguous, Stale) as error:  # looked for by its name, and our note in it, next time
                 log.warning("customer %s: %s %s", customer.id, error.plain, error.technical)
             except Rejected as error:
-                self._leave(link, customer, error.plain)
+                self._refuse(link, customer, error.plain)
 
     def _make(self, link: Link, customer: Customer, currency: str, home: str) -> None:
         made = self.people.make(customer, currency, home)
         if made is None:
-            self._leave(link, customer, "QuickBooks has somebody else of this name")
+            problem = "QuickBooks has somebody else of this name. Rename one of the two, then try again."
+            self._refuse(link, customer, problem)
             return
         joined = Pair(customer_id=made.id, processor_customer_id=customer.id, currency=currency, how="created")
         with self.database.write() as conn:
@@ -73,11 +74,9 @@ class Counterparts:
             counterparts.join(conn, link.id, joined, actor=ACTOR, at=now)
             counterparts.record_noted(conn, link.id, made.id, here=True)
 
-    def _leave(self, link: Link, customer: Customer, why: str) -> None:
-        log.warning("customer %s was not made: %s", customer.id, why)
+    def _refuse(self, link: Link, customer: Customer, why: str) -> None:
         with self.database.write() as conn:
-            counterparts.settle_wanted(conn, link.id, customer.id)
-            counterparts.set_aside(conn, link.id, customer.id, "left", actor=ACTOR, at=self.clock.now(), why=why)
+            counterparts.set_aside(conn, link.id, customer.id, "refused", actor=ACTOR, at=self.clock.now(), why=why)
 
     def tell(self, link: Link) -> None:
         """Writes each new link into both systems. Saying the same twice does no harm, so nothing is kept of it but

@@ -225,6 +225,7 @@ class Sender:
                     if self._misses == MISSES_MAX:
                         raise Transient(error.plain, technical=error.technical) from error
                     return
+                self.progress("Waiting for Stripe", 0, None)
                 self.clock.sleep(PAUSE_S * 2**attempt)
             except Unauthorized as error:
                 self._reconnect(link, begun, error)

@@ -89,7 +89,7 @@ class StripeWriter:
         return self._find_changed(write)
 
     def look(self, invoice_id: str) -> tuple[Fetched, Fetched]:
-        expand: Any = {"expand": ["payments.data.payment.payment_intent"]}
+        expand: Any = {"expand": ["payments.data.payment.payment_intent", "customer.invoice_credit_balance"]}
         try:
             body = plain(call(lambda: self._client.v1.invoices.retrieve(invoice_id, expand)))
         except Rejected as error:
@@ -97,11 +97,10 @@ class StripeWriter:
                 gone = Fetched(kind="processor_invoice", id=invoice_id, record=None)
                 return gone, Fetched(kind="customer", id="", record=None)
             raise
-        credits_: Any = {"expand": ["invoice_credit_balance"]}
-        customer = plain(call(lambda: self._client.v1.customers.retrieve(body["customer"], credits_)))
-        found = fetched("processor_invoice", body)
+        customer, is_busy = body["customer"], self._is_busy(body)
+        found = fetched("processor_invoice", {**body, "customer": customer["id"], "payments": None})
         if isinstance(found.record, ProcessorInvoice):
-            found = replace(found, record=replace(found.record, busy=self._is_busy(body)))
+            found = replace(found, record=replace(found.record, busy=is_busy))
         return found, fetched("customer", customer)
 
     def _is_busy(self, body: dict[str, Any]) -> bool:

@@ -249,20 +249,21 @@ def test_an_invoice_changed_while_unpaid_is_voided_and_replaced(company: Company
 def test_an_invoice_being_paid_is_never_voided(company: Company) -> None:
     """A bank debit takes days; the void in QuickBooks waits for its end, and then for a person."""
     customer = books_customer(company)
-    gone, debited = (company.invoice(customer, 10_000 * n, f"INV-{n}") for n in (1, 2))
+    gone, debited, deleted = (company.invoice(customer, 10_000 * n, f"INV-{n}") for n in (1, 2, 3))
     switch(company, "finalize")
     company.sync()
     pay(company, there(company)[1]["id"], "pm_usBankAccount_success")
     for invoice in (gone, debited):
         current = company.qbo.read("Invoice", invoice["Id"])
         company.qbo.void("Invoice", {"Id": current["Id"], "SyncToken": current["SyncToken"]})
+    company.qbo.delete("Invoice", {"Id": deleted["Id"], "SyncToken": deleted["SyncToken"]})
     company.sync()
-    assert [each["status"] for each in there(company)] == ["void", "open"]
+    assert [each["status"] for each in there(company)] == ["void", "open", "void"]
     assert standing(company, gone).reason == "nothing_owed"
     assert (standing(company, debited).kind, standing(company, debited).reason) == ("wait", "payment_processing")
     company.pass_time(days=7)
     company.sync()
-    assert [each["status"] for each in there(company)] == ["void", "paid"]
+    assert [each["status"] for each in there(company)] == ["void", "paid", "void"]
     assert standing(company, debited).reason == "voided_after_payment"
 
 

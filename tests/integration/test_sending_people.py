@@ -10,7 +10,6 @@ from tests.integration.conftest import Company, link
 from tests.integration.test_sending import (
     accountant,
     books_customer,
-    change,
     customers,
     on_sqlite,
     sender,
@@ -105,12 +104,27 @@ def test_a_merged_customer_keeps_its_counterpart(company: Company) -> None:
     switch(company, "finalize")
     company.sync()
     survivor = books_customer(company, "Blue Foods Group", "group@blue.example")
-    change(company, invoice, CustomerRef={"value": survivor})
-    body = company.qbo.read("Customer", old)
-    company.qbo.update("Customer", {"Id": old, "SyncToken": body["SyncToken"], "sparse": True, "Active": False})
+    company.qbo.merge_customers(old, survivor)
     company.sync()
     company.sync()
+    assert standing(company, invoice).reason == "open"
     (sent,) = there(company)
     assert sent["status"] == "open"
     assert [each["id"] for each in customers(company)] == [sent["customer"]]
     assert customers(company)[0]["metadata"]["qbo_customer_id"] == survivor
+
+
+@on_sqlite
+def test_a_name_that_quickbooks_has_already_is_said_and_can_be_tried_again(company: Company) -> None:
+    """A vendor has the name: QuickBooks takes none twice, over all of its lists."""
+    company.stripe.request("POST", "/v1/customers", {"name": "Stripe", "email": "lone@foods.example"})
+    switch(company, "finalize", create_customers=True)
+    company.sync()
+    database, clock, link_id = company.environment.database, company.environment.clock, link(company).id
+    ((customer, problem),) = sending_view.view(database, link_id).refused
+    assert "somebody else of this name" in problem
+    company.stripe.request("POST", f"/v1/customers/{customer.id}", {"name": "Stripe Lone"})
+    assert dispatch.make_customer(database, clock, accountant(company), link_id, customer.id)
+    company.sync()
+    assert [each["DisplayName"] for each in company.books("Customer")] == ["Stripe Lone"]
+    assert sending_view.view(database, link_id).refused == ()
