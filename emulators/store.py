@@ -43,6 +43,11 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    def copy_to(self, other: "Store") -> None:
+        """Makes `other` the same, whatever it held."""
+        with self._lock, other._lock:
+            self._db.backup(other._db)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
@@ -59,6 +64,20 @@ class Store:
             self._depth -= 1
             if self._depth == 0:
                 self._db.execute("COMMIT")
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of a transaction that is undone alone on an exception."""
+        with self.transaction():
+            name = f"part_{self._depth}"
+            self._db.execute(f"SAVEPOINT {name}")
+            try:
+                yield
+            except BaseException:
+                self._db.execute(f"ROLLBACK TO {name}")
+                self._db.execute(f"RELEASE {name}")
+                raise
+            self._db.execute(f"RELEASE {name}")
 
     def put(
         self,
