@@ -24,6 +24,7 @@ soak: .venv/test.stamp ## what takes too long for every change
 lock: ## pins every package again; needs uv
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test pyproject.toml -o requirements-test.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info

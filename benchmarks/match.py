@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +27,7 @@ from reconcile.tiers.plain import exact_pairs
 
 LABEL_SEEDS = (101, 102, 103)
 LABEL_ROWS = 300_000
+PART_ROWS = 1_000_000  # a side, of what is made at once; more is measured in files of so many
 BATCH_ROWS = 100_000  # of both sides, matched at once where memory is scarce
 # The share of false matches each tier may be certified for: the few that come in small numbers weigh little in all.
 TARGETS = {
@@ -48,11 +50,16 @@ def main() -> None:
     parser.add_argument("--peers", choices=["splink"], help="measure this one too; it has to be installed")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     asked = parser.parse_args()
+    if asked.peers and find_spec(asked.peers) is None:
+        sys.exit("Splink is not installed: pip install -r requirements-bench.lock")
     if asked.seed in LABEL_SEEDS:
         sys.exit("The thresholds were certified on this seed; choose another one.")
     say: Callable[[str], None] = (lambda _: None) if asked.json else print
     model = Model().certified(certify(say))
     say(f"thresholds (per million): {dict(model.thresholds)}")
+    if asked.rows > PART_ROWS:
+        print(json.dumps({"rows": asked.rows, "seed": asked.seed} | measure_parts(asked.rows, asked.seed, model, say)))
+        return
     made = world(asked.rows, asked.seed)
     say(f"{made.processor.height:,} + {made.ledger.height:,} rows, {made.truth.height:,} true pairs")
     report: dict[str, Any] = {"rows": asked.rows, "seed": asked.seed, "thresholds_ppm": dict(model.thresholds)}
@@ -61,7 +68,12 @@ def main() -> None:
     )
     report |= measure_memory(made, model) | measure_rerun(made, model, report["pipeline_s"])
     if asked.peers:
-        report["peer"] = "not measured: Splink is not wired in yet"
+        from benchmarks import peer
+
+        report |= peer.measure(made)
+        report["times_faster_than_splink"] = round(report["splink_s"] / report["pipeline_s"], 1)
+    report["pipeline_to_bare_join"] = round(report["pipeline_s"] / report["bare_join_s"], 1)
+    report["exact_tier_to_bare_join"] = round(report["exact_tier_s"] / report["bare_join_s"], 2)
     print(json.dumps(report))
 
 
@@ -120,30 +132,86 @@ def measure_speed(made: World, model: Model, repeats: int) -> dict[str, float]:
 
 
 def measure_memory(made: World, model: Model) -> dict[str, float]:
-    """Peak bytes a row of a process that reads the frames, matches them and writes the result: at once, in blocks."""
+    """Peak bytes a row of a process that reads the frames, matches them and writes the result: at once, in batches."""
     with TemporaryDirectory() as folder:
-        made.processor.write_parquet(f"{folder}/processor.parquet")
-        made.ledger.write_parquet(f"{folder}/ledger.parquet")
-        code = "import sys; from benchmarks.match import peak_bytes; print(peak_bytes(*sys.argv[1:]))"
+        _write(made, folder, 0)
         told = {}
         for name, rows_max in (("peak_bytes_per_row_at_once", made.rows), ("peak_bytes_per_row", BATCH_ROWS)):
-            asked = [sys.executable, "-c", code, folder, model.to_json(), str(rows_max)]
-            output = subprocess.run(asked, check=True, capture_output=True, text=True).stdout  # noqa: S603  ourselves
-            told[name] = round(int(output) / made.rows, 1)
+            told[name] = round(_apart(folder, model, rows_max)["peak_bytes"] / made.rows, 1)
     return told
 
 
-def peak_bytes(folder: str, model: str, rows_max: str) -> int:
-    """How far the memory of this process grows, from after its imports, while it reads, matches and writes."""
-    before = _memory("VmRSS")
-    sides = [pl.scan_parquet(f"{folder}/{side}.parquet") for side in ("processor", "ledger")]
-    for number, companies in enumerate(_batches(sides, int(rows_max))):
-        frames = (side.filter(pl.col("company").is_in(companies)).collect(engine="streaming") for side in sides)
-        result = match(*frames, model=Model.from_json(model))
-        result.matches.write_parquet(f"{folder}/matches-{number}.parquet")
-        result.allocations.write_parquet(f"{folder}/allocations-{number}.parquet")
-        result.discrepancies.write_parquet(f"{folder}/discrepancies-{number}.parquet")
-    return _memory("VmHWM") - before
+def measure_parts(rows: int, seed: int, model: Model, say: Callable[[str], None]) -> dict[str, Any]:
+    """A world too large to be made at once: companies in several files, matched in batches by one process."""
+    with TemporaryDirectory() as folder:
+        total = 0
+        for part in range(-(-rows // PART_ROWS)):
+            made = _renamed(world(min(PART_ROWS, rows - part * PART_ROWS), seed + 1_000 * part), part)
+            _write(made, folder, part)
+            total += made.rows
+            say(f"part {part + 1}: {made.rows:,} rows")
+        told = _apart(folder, model, BATCH_ROWS)
+        truth = pl.scan_parquet(f"{folder}/truth-*.parquet").select("processor_id", "ledger_id", right=pl.lit(True))
+        accepted = pl.scan_parquet(f"{folder}/matches-*.parquet").filter(pl.col("decision") == "auto")
+        pairs = (
+            pl.scan_parquet(f"{folder}/allocations-*.parquet")
+            .join(accepted.select("match_id"), on="match_id", how="semi")
+            .join(truth, on=["processor_id", "ledger_id"], how="left")
+            .select(taken=pl.len(), right=pl.col("right").is_not_null().sum())
+            .collect(engine="streaming")
+        )
+        true_pairs = truth.select(pl.len()).collect().item()
+    return {
+        "rows_of_both_sides": total,
+        "pipeline_s": round(told["seconds"], 1),
+        "rows_per_s": round(total / told["seconds"]),
+        "peak_bytes_per_row": round(told["peak_bytes"] / total, 1),
+        "precision": round(pairs["right"].item() / pairs["taken"].item(), 6),
+        "recall": round(pairs["right"].item() / true_pairs, 6),
+    }
+
+
+def _renamed(made: World, part: int) -> World:
+    """With companies and ids that no other part has."""
+    mine = {"company": pl.format("{}-{}", "company", pl.lit(part)), "id": pl.format("{}p{}", "id", pl.lit(part))}
+    names = [pl.format("{}p{}", name, pl.lit(part)).alias(name) for name in ("processor_id", "ledger_id")]
+    # What a document carries are ids of the other side; those of links are nobody's row.
+    carried = pl.col("external_ids").list.eval(
+        pl.when(pl.element().str.starts_with("in_")).then(pl.element()).otherwise(pl.element() + f"p{part}")
+    )
+    return World(
+        processor=made.processor.with_columns(**mine),
+        ledger=made.ledger.with_columns(**mine, external_ids=carried),
+        truth=made.truth.with_columns(names),
+        categories=made.categories,
+    )
+
+
+def _write(made: World, folder: str, part: int) -> None:
+    made.processor.write_parquet(f"{folder}/processor-{part}.parquet")
+    made.ledger.write_parquet(f"{folder}/ledger-{part}.parquet")
+    made.truth.write_parquet(f"{folder}/truth-{part}.parquet")
+
+
+def _apart(folder: str, model: Model, rows_max: int) -> dict[str, float]:
+    """What `match_files` tells, in a process of its own."""
+    code = "import json, sys; from benchmarks.match import match_files; print(json.dumps(match_files(*sys.argv[1:])))"
+    asked = [sys.executable, "-c", code, folder, model.to_json(), str(rows_max)]
+    told: dict[str, float] = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)  # noqa: S603  ourselves
+    return told
+
+
+def match_files(folder: str, model: str, rows_max: str) -> dict[str, float]:
+    """How far the memory of this process grows, from after its imports, while it reads, matches and writes; seconds."""
+    before, start = _memory("VmRSS"), time.perf_counter()
+    for part in range(len(list(Path(folder).glob("processor-*.parquet")))):
+        sides = [pl.scan_parquet(f"{folder}/{side}-{part}.parquet") for side in ("processor", "ledger")]
+        for number, companies in enumerate(_batches(sides, int(rows_max))):
+            frames = (side.filter(pl.col("company").is_in(companies)).collect(engine="streaming") for side in sides)
+            result = match(*frames, model=Model.from_json(model))
+            for name in ("matches", "allocations", "discrepancies"):
+                getattr(result, name).write_parquet(f"{folder}/{name}-{part}-{number}.parquet")
+    return {"peak_bytes": _memory("VmHWM") - before, "seconds": time.perf_counter() - start}
 
 
 def _batches(sides: list[pl.LazyFrame], rows_max: int) -> list[list[str]]:

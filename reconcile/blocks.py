@@ -28,6 +28,7 @@ class Block:
     processor: pl.DataFrame
     ledger: pl.DataFrame
     decisions: pl.DataFrame
+    aliases: pl.DataFrame | None = None
     rules: Rules = field(default_factory=Rules)
     model: Model = field(default_factory=Model)
 
@@ -96,7 +97,7 @@ def digests(block: Block) -> dict[tuple[str, str], str]:
 
 def match_block(block: Block) -> Matched:
     """Matches one block."""
-    result = match(block.processor, block.ledger, block.rules, block.decisions, block.model)
+    result = match(block.processor, block.ledger, block.rules, block.decisions, block.model, block.aliases)
     verdicts = cast("Verdicts", result.verdicts)
     return Matched(
         company=block.company,

@@ -35,9 +35,12 @@ def fit(processor: pl.DataFrame, ledger: pl.DataFrame, rules: Rules | None = Non
     charges = (
         canonical(processor, PROCESSOR_SCHEMA, "processor").filter(pl.col("kind") == "charge").with_row_index("item")
     )
-    is_open = (pl.col("kind") == "invoice") & (pl.col("open_minor") > 0)
-    invoices = canonical(ledger, LEDGER_SCHEMA, "ledger").filter(is_open).with_row_index("document")
-    found, _ = blocking.by_open_amount(charges, invoices.with_columns(left_minor="open_minor"), NOBODY, rules)
+    # As they were before anything was paid: books of the past teach as well as what is open.
+    ledger = canonical(ledger, LEDGER_SCHEMA, "ledger").filter(
+        (pl.col("kind") == "invoice"), pl.col("amount_minor") > 0
+    )
+    invoices = ledger.with_row_index("document")
+    found, _ = blocking.by_open_amount(charges, invoices.with_columns(left_minor="amount_minor"), NOBODY, rules)
     random, candidates = (
         _patterns(score.compare(pairs, charges, invoices, NOBODY, rules, base))
         for pairs in (_random_pairs(charges, invoices), found)

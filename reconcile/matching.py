@@ -57,29 +57,32 @@ def match(
     rules: Rules | None = None,
     decisions: pl.DataFrame | pl.LazyFrame | None = None,
     model: Model | None = None,
+    aliases: pl.DataFrame | None = None,
 ) -> MatchResult:
     """Matches PROCESSOR_SCHEMA against LEDGER_SCHEMA, bound by DECISIONS_SCHEMA. Ids must be unique in each frame.
 
+    `aliases` (ALIASES_SCHEMA of `reconcile.tiers.customers`) are payers of whom people said which customer they are.
     Raises FrameError for frames that lack a required column or name an id twice.
     """
     with _uncollected():
-        return _match(processor, ledger, rules or Rules(), model or Model(), Constraints.of(decisions))
+        left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
+        return _match((left, right), rules or Rules(), model or Model(), Constraints.of(decisions), aliases)
 
 
 def _match(
-    processor: pl.DataFrame | pl.LazyFrame,
-    ledger: pl.DataFrame | pl.LazyFrame,
+    inputs: tuple[pl.DataFrame, pl.DataFrame],
     rules: Rules,
     model: Model,
     constraints: Constraints,
+    aliases: pl.DataFrame | None,
 ) -> MatchResult:
-    left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
-    sides = Sides.of(_taking_part(left, constraints), _not_idle(right, constraints), rules, model, constraints)
+    left, right = _taking_part(inputs[0], constraints), _not_idle(inputs[1], constraints)
+    sides = Sides.of(left, right, rules, model, constraints, aliases)
     plain = match_plain(sides)
     rest = sides.without(plain.taken("item"), plain.taken("document"))
     found = Found()
-    candidates = _match_one_by_one(rest, found, left)
-    return _result(sides, rest, plain, found, candidates, (left, right))
+    candidates = _match_one_by_one(rest, found, inputs[0])
+    return _result(sides, rest, plain, found, candidates, inputs)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Row, select, update
 
 from reconcile.choices import DecisionKind, Part, PersonDecision
+from storage import connections, mirror
 from storage.mirror import chunks
-from storage.models import decisions
+from storage.models import decisions, matches
 from storage.records import from_json, to_json
 
 # Of these an object has one at a time; of "not these two" it may have many.
@@ -46,6 +47,7 @@ def add(conn: Connection, link_id: int, decision: PersonDecision, at: datetime) 
             actor=decision.actor,
             at=at,
             state="standing",
+            learned=_learned(conn, link_id, decision),
         )
     )
     return int(row.inserted_primary_key[0])  # type: ignore[index]
@@ -81,6 +83,60 @@ def standing(conn: Connection, link_id: int, source_ids: Iterable[str]) -> dict[
         for row in rows:
             found[row.source_id].append(_stored(row))
     return dict(found)
+
+
+def labels(conn: Connection, link_id: int) -> dict[str, list[tuple[int, bool]]]:
+    """What people said of the best answers offered to them, by tier: (probability per million, is it right)."""
+    found: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    for learned in _lessons(conn, link_id):
+        for tier, ppm, right in learned["offered"]:
+            found[tier].append((ppm, right))
+    return dict(found)
+
+
+def aliases(conn: Connection, link_id: int) -> list[tuple[str, str]]:
+    """Who paid (Stripe's customer, or the address of a guest), and the customer in the books people said that is."""
+    return sorted({(each["payer"], each["customer"]) for each in _lessons(conn, link_id) if each["customer"]})
+
+
+def _lessons(conn: Connection, link_id: int) -> list[dict[str, Any]]:
+    rows = conn.execute(
+        select(decisions.c.learned).where(
+            decisions.c.link_id == link_id, decisions.c.state == "standing", decisions.c.learned.is_not(None)
+        )
+    )
+    return [row.learned for row in rows if row.learned]
+
+
+def _learned(conn: Connection, link_id: int, decision: PersonDecision) -> dict[str, Any] | None:
+    """What a decision teaches about the answers it was made on."""
+    named = {part.ledger_id for part in decision.parts}
+    rows = conn.execute(
+        select(matches).where(
+            matches.c.link_id == link_id, matches.c.source_id == decision.source_id, matches.c.rank == 1
+        )
+    ).all()
+    offered = []
+    for row in rows:
+        is_named = {part["ledger_id"] for part in row.allocations} == named
+        if row.probability_ppm is not None and (decision.kind != "not_match" or is_named):
+            offered.append((row.tier, row.probability_ppm, decision.kind == "match" and is_named))
+    payer, customer = _whose(conn, link_id, decision) if decision.kind == "match" else ("", "")
+    return {"offered": offered, "payer": payer, "customer": customer} if offered or customer else None
+
+
+def _whose(conn: Connection, link_id: int, decision: PersonDecision) -> tuple[str, str]:
+    """Who paid and, if all documents are of one, the customer in the books; "" for what is not known."""
+    link = connections.link(conn, link_id)
+    charge = mirror.load(conn, link.processor_id, "charge", [decision.source_id]).get(decision.source_id)
+    payer = (charge.customer_id or (charge.customer_email or "").strip().lower()) if charge else ""
+    customers = set()
+    for part in decision.parts:
+        kind = part.ledger_id.partition(":")[0]
+        document = mirror.load(conn, link.ledger_id, kind, [part.ledger_id]).get(part.ledger_id)
+        customers.add(document.customer_id if document else None)
+    only = customers.pop() if len(customers) == 1 else None
+    return (payer, only) if payer and only else ("", "")
 
 
 def _contradicts(new: PersonDecision, old: PersonDecision) -> bool:

@@ -355,6 +355,8 @@ decisions = Table(
     Column("state", String(16), nullable=False),  # standing | undone
     Column("undone_by", String(100)),
     Column("undone_at", Utc),
+    # For the next model: what was offered, and whether it was right; who paid, and which customer that is. Else null.
+    Column("learned", Json),
     Index("ix_decisions_source", "link_id", "source_id"),
 )
 

@@ -146,10 +146,10 @@ def _documents(
     customers: dict[str, Customer] = mirror.load(
         conn, ledger, "customer", {document.customer_id for document in found.values() if document.customer_id}
     )
-    return {document.id: _with_customer(document, customers) for document in found.values()}
+    return {document.id: with_customer(document, customers) for document in found.values()}
 
 
-def _with_customer(document: Document, customers: dict[str, Customer]) -> Document:
+def with_customer(document: Document, customers: dict[str, Customer]) -> Document:
     customer = customers.get(document.customer_id or "")
     if customer is None:
         return document

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -125,6 +126,32 @@ def rotate_key() -> None:
     sys.exit(_plainly(lambda: rotate(data_dir())))
 
 
+@main.group()
+def model() -> None:
+    """How likely answers are weighed: fit a new model, and decide whether to use it."""
+
+
+@model.command("fit")
+@click.option("--link", "link_id", type=int, required=True)
+@click.option("--target", default=0.001, show_default=True, help="The share of false answers a tier may accept.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+def fit(link_id: int, target: float, out: Path | None) -> None:
+    """Makes a new model from the books of a link, and shows what it would change. It is not used yet."""
+    from sync.modelling import fit_model
+
+    _plainly(lambda: fit_model(_environment(), link_id, target, out))
+
+
+@model.command("use")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--link", "link_id", type=int, required=True)
+def use(file: Path, link_id: int) -> None:
+    """Matches a link by the model in a file from the next sync on."""
+    from sync.modelling import use_model
+
+    _plainly(lambda: use_model(_environment(), link_id, file))
+
+
 # ---- children of `serve` and `demo`
 
 
@@ -152,13 +179,14 @@ def _environment() -> Environment:
 
 def _plainly(action: Callable[[], Any]) -> Any:
     """Runs a command; what a user can mend is said in a sentence, without a traceback."""
+    from reconcile.model import ModelError
     from storage.vault import VaultError
     from sync.errors import SyncError
     from sync.instance import AlreadyRunningError
 
     try:
         return action()
-    except (DatabaseError, VaultError, SyncError, AlreadyRunningError, OSError) as error:
+    except (DatabaseError, VaultError, SyncError, AlreadyRunningError, ModelError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:

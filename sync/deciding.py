@@ -5,10 +5,12 @@ recorded until then stays: a leg with a posting is not planned again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import polars as pl
 
 from reconcile.choices import decisions_frame
 from reconcile.days import book_day
@@ -21,7 +23,8 @@ from reconcile.postings import LegDecision, Plan, Posting
 from reconcile.records import Movement
 from reconcile.rules import Rules
 from reconcile.snapshot import Snapshot
-from storage import audit, connections, legs, mirror, outbox, snapshot
+from reconcile.tiers.customers import ALIASES_SCHEMA
+from storage import audit, connections, decisions, legs, mirror, outbox, snapshot
 from storage.engine import Database
 from storage.legs import MovementFacts
 from sync.ports import Clock
@@ -49,8 +52,8 @@ def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
         _withdraw(database, link)
         with database.read() as conn:
             link = connections.link(conn, link_id)
-            found = snapshot.load(conn, link)
-        matches = match_snapshot(link, found)
+            found, aliases = snapshot.load(conn, link), decisions.aliases(conn, link_id)
+        matches = match_snapshot(link, found, aliases)
         planned = plan(found, matches)
         if _record(database, clock, link, found, matches, planned, counts):
             return counts
@@ -70,8 +73,10 @@ def model_of(link: connections.Link) -> Model:
     return Model.from_json(link.model) if link.model else Model()
 
 
-def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
-    """The matcher on the open part of a snapshot."""
+def match_snapshot(
+    link: connections.Link, found: Snapshot, aliases: Sequence[tuple[str, str]], model: Model | None = None
+) -> MatchResult:
+    """The matcher on the open part of a snapshot, with the link's model unless another one is tried."""
     company = str(link.ledger_id)
     processor = processor_frame(
         company,
@@ -85,7 +90,9 @@ def match_snapshot(link: connections.Link, found: Snapshot) -> MatchResult:
         found.customers.values(),
     )
     said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
-    return match(processor, ledger_frame(company, found.documents.values()), Rules(), said, model_of(link))
+    known = pl.DataFrame([(company, *each) for each in aliases], schema=ALIASES_SCHEMA, orient="row")
+    ledger = ledger_frame(company, found.documents.values())
+    return match(processor, ledger, Rules(), said, model or model_of(link), known)
 
 
 def _record(

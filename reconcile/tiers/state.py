@@ -17,7 +17,7 @@ from reconcile.rules import Rules
 from reconcile.tiers.customers import Customers, customers_of
 
 PAIR = ("item", "document")
-WHO = ("item", "company", "customer_id")
+WHO = ("item", "company", "customer_id", "customer_email")
 # What blocking looks at.
 CHARGE = ("item", "kind", "company", "links", "reference", "description")
 INVOICE = ("document", "id", "kind", "company", "external_ids", "doc_number")
@@ -68,7 +68,13 @@ class Sides:
 
     @classmethod
     def of(
-        cls, processor: pl.DataFrame, ledger: pl.DataFrame, rules: Rules, model: Model, constraints: Constraints
+        cls,
+        processor: pl.DataFrame,
+        ledger: pl.DataFrame,
+        rules: Rules,
+        model: Model,
+        constraints: Constraints,
+        aliases: pl.DataFrame | None = None,
     ) -> "Sides":
         """Canonical frames without what takes no part."""
         processor, ledger = processor.with_row_index("item"), ledger.with_row_index("document")
@@ -88,7 +94,9 @@ class Sides:
             identity=identity,
             links=links,
             references=references.join(links, on="item", how="anti"),
-            customers=Customers.of(processor, ledger, pl.concat([each.select(PAIR) for each in (identity, links)])),
+            customers=Customers.of(
+                processor, ledger, pl.concat([each.select(PAIR) for each in (identity, links)]), aliases
+            ),
         )
         sides.typed = _typed_pairs(sides)
         return sides
