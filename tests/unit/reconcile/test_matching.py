@@ -10,6 +10,7 @@ from reconcile import MatchResult, Rules, match, match_lists
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, FrameError
 from reconcile.matching import Allocation
 from reconcile.model import Model
+from reconcile.tiers.customers import ALIASES_SCHEMA
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 ACME = {"customer_name": "Acme Inc.", "customer_email": "pay@acme.test"}
@@ -204,6 +205,22 @@ def test_customer_amount_and_date_propose_closest_first() -> None:
     long_ago = invoice(7, 100, date=date(2025, 10, 1), **ACME)
     assert only([charge(1, 100, **ACME)], [long_ago])[0] == "none"
     assert only([charge(1, 100, **ACME)], [invoice(7, 100, customer_name="Bob")])[0] == "none"
+
+
+def test_a_payer_people_have_named_is_that_customer() -> None:
+    paid = charge(1, 4_711, customer_id="cus_9", customer_name="J. Roe")
+    guest = charge(2, 4_712, customer_email="Roe@home.test", customer_name="R.")
+    books = [invoice(7, 4_711, customer_id="4", **ACME), invoice(8, 4_712, customer_id="4", **ACME)]
+    frames = pl.DataFrame([paid, guest], schema=PROCESSOR_SCHEMA), pl.DataFrame(books, schema=LEDGER_SCHEMA)
+    assert {match(*frames).verdict(each).decision for each in ("ch_1", "ch_2")} == {"none"}
+    rows = [("c", "cus_9", "4"), ("c", "roe@home.test", "4"), ("d", "cus_9", "5")]
+    said = pl.DataFrame(rows, schema=ALIASES_SCHEMA, orient="row")
+    told = match(*frames, aliases=said)
+    for each in ("ch_1", "ch_2"):
+        verdict = told.verdict(each)
+        assert (verdict.decision, verdict.tier, verdict.customer_id) == ("proposed", "amount", "4")
+    quarrel = pl.DataFrame([*rows, ("c", "cus_9", "6")], schema=ALIASES_SCHEMA, orient="row")
+    assert match(*frames, aliases=quarrel).verdict("ch_1").decision == "none"
 
 
 # ---- typed in by hand
