@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
+from reconcile.billing import billed, billing, billing_problem
 from reconcile.currencies import over_bridge, settle
 from reconcile.days import before_cutover, day_of
 from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, divide, memo, share, total
@@ -11,9 +13,9 @@ from reconcile.fees import book_fees
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
 from reconcile.money import Money
-from reconcile.postings import Leg, Posting
+from reconcile.postings import POSTED, Leg, Posting
 from reconcile.receipts import receipt
-from reconcile.records import Applied, Charge, Movement
+from reconcile.records import Applied, Charge, Movement, ProcessorInvoice
 from reconcile.snapshot import Place, Snapshot, tax_of
 
 
@@ -57,6 +59,8 @@ def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gr
         _pay_invoices(draft, charge, movements, gross, verdict)
     elif draft.snapshot.decision(charge.id, "record_without_invoice"):
         _book_without_invoice(draft, charge, movements, gross, verdict)
+    elif (invoice := billed(draft, charge)) is not None and verdict.code in ("", "UNMATCHED_STRIPE"):
+        _bill(draft, charge, movements, gross, invoice, verdict)
     elif verdict.code not in ("", "UNMATCHED_STRIPE"):
         draft.wait(gross, charge.id, verdict.code, verdict.text)
     else:
@@ -111,6 +115,40 @@ def _pay_invoices(
     )
 
 
+def _customer(snapshot: Snapshot, charge: Charge, verdict: Verdict) -> str | None:
+    """Who in the books certainly paid it: the counterpart in its currency, else whom documents and addresses tell."""
+    linked = snapshot.counterparts.get((charge.customer_id or "", charge.currency))
+    return linked or (verdict.customer_id if charge.currency == snapshot.home_currency else None)
+
+
+def _bill(
+    draft: Draft,
+    charge: Charge,
+    movements: Sequence[Movement],
+    gross: list[Leg],
+    invoice: ProcessorInvoice,
+    verdict: Verdict,
+) -> None:
+    """Row 6: the invoice Stripe wrote, then the payment that pays it."""
+    snapshot, settled = draft.snapshot, total(gross)
+    customer_id = _customer(snapshot, charge, verdict)
+    problem = billing_problem(snapshot, charge, invoice)
+    if problem is None and customer_id is None:
+        who = charge.customer_name or charge.customer_email or "its customer"
+        detail = f"Stripe invoice {invoice.number or invoice.id}: QuickBooks has no customer that is certainly {who}."
+        problem = "unknown_customer", f"{detail} Choose the customer."
+    if problem or customer_id is None:
+        draft.wait(gross, charge.id, *(problem or ("unknown_customer", "")))
+        return
+    written, tax = billing(snapshot, charge, movements, invoice, customer_id)
+    applied = (Applied(id=f"{POSTED}{written.marker}", amount_minor=written.amount_minor),)
+    payment = _payment(snapshot, charge, movements, customer_id, written.amount_minor, settled, applied, 1)
+    payment = replace(payment, after=written.marker)
+    booked = [(written, 0), *over_bridge(snapshot, payment, movements, settled)]
+    draft.post(share(booked, gross), gross, charge.id)
+    draft.places[charge.id] = Place(customer_id=customer_id, marker=payment.marker, tax=tax, is_payment=True)
+
+
 def _book_without_invoice(
     draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg], verdict: Verdict
 ) -> None:
@@ -118,15 +156,12 @@ def _book_without_invoice(
     snapshot = draft.snapshot
     said = snapshot.decision(charge.id, "record_without_invoice")
     policy = said.how if said else snapshot.policies.charge_without_invoice
-    customer_id = said.customer_id if said else verdict.customer_id
+    customer_id = said.customer_id if said else _customer(snapshot, charge, verdict)
     settled = total(gross)
     amount = settled if charge.currency == movements[0].currency else charge.captured_minor
     if policy == "wait":
         text = verdict.text or "No invoice in QuickBooks is named, and none fits. Choose one, or record it without."
         draft.wait(gross, charge.id, "no_invoice", text)
-    elif charge.currency != snapshot.home_currency and said is None:  # whom a person chooses has that currency
-        detail = f"No invoice fits, and the customer's account in {charge.currency} is not certain. Record it by hand."
-        draft.wait(gross, charge.id, "unknown_customer", detail)
     elif customer_id is None:
         who = charge.customer_name or charge.customer_email or "its customer"
         detail = f"No invoice fits, and QuickBooks has no customer that is certainly {who}. Choose the customer."

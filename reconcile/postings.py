@@ -55,9 +55,9 @@ class Posting:
 
     `marker` names it for ever: processor id, kind, revision, step. `account_id` is the clearing account, or where a
     transfer's money comes from; `other_account_id` is where it goes to. `party_id` is the customer, or a purchase's
-    payee. `amount_minor` is the document's total in `currency`, `tax_minor` of it tax by `tax_code`; `exchange_rate` is
-    home units for one of `currency`, None in home currency. `applied` are the invoices a payment pays. `after` is the
-    marker of a posting that must be in the books first. `shares` are the legs it books.
+    payee. `amount_minor` is the document's total in `currency`, after `discount_minor`, `tax_minor` of it tax by
+    `tax_code`; `exchange_rate` is home units for one of `currency`, None in home currency. `applied` are the invoices a
+    payment pays. `after` is the marker of a posting that must be in the books first. `shares` are the legs it books.
 
     With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
     `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again,
@@ -78,6 +78,7 @@ class Posting:
     exchange_rate: str | None = None
     tax_minor: int = 0
     tax_code: str | None = None
+    discount_minor: int = 0
     applied: tuple[Applied, ...] = ()
     lines: tuple[PostingLine, ...] = ()
     shares: tuple["Share", ...] = ()
@@ -157,6 +158,7 @@ class Mappings:
     foreign_vendors: dict[str, str] = field(default_factory=dict)
     sales_item: str | None = None
     refund_item: str | None = None
+    sales_tax_code: str | None = None
     opening_account: str | None = None
     accounts: dict[str, str] = field(default_factory=dict)
 
@@ -174,3 +176,4 @@ class Policies:
     create_customers: bool = False
     closed_period: Literal["wait", "first_open_day"] = "wait"
     refund: Literal["receipt", "receivables"] = "receipt"
+    stripe_invoice: Literal["wait", "create"] = "wait"

@@ -133,6 +133,15 @@ class PayoutItems:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BilledContent:
+    """What a Stripe invoice charges for: lines (amount without tax, description), what is taken off, and the tax."""
+
+    lines: tuple[tuple[int, str], ...]
+    discount_minor: int = 0
+    tax_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessorInvoice:
     """A Stripe invoice. `metadata` may name the invoice in the books (`qbo_invoice_id`).
 
@@ -153,6 +162,7 @@ class ProcessorInvoice:
     remaining_minor: int = 0
     starting_minor: int = 0
     has_automatic_tax: bool = False
+    content: BilledContent | None = None  # None: it has more lines than Stripe shows at once
     busy: bool | None = None
 
 

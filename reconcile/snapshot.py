@@ -135,6 +135,7 @@ class Snapshot:
     processor_invoices: dict[str, ProcessorInvoice] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
+    counterparts: dict[tuple[str, str], str] = field(default_factory=dict)  # by Stripe customer and currency
     paid: dict[str, Document] = field(default_factory=dict)
     decided_legs: frozenset[str] = frozenset()
     places: dict[str, Place] = field(default_factory=dict)

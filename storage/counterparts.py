@@ -1,5 +1,6 @@
 """Which customer of the books is which at Stripe, as it is stored."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,22 @@ STREAM = "counterparts"  # the cursor: up to which state of the customers they w
 def linked(conn: Connection, link_id: int, customer_ids: Iterable[str]) -> dict[str, str]:
     """By customer of the books, the id of its counterpart at Stripe."""
     return _by_customer(conn, link_id, customer_ids, "linked", lambda ids: ids[0])
+
+
+def of_processor(conn: Connection, link_id: int, processor_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+    """By customer at Stripe and currency, the counterpart in the books; only where there is one."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for chunk in chunks(sorted(set(processor_ids))):
+        rows = conn.execute(
+            select(customer_links).where(
+                customer_links.c.link_id == link_id,
+                customer_links.c.state == "linked",
+                customer_links.c.processor_customer_id.in_(chunk),
+            )
+        )
+        for row in rows:
+            found[row.processor_customer_id, row.currency].add(row.customer_id)
+    return {key: min(ids) for key, ids in found.items() if len(ids) == 1}
 
 
 def proposed(conn: Connection, link_id: int, customer_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -70,6 +70,7 @@ def changed(conn: Connection, link: Link, since: datetime, limit: int, after: st
                 sent_invoices.c.invoice_id.is_not(None),
                 and_(
                     mirror_table.c.open.is_(True),
+                    mirror_table.c.parent_id.is_(None),  # ours were written at Stripe
                     mirror_table.c.deleted.is_(False),
                     mirror_table.c.dated >= link.cutover,
                 ),

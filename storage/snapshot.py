@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from reconcile.choices import PersonDecision
 from reconcile.counterparts import REALM_KEY
 from reconcile.legs import legs_of
+from reconcile.postings import POSTED
 from reconcile.records import (
     Account,
     Charge,
@@ -25,7 +26,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
-from storage import connections, decisions, legs, mirror, outbox, rates
+from storage import connections, counterparts, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -78,6 +79,9 @@ def load(conn: Connection, link: Link) -> Snapshot:
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
+        counterparts=counterparts.of_processor(
+            conn, link.id, {charge.customer_id or "" for charge in charges.values()}
+        ),
         documents=documents,
         paid=_paid_by(conn, ledger, payments),
         decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
@@ -183,13 +187,17 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         return recorded_place(document, documents, given_back)
     if not row.markers:
         return None
-    item = items[row.markers[0]]
+    booked = [items[marker] for marker in row.markers]
+    own = (each for each in booked if each.posting.kind in ("payment", "sales_receipt") and not each.posting.target)
+    item = next(own, booked[0])  # an invoice made for it, an entry over the bridge: they stand beside it
     posting, written = item.posting, documents.get(item.document_id or "")
     customers = {items[marker].posting.party_id for marker in row.markers if items[marker].posting.party_id}
     rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - given_back
     if written is not None:  # somebody may have used the credit for another invoice since
         rest = min(rest, credit_left(written, given_back))
-    tax = tax_of(documents[part.id] for part in posting.applied if part.id in documents)
+    made = {f"{POSTED}{each.posting.marker}": each.document_id or "" for each in booked}
+    paid = [made.get(part.id, part.id) for part in posting.applied]
+    tax = tax_of(documents[each] for each in paid if each in documents)
     customer_id = (written.customer_id if written else None) or posting.party_id  # it may have been merged since
     return Place(
         customer_id=customer_id if len(customers) == 1 else None,

@@ -47,6 +47,7 @@ def prepare(carry: Carry, home_currency: str) -> Mappings:
         fee_vendor=vendor["Id"],
         sales_item=sale["Id"],
         refund_item=refund["Id"],
+        sales_tax_code=_tax_code(carry),
         opening_account=opening["Id"] if opening else None,
         accounts=_role_accounts(carry),
     )
@@ -76,6 +77,13 @@ def add_currency(carry: Carry, mappings: Mappings, currency: str) -> Mappings:
         foreign_vendors=mappings.foreign_vendors | {currency: vendor["Id"]},
         accounts=mappings.accounts | {"bridge": bridge["Id"]},
     )
+
+
+def _tax_code(carry: Carry) -> str | None:
+    """The company's only tax code; of several an accountant chooses."""
+    found = _query(carry, "SELECT * FROM TaxCode").get("TaxCode", [])
+    taxable = [str(body["Id"]) for body in found if body.get("Taxable") and body.get("Active", True)]
+    return taxable[0] if len(taxable) == 1 else None
 
 
 def _find_bank(carry: Carry, currency: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from storage import connections, findings, inbox, mirror, openings, outbox, rate
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
+from sync.customers import Counterparts
 from sync.deciding import decide
 from sync.errors import SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
@@ -110,6 +111,7 @@ class Worker:
                     found = openings.compute(conn, link, balance)
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
+        Counterparts(self.database, self.clock, adapters.processor, adapters.people).pair(link)
         self._match(link)
 
     def _match(self, link: Link) -> None:

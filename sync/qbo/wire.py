@@ -57,6 +57,7 @@ def request_id(posting: Posting, attempt: int) -> str:
 def write_body(posting: Posting, home_currency: str) -> str:
     """The document a posting asks for. A company without multi-currency is never told of a currency."""
     builders = {
+        "invoice": _invoice,
         "payment": _payment,
         "sales_receipt": _receipt,
         "refund_receipt": _receipt,
@@ -123,6 +124,16 @@ def _applied_lines(posting: Posting) -> list[dict[str, Any]]:
         }
         for applied in posting.applied
     ]
+
+
+def _invoice(posting: Posting) -> dict[str, Any]:
+    """As a receipt, but owed; what is taken off is a line of its own."""
+    body = _receipt(posting)
+    del body["DepositToAccountRef"]
+    if posting.discount_minor:
+        amount = _amount(posting, posting.discount_minor)
+        body["Line"].append({"Amount": amount, "DetailType": "DiscountLineDetail", "DiscountLineDetail": {}})
+    return body
 
 
 def _credit_memo(posting: Posting) -> dict[str, Any]:
@@ -198,7 +209,7 @@ def _journal_entry(posting: Posting) -> dict[str, Any]:
 
 def _line(posting: Posting, line: PostingLine, detail_type: str, detail: dict[str, Any]) -> dict[str, Any]:
     return {
-        "Amount": _amount(posting, abs(line.amount_minor)),
+        "Amount": _amount(posting, line.amount_minor if line.item_id else abs(line.amount_minor)),
         "Description": line.description,
         "DetailType": detail_type,
         detail_type: detail,

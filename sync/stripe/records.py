@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconcile.records import (
+    BilledContent,
     Charge,
     Customer,
     Dispute,
@@ -136,8 +137,26 @@ def invoice(body: Body) -> ProcessorInvoice:
         paid_minor=body.get("amount_paid") or 0,
         remaining_minor=body.get("amount_remaining") or 0,
         starting_minor=body.get("starting_balance") or 0,
+        content=_content(body),
         has_automatic_tax=bool((body.get("automatic_tax") or {}).get("enabled")),
     )
+
+
+def _content(body: Body) -> BilledContent | None:
+    """Tax that is included in the prices is in the lines' amounts: it comes off them, for the books add it again."""
+    lines = body.get("lines") or {}
+    if lines.get("has_more", True):
+        return None
+    taxes = [tax for line in lines["data"] for tax in line.get("taxes") or []]
+    return BilledContent(
+        lines=tuple((line["amount"] - _included(line), line.get("description") or "") for line in lines["data"]),
+        discount_minor=sum(each["amount"] for each in body.get("total_discount_amounts") or []),
+        tax_minor=sum(tax["amount"] for tax in taxes),
+    )
+
+
+def _included(line: Body) -> int:
+    return sum(tax["amount"] for tax in line.get("taxes") or [] if tax.get("tax_behavior") == "inclusive")
 
 
 def invoice_payment(body: Body) -> InvoicePayment:
