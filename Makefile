@@ -3,10 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PREREQUISITES := sudo apt install make python3-venv
 
-.PHONY: run demo-reset test lint soak lock clean
+.PHONY: run install demo-reset test lint soak lock clean
 
 run: .venv/run.stamp ## the workbench with a demo company on the emulators
 	@$(BIN)/tieout demo $(ARGS)
+
+install: .venv/run.stamp ## what `tieout` needs, in .venv
 
 demo-reset: .venv/run.stamp ## forget the demo company and everything the demo stored
 	@$(BIN)/tieout demo --reset

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages import chrome, connections, overview, review, sending, style, syncs
+from pages import chrome, connections, files, overview, review, sending, style, syncs
 from pages.context import Context
 from storage import queries, users
 from storage.queries import LinkView
@@ -132,6 +132,7 @@ def draw() -> None:
     ]
     settings = [
         _page(connections.render, context, "Connections", "connections"),
+        _page(files.render, context, "Files", "files"),
     ]
     pages |= {page.url_path: page for page in (*work, *settings)}
     st.navigation({"": work, "Set up": settings}).run()

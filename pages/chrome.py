@@ -18,6 +18,7 @@ MODES = {
     "emulated": ("EMULATED", "info", "Stand-ins on this machine: no real account is touched."),
     "test": ("TEST", "wait", "Stripe's test mode: no real money."),
     "live": ("LIVE", "bad", "Real accounts."),
+    "files": ("FILES", "info", "Imported reports: nothing is connected, and nothing can be posted."),
 }
 FLASH = "flash"
 
@@ -71,6 +72,7 @@ def connect_first(context: Context) -> bool:
         more = "To look around with a demo company, start Tieout with “make run”; it appears here when it is set up."
         st.html(style.note(f"{text} {more}"))
         go(context, "connections", "Connect")
+        go(context, "files", "Or try it with reports you export: nothing is connected")
         _await_link(context)
     return context.link is None
 

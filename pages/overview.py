@@ -5,7 +5,7 @@ from html import escape
 import polars as pl
 import streamlit as st
 
-from pages import charts, chrome, style, words
+from pages import charts, chrome, files, style, words
 from pages.context import Context
 from reconcile.proof import SETTLED_REASONS
 from storage import queries
@@ -24,6 +24,8 @@ def render(context: Context) -> None:
     if context.pulse.is_first:
         _first_sync(context.link, context.pulse, context)
         return
+    if context.link.mode == "files":
+        files.notes(context, context.link)
     found = queries.tie_out(context.database, context.link.id, context.now)
     if found is None:
         why = "Stripe's balance did not stand still, or something of Stripe's could not be read; it is on Syncs then."

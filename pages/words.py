@@ -39,6 +39,7 @@ REASONS = {
 ITEMS = {
     "in_transit": "in transit to the bank",
     "queued": "on the way into QuickBooks",
+    "to_record": "to be recorded in QuickBooks",
     "undecided": "being decided",
     "waits_with_charge": "waiting with their charge",
     "awaiting_reversal": "awaiting Stripe's reversal",
@@ -65,6 +66,7 @@ PREFIXES = {
 ROLES = {"already_recorded": "may be the record of it", "pays_invoice": "open, could be paid by it"}
 
 SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks Desktop"}
+SYSTEMS |= {"stripe_file": "Stripe, from files", "qbo_file": "QuickBooks, from files"}
 SIDE_STATES = {
     "ready": ("good", "ready"),
     "reconnect": ("bad", "connect again"),

@@ -63,9 +63,10 @@ class Draft:
         postings = [out_of_closed(self.snapshot, posting) for posting in postings]
         self.postings += postings
         markers = [posting.marker for posting in postings]
-        self.decide(
-            legs, source_id, "waiting", "queued", "Goes into QuickBooks with the next posting.", markers=markers
-        )
+        reason = ("queued", "Goes into QuickBooks with the next posting.")
+        if not self.snapshot.can_post:
+            reason = ("to_record", "Not in these books yet. Record it in QuickBooks, then import its report again.")
+        self.decide(legs, source_id, "waiting", *reason, markers=markers)
 
     def cancel_out(self, legs: Sequence[Leg], source_id: str, detail: str) -> None:
         """Legs of one source, none of them in the books: no document if they make nothing together, else they wait.

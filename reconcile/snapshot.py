@@ -126,6 +126,7 @@ class Snapshot:
     mappings: Mappings
     policies: Policies
     closed_through: date | None = None
+    can_post: bool = True  # False where the books are known from files only
     movements: tuple[Movement, ...] = ()
     charges: dict[str, Charge] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)

@@ -30,13 +30,15 @@ class ConnectionView:
 
 
 def all_of(database: Database) -> list[ConnectionView]:
-    """Every connection, Stripe's first."""
+    """Every connection that has credentials, Stripe's first."""
     with database.read() as conn:
         link_of: dict[int, int] = {}
         for link in connections.all_links(conn):
             link_of |= {link.processor_id: link.id, link.ledger_id: link.id}
         rows = conn.execute(
-            select(connection_table).order_by(connection_table.c.system.desc(), connection_table.c.id)
+            select(connection_table)
+            .where(connection_table.c.mode != "files")
+            .order_by(connection_table.c.system.desc(), connection_table.c.id)
         ).all()
         return [
             ConnectionView(

@@ -252,6 +252,12 @@ def documents_of(conn: Connection, connection_id: int, kind: str, customer_id: s
     )
 
 
+def holds_any(conn: Connection, connection_id: int, *kinds: str) -> bool:
+    """Whether any object of some kinds still exists."""
+    these = (mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False))
+    return conn.execute(select(mirror.c.object_id).where(*these).limit(1)).first() is not None
+
+
 def load_marked(conn: Connection, connection_id: int, markers: Iterable[str]) -> dict[str, Document]:
     """Documents in the books that carry one of our markers."""
     found: dict[str, Document] = {}

@@ -36,7 +36,8 @@ metadata = MetaData(
 # A row id that grows on both databases (SQLite gives rowids only to INTEGER).
 Id = BigInteger().with_variant(Integer, "sqlite")
 
-# Credentials to one Stripe account or one company. `mode` is live, test or emulated, and never changes.
+# Credentials to one Stripe account or one company. `mode` is live, test, emulated or
+# files (reports a person imports, without any credentials), and never changes.
 connections = Table(
     "connections",
     metadata,
@@ -437,6 +438,27 @@ runs = Table(
         postgresql_where=text("state = 'running'"),
     ),
     Index("ix_runs_state", "state", "id"),
+)
+
+# Every file that was imported into a link of files: what was understood of it, and the rows that were refused.
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the file
+    Column("report", String(64), nullable=False),
+    Column("first_day", Date),
+    Column("last_day", Date),
+    Column("counts", Json, nullable=False),  # rows by what became of them
+    Column("sums", Json, nullable=False),  # of the rows taken, by currency and column, in minor units
+    Column("notes", Json, nullable=False),
+    Column("problems", Json, nullable=False),  # [{line, column, value, text}]
+    Index("ix_imports_link", "link_id", "id"),
 )
 
 # Who did what to which record. Append-only; each row's hash covers the one before it.

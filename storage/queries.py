@@ -24,6 +24,7 @@ from storage.models import runs
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
 PENDING = (
     "queued",
+    "to_record",
     "undecided",
     "in_progress",
     "in_transit",
@@ -198,7 +199,7 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
     return LinkView(
         id=row.id,
         name=row.name,
-        mode=next(mode for mode in ("live", "test", "emulated") if mode in modes),
+        mode=next(mode for mode in ("live", "test", "emulated", "files") if mode in modes),
         posting_on=row.posting_on,
         dry_run_by=row.dry_run_by,
         cutover=row.cutover,

@@ -60,8 +60,10 @@ def load(conn: Connection, link: Link) -> Snapshot:
     said = _decisions(conn, link.id, movements, decided, charge_ids)
     documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
     payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
+    account = connections.connection(conn, processor)
     return Snapshot(
-        account_id=connections.connection(conn, processor).external_id,
+        account_id=account.external_id,
+        can_post=account.mode != "files",
         home_currency=home,
         time_zone=link.time_zone,
         cutover=link.cutover,

@@ -6,6 +6,7 @@ from storage import connections
 from storage.connections import Connection, Link
 from sync.environment import Environment
 from sync.errors import Unauthorized
+from sync.files import books
 from sync.qbo import limits
 from sync.qbo.adapter import QuickBooksOnline
 from sync.qbo.client import Client
@@ -19,11 +20,16 @@ from sync.worker import Adapters
 DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
 
 
-def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapters:
-    """Both sides of a link. Raises Unauthorized if one of them must be connected again first."""
+def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapters | None:
+    """Both sides of a link; None if it is one of files.
+
+    Raises Unauthorized if one of them must be connected again first.
+    """
     with environment.database.read() as conn:
         processor = connections.connection(conn, link.processor_id)
         ledger = connections.connection(conn, link.ledger_id)
+    if processor.mode == books.MODE:
+        return None
     for side in (processor, ledger):
         # A key of Stripe's may work again by itself; an access that Intuit has ended never does.
         if side.state == "disconnected" or (side.state == "reconnect" and side.system == "qbo"):

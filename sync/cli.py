@@ -14,6 +14,7 @@ from storage.engine import DatabaseError
 from sync.environment import Environment, data_dir, open_environment
 
 UI_PORT = 8501
+FILE = click.Path(exists=True, dir_okay=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,6 +59,23 @@ def connect() -> None:
     from sync.consent import connect_interactively
 
     sys.exit(_plainly(lambda: connect_interactively(_environment())))
+
+
+@main.command("import")
+@click.option("--stripe", "stripe_files", multiple=True, type=FILE, help="A report of Stripe; may be given again.")
+@click.option("--quickbooks", "books_files", multiple=True, type=FILE, help="A report of QuickBooks; may be repeated.")
+@click.option("--company", default="My files", show_default=True, help="Whose files these are.")
+@click.option("--currency", help="The currency the books are kept in, if Stripe's report does not tell.")
+@click.option("--clearing", help="The account that stands for the Stripe balance, if its name does not tell.")
+@click.option("--dates", type=click.Choice(["mdy", "dmy"]), help="Month or day first, if the dates do not tell.")
+@click.option("--time-zone", help="As America/New_York; where Stripe's report does not tell.")
+@click.option("--report", type=click.Choice(["balance", "reconciliation"]), help="Which of Stripe's two it is.")
+@click.option("--complete", "is_complete", is_flag=True, help="Of its days, QuickBooks has no more than this lists.")
+def import_(stripe_files: tuple[str, ...], books_files: tuple[str, ...], **answers: Any) -> None:
+    """Imports reports that Stripe and QuickBooks export: to tie out without connecting anything."""
+    from sync.importing import import_files
+
+    sys.exit(_plainly(lambda: import_files(_environment(), stripe_files, books_files, **answers)))
 
 
 @main.command()

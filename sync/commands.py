@@ -7,8 +7,12 @@ from typing import Any
 from reconcile.choices import How, Part, PersonDecision
 from storage import audit, connections, decisions, inbox, legs, mirror, outbox, runs, users
 from storage.engine import Database
+from storage.imports import Import
 from storage.queries import PENDING
 from storage.users import User
+from sync.files.importing import Answers as Answers  # noqa: PLC0414 - for the page
+from sync.files.importing import Side, import_file
+from sync.files.table import FileError
 from sync.ports import Clock
 
 # What each action takes.
@@ -30,6 +34,7 @@ NEEDS = {
     "decide_customer": "reviewer",
     "make_customer": "accountant",
     "mend": "accountant",
+    "import_report": "accountant",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}
@@ -121,6 +126,7 @@ def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, 
     now = clock.now()
     with database.write() as conn:
         check(conn, actor, "switch_posting")
+        check_connected(conn, link_id)
         if on and connections.link(conn, link_id).dry_run_at is None:
             raise RefusedError("Look at the dry run first: open the page Dry run, then switch posting on there.")
         if not connections.switch_posting(conn, link_id, on):
@@ -128,6 +134,21 @@ def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, 
         action = "switched posting on" if on else "switched posting off"
         audit.append(conn, now, [entry(actor, action, f"link {link_id}", link_id)])
     return True
+
+
+def import_report(
+    database: Database, clock: Clock, actor: User, name: str, content: bytes, answers: Answers, side: Side | None = None
+) -> Import:
+    """Takes over a report exported from Stripe or QuickBooks; what it says is stored with who imported it.
+
+    Raises RefusedError, with nothing stored, if the file as a whole cannot be taken.
+    """
+    with database.read() as conn:
+        check(conn, actor, "import_report")
+    try:
+        return import_file(database, clock.now(), actor.email, name, content, answers, side)
+    except FileError as error:
+        raise RefusedError(str(error)) from None
 
 
 # ---- decisions about what waits. `version` is that of the item the person saw; they give the decision's id.
@@ -316,6 +337,12 @@ def _detail(said: PersonDecision, decision_id: int) -> dict[str, Any]:
 def sync_soon(conn: Any, link_id: int, cause: str, now: Any) -> None:
     if not runs.queued(conn, link_id):
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=cause, scheduled_for=now)
+
+
+def check_connected(conn: Any, link_id: int) -> None:
+    """Whether there is anything to write into."""
+    if connections.connection(conn, connections.link(conn, link_id).ledger_id).mode == "files":
+        raise RefusedError("These books are known from files only: nothing can be written. Connect the company.")
 
 
 def check(conn: Any, actor: User, action: str) -> None:

@@ -13,7 +13,7 @@ from storage import audit, connections, counterparts, mirror, sending, sending_v
 from storage.engine import Database
 from storage.records import to_json
 from storage.users import User
-from sync.commands import RefusedError, check, entry, sync_soon
+from sync.commands import RefusedError, check, check_connected, entry, sync_soon
 from sync.ports import Clock
 
 
@@ -26,6 +26,7 @@ def switch_sending(database: Database, clock: Clock, actor: User, link_id: int, 
     now = clock.now()
     with database.write() as conn:
         check(conn, actor, "switch_sending")
+        check_connected(conn, link_id)
         connections.change_link(conn, link_id)  # a sync that decides meanwhile must wait for us
         link = connections.link(conn, link_id)
         policies = link.policies
@@ -48,6 +49,7 @@ def switch_customers(database: Database, clock: Clock, actor: User, link_id: int
     now = clock.now()
     with database.write() as conn:
         check(conn, actor, "switch_sending")
+        check_connected(conn, link_id)
         policies = connections.link(conn, link_id).policies
         if policies.create_customers == on:
             return False

@@ -45,7 +45,7 @@ class Worker:
     database: Database
     clock: Clock
     rng: Rng
-    connect: Callable[[Link], Adapters]
+    connect: Callable[[Link], Adapters | None]  # None for a link of files: nobody to ask, nowhere to post
     lease_s: float = 150
     counts: dict[str, int] = field(default_factory=dict)
     problem: str | None = None  # of the last run
@@ -82,6 +82,9 @@ class Worker:
         with self.database.read() as conn:
             link = connections.link(conn, run.link_id)
         adapters = self.connect(link)
+        if adapters is None:
+            self._match(link)
+            return
         fetcher = Fetcher(self.database, self.clock, self.rng, adapters.processor, link, self._report)
         self._fetch(link, adapters, fetcher)
         self._decide(link, fetcher, adapters)

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from reconcile.money import to_minor
+from reconcile.names import marker_of, stripe_ids
 from reconcile.records import Account, AccountLeg, Applied, Company, Customer, Document, DocumentKind, Named, Record
-from sync.qbo.wire import KIND, LINKED_KIND, MARKER
+from sync.qbo.wire import KIND, LINKED_KIND
 
 Body = Mapping[str, Any]
 
 COUNTERPART = re.compile(r"\[tieout (cus_[A-Za-z0-9]+)\]")
-STRIPE_ID = re.compile(r"\b(?:ch|py|pi|in|re|pyr|po|txn|dp|du)_[A-Za-z0-9]{8,}\b")
 
 
 def document(entity: str, body: Body, home_currency: str) -> Document:
@@ -21,7 +21,6 @@ def document(entity: str, body: Body, home_currency: str) -> Document:
     currency = _ref(body, "CurrencyRef") or home_currency
     kind: DocumentKind = KIND[entity]  # type: ignore[assignment]
     memo = body.get("PrivateNote") or ""
-    marker = MARKER.search(memo)
     reference = body.get("DocNumber") or body.get("PaymentRefNum")
     total = body.get("TotalAmt", body.get("Amount", 0))
     effect = LEGS.get(entity)
@@ -41,7 +40,7 @@ def document(entity: str, body: Body, home_currency: str) -> Document:
         customer_email=(body.get("BillEmail") or {}).get("Address"),
         doc_number=reference,
         memo=memo,
-        marker=marker.group(1) if marker else None,
+        marker=marker_of(memo),
         external_ids=_stripe_ids(body),
         applied=_applied(body, currency),
         account_id=_ref(body, "DepositToAccountRef") or _ref(body, "AccountRef"),
@@ -214,7 +213,7 @@ def _applied(body: Body, currency: str) -> tuple[Applied, ...]:
 def _stripe_ids(body: Body) -> tuple[str, ...]:
     memo = (body.get("CustomerMemo") or {}).get("value") or ""
     texts = (body.get("PrivateNote") or "", body.get("PaymentRefNum") or "", body.get("DocNumber") or "", memo)
-    return tuple(sorted({found for text in texts for found in STRIPE_ID.findall(text)}))
+    return stripe_ids(*texts)
 
 
 def _ref(body: Body, name: str) -> str | None:

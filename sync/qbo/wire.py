@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from reconcile.money import to_decimal
+from reconcile.names import MARKER as MARKER  # noqa: PLC0414
 from reconcile.postings import Posting, PostingLine
 
 ENTITY = {
@@ -26,7 +26,6 @@ ENTITY = {
 KIND = {entity: kind for kind, entity in ENTITY.items()}
 LINKED_AS = ENTITY | {"purchase": "Expense"}  # what a payment's line calls what it is applied to
 LINKED_KIND = {name: kind for kind, name in LINKED_AS.items()} | {"Check": "purchase"}
-MARKER = re.compile(r"\[tieout ([^\]\s]+)\]")
 NOTE_LENGTH = 4000  # PrivateNote's limit, unverified with Intuit
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
