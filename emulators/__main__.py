@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from emulators.bookkeeper import Bookkeeper
 from emulators.clock import Rng
 from emulators.faults import FAULTS
 from emulators.life import Life
@@ -98,7 +99,7 @@ def _show(announcement: dict[str, Any], state: State) -> None:
 def _live(state: State, pace_s: float, stop: threading.Event) -> None:
     """Until it is stopped; about every `pace_s` seconds something happens."""
     chance = Rng(f"{state.seed} life {state.clock.timestamp()}")
-    life = Life(state.stripe, state.qbo, state.clock, chance)
+    life = Life(state.stripe, Bookkeeper(state.qbo), state.clock, chance)
     while not stop.wait(pace_s * chance.between(50, 150) / 100 if pace_s else None):
         try:
             happened = life.step()

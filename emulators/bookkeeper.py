@@ -1,20 +1,50 @@
 """The person at the company who writes the books in QuickBooks. Amounts are in minor units."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from emulators.people import Person
 from emulators.qbo import QboEmulator
 from emulators.qbo.money import wire
+from emulators.store import Store
 
 Body = dict[str, Any]
 CLEARING = "Stripe clearing"  # the company began one itself, and did not keep it up
+VENDORS = ("Corner Property Management", "Paperclip Supplies", "Cloudhouse Hosting", "Sparkle Cleaning")
+BROUGHT_FORWARD = 4_215_044
 EXPENSES = ("Rent", "Software", "Travel", "Cleaning")
 
 
+class Books(Protocol):
+    """What the world writes in the books of whichever QuickBooks. A written document has an "Id", an invoice also a
+    "DocNumber"."""
+
+    store: Store
+
+    def today(self) -> date: ...
+    def tick(self) -> None: ...
+    def open_books(self, day: date) -> None: ...
+    def customer(self, person: Person) -> str: ...
+    def twin(self, person: Person) -> str: ...
+    def invoice(self, person: Person, number: str, amount: int, day: date, *, twin: bool = False) -> Body: ...
+    def payment(self, invoice: Body, account: str, day: date, note: str = "", reference: str = "") -> Body: ...
+    def deposit(self, payments: list[Body], day: date) -> Body: ...
+    def spend(self, vendor: str, account: str, amount: int, day: date, *, kind: str = "Check") -> Body: ...
+    def transfer(self, source: str, sink: str, amount: int, day: date, note: str = "") -> Body: ...
+    def rate(self, currency: str, rate: float, day: date) -> None: ...
+
+
 class Bookkeeper:
+    """In QuickBooks Online."""
+
     def __init__(self, qbo: QboEmulator) -> None:
-        self.qbo = qbo
+        self.qbo, self.store = qbo, qbo.store
+
+    def today(self) -> date:
+        return date.fromisoformat(self.qbo.records.today())
+
+    def tick(self) -> None:
+        self.qbo.tick()
 
     def account(self, name: str) -> Body:
         return {"value": self.qbo.account(name)["Id"]}
@@ -23,9 +53,9 @@ class Bookkeeper:
         for name, kind in ((CLEARING, "Bank"), *((name, "Expense") for name in EXPENSES)):
             self.qbo.create("Account", {"Name": name, "AccountType": kind})
         self.qbo.create("Account", {"Name": "Yen account", "AccountType": "Bank", "CurrencyRef": {"value": "JPY"}})
-        for name in ("Corner Property Management", "Paperclip Supplies", "Cloudhouse Hosting", "Sparkle Cleaning"):
+        for name in VENDORS:
             self.qbo.create("Vendor", {"DisplayName": name})
-        self.journal(day, "Checking", "Opening Balance Equity", 4_215_044, "Balance brought forward")
+        self.journal(day, "Checking", "Opening Balance Equity", BROUGHT_FORWARD, "Balance brought forward")
 
     def customer(self, person: Person) -> str:
         return self._customer(person, person.name)

@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 from emulators.agenda import Agenda
-from emulators.bookkeeper import Bookkeeper
+from emulators.bookkeeper import Books
 from emulators.cashier import Body, Cashier
 from emulators.clock import Clock, Rng
 from emulators.people import Person
-from emulators.qbo import QboEmulator
 from emulators.stories import Period, Stories
 from emulators.stripe.emulator import StripeEmulator
 from emulators.truth import Truth
@@ -17,13 +16,12 @@ FAR = timedelta(days=3_650)
 
 
 class Life:
-    def __init__(self, stripe: StripeEmulator, qbo: QboEmulator, clock: Clock, rng: Rng) -> None:
+    def __init__(self, stripe: StripeEmulator, books: Books, clock: Clock, rng: Rng) -> None:
         self.clock, self.rng, self.agenda = clock, rng, Agenda()
         self.cashier = Cashier(stripe)
-        kept = qbo.store.get("world", "people") or {"rows": []}
+        kept = books.store.get("world", "people") or {"rows": []}
         people = [Person(**row) for row in kept["rows"]]
         self.period = Period(clock.now(), clock.now() + FAR)
-        books = Bookkeeper(qbo)
         self.stories = Stories(self.cashier, books, self.agenda, rng, people, Truth(0, 0), self.period)
 
     def step(self) -> str:

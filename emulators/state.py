@@ -6,6 +6,7 @@ A world is built under other names and renamed when it is whole, the file that s
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulators.bookkeeper import Bookkeeper
 from emulators.clock import Clock, Rng
 from emulators.qbo import QboEmulator
 from emulators.store import Store
@@ -62,7 +63,8 @@ def _build(path: Path, seed: int, months: int, charges: int | None) -> None:
     until = clock.now()
     clock.set(start_of(until, months))
     stripe, qbo = make_stripe(stores[0], clock, seed, taxed=False), make_quickbooks(stores[1], clock, seed)
-    truth = build(stripe, qbo, clock, Rng(f"{seed} world"), months=months, charges=charges, until=until, seed=seed)
+    books, chance = Bookkeeper(qbo), Rng(f"{seed} world")
+    truth = build(stripe, books, clock, chance, months=months, charges=charges, until=until, seed=seed)
     stores[0].put("world", "settings", {"seed": seed, "months": months, "cutover": truth.cutover}, created=0)
     for store in stores:
         store.close()

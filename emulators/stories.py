@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from emulators.agenda import Agenda
-from emulators.bookkeeper import CLEARING, Bookkeeper
+from emulators.bookkeeper import CLEARING, Books
 from emulators.cashier import Cashier
 from emulators.clock import Rng
 from emulators.people import Person
@@ -53,7 +53,7 @@ class Period:
 
 class Stories:
     def __init__(
-        self, cashier: Cashier, books: Bookkeeper, agenda: Agenda, rng: Rng, people: list[Person], truth: Truth,
+        self, cashier: Cashier, books: Books, agenda: Agenda, rng: Rng, people: list[Person], truth: Truth,
         period: Period,
     ) -> None:  # fmt: skip
         self.cashier, self.books, self.agenda, self.rng = cashier, books, agenda, rng
@@ -62,7 +62,7 @@ class Stories:
         self.half_paid: list[tuple[Person, Invoice, int]] = []
         self.hand_accounts = 0
         self._amounts: set[int] = set(PLANS)
-        self._store = books.qbo.store
+        self._store = books.store
 
     # --- what stories are made of ---
 
@@ -82,7 +82,7 @@ class Stories:
         return self.rng.pick(PLANS) if self.rng.chance(0.55) else self.unique_amount()
 
     def today(self) -> date:
-        return date.fromisoformat(self.books.qbo.records.today())
+        return self.books.today()
 
     def bill(self, person: Person, amount: int, *, stripe: bool = False) -> Invoice:
         """An invoice of today."""

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from emulators.agenda import Agenda
-from emulators.bookkeeper import CLEARING, Bookkeeper
+from emulators.bookkeeper import CLEARING, Bookkeeper, Books
 from emulators.cashier import Cashier
 from emulators.clock import Clock, Rng
 from emulators.people import Person, invent
@@ -57,12 +57,12 @@ def midnight(day: date) -> datetime:
 
 
 def build(
-    stripe: StripeEmulator, qbo: QboEmulator, clock: Clock, rng: Rng, *, months: int, charges: int | None = None,
+    stripe: StripeEmulator, books: Books, clock: Clock, rng: Rng, *, months: int, charges: int | None = None,
     until: datetime, seed: int = 0,
 ) -> Truth:  # fmt: skip
     """Writes the world; the clock is left standing at `until`."""
-    builder = _Builder(stripe, qbo, clock, rng, Truth(seed, months), months, until)
-    with stripe.office.store.transaction(), qbo.store.transaction():
+    builder = _Builder(stripe, books, clock, rng, Truth(seed, months), months, until)
+    with stripe.office.store.transaction(), books.store.transaction():
         builder.plan(charges)
         builder.run()
     return builder.truth
@@ -70,15 +70,15 @@ def build(
 
 class _Builder:
     def __init__(
-        self, stripe: StripeEmulator, qbo: QboEmulator, clock: Clock, rng: Rng, truth: Truth, months: int,
+        self, stripe: StripeEmulator, books: Books, clock: Clock, rng: Rng, truth: Truth, months: int,
         until: datetime,
     ) -> None:  # fmt: skip
-        self.stripe, self.qbo, self.clock, self.rng, self.truth = stripe, qbo, clock, rng, truth
+        self.stripe, self.books, self.clock, self.rng, self.truth = stripe, books, clock, rng, truth
         self.until = until.astimezone(UTC).replace(microsecond=0)
         self.cutover_day = cutover_of(self.until, months)
         self.cutover, self.start = midnight(self.cutover_day), start_of(self.until, months)
         truth.cutover, truth.until = self.cutover_day.isoformat(), self.until.isoformat()
-        self.cashier, self.books, self.agenda = Cashier(stripe), Bookkeeper(qbo), Agenda()
+        self.cashier, self.agenda = Cashier(stripe), Agenda()
         self.people = invent(rng)
         period = Period(self.start + 5 * HOUR, self.until)
         self.stories = Stories(self.cashier, self.books, self.agenda, rng, self.people, truth, period)
@@ -161,12 +161,12 @@ class _Builder:
         self._arrive(self.until)
         self._complete_truth()
         rows = [person.row() for person in self.people]
-        self.qbo.store.put("world", "people", {"rows": rows}, created=0)
+        self.books.store.put("world", "people", {"rows": rows}, created=0)
 
     def _arrive(self, when: datetime) -> None:
         self.clock.set(when)
         self.stripe.tick()
-        self.qbo.tick()
+        self.books.tick()
 
     def _found(self) -> None:
         day = self.start.date()
@@ -344,7 +344,8 @@ def open_world(
     end = until or clock.now()
     clock.set(start_of(end, months))
     stripe, qbo = make_stripe(stores[0], clock, seed, taxed=False), make_quickbooks(stores[1], clock, seed)
-    truth = build(stripe, qbo, clock, Rng(f"{seed} world"), months=months, charges=charges, until=end, seed=seed)
+    chance = Rng(f"{seed} world")
+    truth = build(stripe, Bookkeeper(qbo), clock, chance, months=months, charges=charges, until=end, seed=seed)
     if until is None:
         clock.release()
     with ExitStack() as stack:
