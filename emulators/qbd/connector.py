@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from emulators.clock import Rng
@@ -10,7 +11,7 @@ from emulators.qbd.faults import BUSY_WRITES, HUGE_BYTES, Faults
 from emulators.qbd.file import CompanyFile
 from emulators.qbd.processor import Session
 from emulators.qbd.qwc import Qwc, QwcError, parse
-from emulators.qbd.refusals import Failed
+from emulators.qbd.refusals import Failed, Refused
 from emulators.qbd.soap import Line, SoapClient, WebException
 from emulators.store import Store
 
@@ -45,7 +46,10 @@ class Run:
 
 
 class WebConnector:
-    """One application added to one PC's Web Connector. `log` reads like QWCLog.txt; it never holds the password."""
+    """One application added to one PC's Web Connector. `log` reads like QWCLog.txt; it never holds the password.
+
+    `other_file` is what the fault "swap" finds open in QuickBooks.
+    """
 
     def __init__(
         self, qwc: str, file: CompanyFile, *, password: str, faults: Faults | None = None, line: Line | None = None,
@@ -61,6 +65,8 @@ class WebConnector:
         self.interval_s, self.floor_s = self.qwc.interval_s, FLOOR_S
         self.next_run_at = 0
         self._ticket = ""
+        self.other_file: CompanyFile | None = None
+        self._open = file
         self._backup: Store | None = None
 
     # --- adding the application ---
@@ -124,7 +130,8 @@ class WebConnector:
             self.is_running = False
 
     def _run(self, run: Run) -> None:
-        self._backup = self.file.backup() if self._may_restore() else None
+        self._befall()
+        self._backup = self._open.backup() if self._may_restore() else None
         self._call("serverVersion")
         if not self._accepts_version(run) or not self._authenticate(run):
             return
@@ -140,11 +147,22 @@ class WebConnector:
         finally:
             if session is not None:
                 session.end()
-        if self.faults.switches["no_close"] and self.faults.rng.chance(self.faults.switches["no_close"]):
+        if self.faults.befalls("no_close"):
             run.outcome, run.why = "crashed", "closeConnection was not sent"
             return
         closed_with = self._call("closeConnection", self._ticket)
         run.closed_with = str(closed_with)
+
+    def _befall(self) -> None:
+        """What somebody did at the PC since the last session."""
+        swapped = self.other_file is not None and self.faults.befalls("swap")
+        self._open = self.other_file if swapped and self.other_file else self.file
+        newest = self.file.store.find("ReceivePayment", limit=1)
+        with suppress(Refused):  # a deposited payment stays as it is
+            if newest and self.faults.befalls("user_edits"):
+                self.file.edit("ReceivePayment", newest[0]["TxnID"], Memo=f"{newest[0].get('Memo', '')} checked")
+            if newest and self.faults.befalls("user_deletes"):
+                self.file.delete("ReceivePayment", newest[0]["TxnID"])
 
     def _may_restore(self) -> bool:
         return bool(self.faults.switches["restore"]) or "restore" in self.faults.script
@@ -181,7 +199,7 @@ class WebConnector:
         path = self._path
         for _ in range(CONNECTION_ERRORS_MAX):
             try:
-                return self.file.begin_session(self.qwc.app_name, path)
+                return self._open.begin_session(self.qwc.app_name, path)
             except Failed as failure:
                 answer = self._call("connectionError", self._ticket, failure.hresult, failure.text)
                 if answer is None or answer == "done":
@@ -195,7 +213,7 @@ class WebConnector:
         told, idle = self._about(session), 0
         while True:
             fault = self.faults.draw()
-            request = self._call("sendRequestXML", self._ticket, told, self.file.path, COUNTRY, MAJOR, MINOR)
+            request = self._call("sendRequestXML", self._ticket, told, self._open.path, COUNTRY, MAJOR, MINOR)
             told = ""
             if fault == "request_lost":
                 raise Stopped("The operation has timed out", closes=False)
@@ -232,7 +250,7 @@ class WebConnector:
         if fault == "restart_before":
             raise Restarted
         if fault == "busy":
-            self.file.company.records.busy_writes += BUSY_WRITES
+            self._open.company.records.busy_writes += BUSY_WRITES
         response, hresult, message = "", "", ""
         try:
             if fault == "error_before":
@@ -249,7 +267,7 @@ class WebConnector:
         if fault == "answer_lost_inside":
             session.sets.forget_answer(request)
         if fault == "restore" and self._backup is not None:
-            self.file.restore(self._backup)
+            self._open.restore(self._backup)
         if fault in ("crash_after", "answer_lost_inside", "restore"):
             raise Stopped("the PC stopped", closes=False)
         if fault == "restart_after":

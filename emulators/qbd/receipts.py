@@ -20,8 +20,12 @@ def complete_payment(company: Company, kind: str, body: Body) -> Body:
         raise bad_value("TotalAmount", body["TotalAmount"], "The amount cannot be negative.")
     body["TotalAmount"] = wire(body["_total"])
     applied = {each["TxnID"]: each for each in body.get("_applied", [])}
-    for each in body.pop("AppliedToTxnAdd", []) + body.pop("AppliedToTxnMod", []):
+    for each in body.pop("AppliedToTxnAdd", []):
+        applied[each["TxnID"]] = each
+    for each in body.pop("AppliedToTxnMod", []):
         applied[each["TxnID"]] = applied.get(each["TxnID"], {}) | each
+        if each.get("PaymentAmount") and not cents(each["PaymentAmount"]) and not each.get("SetCredit"):
+            del applied[each["TxnID"]]
     body["_applied"] = list(applied.values())
     if body.pop("IsAutoApply", "false") in ("true", "1"):
         body["_auto"] = True

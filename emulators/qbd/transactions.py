@@ -118,6 +118,7 @@ def change(company: Company, kind: str, old: Body, changes: Body) -> Body:
         name: value for name, value in changes.items() if name not in ("TxnID", "EditSequence", "SetCredit")
     }
     body: Body = {name: value for name, value in merged.items() if value not in (None, "")}
+    body["_applied"] = _still_applied(company, old)
     _guard_locks(company, kind, body)
     _unpost(company, old)
     company.dated(body)
@@ -128,6 +129,12 @@ def change(company: Company, kind: str, old: Body, changes: Body) -> Body:
         raise bad_value("Amount", wire(body["_total"]), "More than that is applied to other transactions.")
     _set_credits(company, body, changes.get("SetCredit", []))
     return body
+
+
+def _still_applied(company: Company, body: Body) -> list[Body]:
+    """What it was applied to may have been deleted or voided since."""
+    linked = {link[side] for link in company.items.via(body["TxnID"]) for side in ("charge", "credit")}
+    return [each for each in body.get("_applied", []) if each["TxnID"] in linked]
 
 
 def void(company: Company, kind: str, txn_id: str) -> Body:

@@ -4,6 +4,7 @@ import pytest
 
 from emulators.clock import Clock
 from emulators.qbd import CompanyFile, Refused
+from emulators.qbd.shapes import QUERIES
 from tests.contract.qbd_file import NOON, ask_one, customer, new_file, on, pay, ref, sale, status, texts
 
 
@@ -19,7 +20,8 @@ def left(file: CompanyFile, kind: str, body: dict[str, str], field: str) -> str:
     return str(found[field])
 
 
-def test_every_kind_of_transaction_and_the_trial_balance() -> None:
+def busy_company() -> CompanyFile:
+    """One transaction of every kind."""
     file = new_file()
     ann, vendor = customer(file), file.add("Vendor", {"Name": "Stripe"})
     invoice = sale(file, "Invoice", ann, "100.00")
@@ -44,12 +46,34 @@ def test_every_kind_of_transaction_and_the_trial_balance() -> None:
     file.add("Transfer", sides | {"Amount": "40.00"})
     debit, credit = ({"AccountRef": {"FullName": name}, "Amount": "5.00"} for name in ("Sales", "Stripe Clearing"))
     file.add("JournalEntry", {"JournalDebitLine": [debit], "JournalCreditLine": [credit]})
+    return file
+
+
+def test_every_kind_of_transaction_and_the_trial_balance() -> None:
+    file = busy_company()
     assert balances(file) == {
         "Stripe Clearing": 12_000 - 3_000 - 320 + 1_000 - 4_000 - 500, "Stripe Fees": 420, "Checking": 8_900,
         "Accounts Receivable": 10_000 - 12_000 - 5_000, "Services": -10_000 + 3_000 - 1_000, "Sales": 500,
     }  # fmt: skip
-    assert file.get("Customer", ann["ListID"])["Balance"] == "-70.00"  # type: ignore[index]
-    assert left(file, "CreditMemo", memo, "CreditRemaining") == "0.00"
+    (ann,), (memo,) = file.all("Customer"), file.all("CreditMemo")
+    assert (ann["Balance"], memo["CreditRemaining"]) == ("-70.00", "0.00")
+
+
+@pytest.mark.parametrize("query", sorted(name for name in QUERIES if "Deleted" not in name))
+def test_every_query_answers_in_the_form_of_the_xsd(query: str) -> None:
+    """The company file of these tests holds every message to it."""
+    file = busy_company()
+    owner = "{57F3B9B1-86F1-4FCC-B1EE-566DE1813D20}"
+    define = f"<OwnerID>{owner}</OwnerID><DataExtName>FileID</DataExtName><DataExtType>STR255TYPE</DataExtType>"
+    define += "<AssignToObject>Company</AssignToObject>"
+    ask_one(file, f"<DataExtDefAddRq><DataExtDefAdd>{define}</DataExtDefAdd></DataExtDefAddRq>")
+    file.add("ItemSalesTax", {"Name": "NY", "TaxRate": "8.875"})
+    file.add("Class", {"Name": "East"})
+    flags = [name for name in ("IncludeLineItems", "IncludeLinkedTxns") if name in QUERIES[query]]
+    wanted = "".join(f"<{flag}>true</{flag}>" for flag in flags)
+    answer = ask_one(file, f"<{query}Rq>{wanted}</{query}Rq>")
+    assert status(answer)[0] == 0
+    assert len(answer) >= 1
 
 
 def test_a_foreign_payment_leaves_the_difference_of_the_rates_in_gain_or_loss() -> None:
@@ -72,6 +96,27 @@ def test_what_was_paid_opens_again_when_the_payment_goes() -> None:
     assert left(file, "Invoice", invoice, "BalanceRemaining") == "100.00"
     file.void("Invoice", invoice["TxnID"])
     assert not balances(file)
+
+
+def test_a_payment_can_be_changed_after_its_invoice_went_and_moved_to_another_charge() -> None:
+    file = new_file()
+    ann = customer(file)
+    first, second = sale(file, "Invoice", ann, "100.00"), sale(file, "Invoice", ann, "80.00")
+    payment = pay(file, ann, "150.00", on(first, "100.00"), on(second, "50.00"))
+    file.delete("Invoice", second["TxnID"])
+    file.edit("ReceivePayment", payment["TxnID"], Memo="by card")
+    assert left(file, "ReceivePayment", payment, "UnusedPayment") == "50.00"
+    line = {"AccountRef": {"FullName": "Accounts Receivable"}, "Amount": "100.00"}
+    head = {"AccountRef": {"FullName": "Stripe Clearing"}, "PayeeEntityRef": ref(ann)}
+    check = file.add("Check", head | {"ExpenseLineAdd": [line]})
+    moved = [on(first, "0.00"), on(check, "100.00")]
+    file.edit("ReceivePayment", payment["TxnID"], AppliedToTxnMod=moved)
+    assert left(file, "Invoice", first, "BalanceRemaining") == "100.00"
+    applied = file.get("ReceivePayment", payment["TxnID"])["AppliedToTxnRet"]  # type: ignore[index]
+    assert [(each["TxnType"], each["Amount"], each["BalanceRemaining"]) for each in applied] == [
+        ("Check", "100.00", "0.00")
+    ]
+    balances(file)
 
 
 def test_credits_pay_invoices_without_a_transaction_of_their_own() -> None:

@@ -219,7 +219,7 @@ AFTER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"no_close"}))
+@pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_each_fault_leaves_what_it_says(fault: str) -> None:
     file = new_file()
     with running(Service()) as service:
@@ -233,6 +233,29 @@ def test_each_fault_leaves_what_it_says(fault: str) -> None:
         assert service.order.count("authenticate") == 2
     if fault == "huge":
         assert len(service.told("receiveResponseXML")[0]["response"]) > 10_000_000
+
+
+def test_between_sessions_people_do_what_they_do() -> None:
+    file, other = new_file(), new_file(name="Another LLC")
+    with running(Service()) as service:
+        service.requests = [a_payment(file)]
+        faults = Faults(Rng(1), {"no_close": 1.0})
+        connector = connect(service, file, faults)
+        connector.other_file = other
+        run = connector.run_once()
+        assert (run.outcome, service.order[-1]) == ("crashed", "receiveResponseXML")
+        for fault, memos in (("user_edits", ["ch_1 checked"]), ("user_deletes", [])):
+            faults.heal()
+            faults.set({fault: 1.0})
+            connector.run_once()
+            assert [each["Memo"] for each in file.all("ReceivePayment")] == memos
+        faults.heal()
+        faults.set({"swap": 1.0})
+        connector.run_once()
+    swapped = service.told("sendRequestXML")[-1]
+    assert swapped["strCompanyFileName"] == other.path
+    assert "Another LLC" in swapped["strHCPResponse"]
+    assert "{90A44FB5" not in swapped["strHCPResponse"]
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
