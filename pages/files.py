@@ -31,6 +31,8 @@ LACKING = {
     "books": "The books are missing. Import QuickBooks' Invoice List and the transactions of the clearing account.",
     "clearing": "The account that stands for the Stripe balance is missing, so nothing can be proved. Import "
     "QuickBooks' Transaction Detail by Account of the Stripe clearing account.",
+    "start": "The clearing account held money before the first entry; what Stripe held then is not known and counts as "
+    "nothing. Import Stripe's balance summary of the same days (Reports, Balance).",
 }
 HOW = (
     "From Stripe: the itemised balance and payouts reports, or the payout reconciliation report, as CSV; the balance "

@@ -52,15 +52,17 @@ def add(conn: Connection, **values: Any) -> int:
 
 
 def lacking(database: Database, link_id: int) -> tuple[str, ...]:
-    """What files are still to bring before the proof means anything: stripe, payouts, books, clearing."""
+    """What files are still to bring before the proof means anything: stripe, payouts, books, clearing, start."""
     with database.read() as conn:
         link = connections.link(conn, link_id)
         settings = connections.connection(conn, link.ledger_id).settings
+        has_start = "statements" in connections.connection(conn, link.processor_id).settings
         found = {
             "stripe": mirror.holds_any(conn, link.processor_id, "movement"),
             "payouts": mirror.holds_any(conn, link.processor_id, "payout"),
             "books": mirror.holds_any(conn, link.ledger_id, *DOCUMENT_KINDS),
             "clearing": "clearing" in settings,
+            "start": has_start or not any(opening.existing_minor for opening in link.openings or ()),
         }
     return tuple(name for name, is_there in found.items() if not is_there)
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from emulators.truth import ChargeTruth
 from emulators.world import World, open_world
-from storage import audit, connections, mirror, queries, users
+from storage import audit, connections, imports, mirror, queries, users
 from storage.engine import Database, open_database
 from storage.imports import Import
 from storage.migrate import migrate
@@ -213,6 +213,19 @@ def test_overlapping_and_other_reports_of_the_same_entries_merge(before: Pair, o
     assert before_payouts <= queries_of(office, "payout")
     movements = queries_of(office, "movement")
     assert len({each for each in movements if each.startswith("po_")}) == len(queries_of(office, "payout"))
+
+
+def test_what_is_still_missing_is_said(before: Pair, office: Desk) -> None:
+    def lacking() -> tuple[str, ...]:
+        return imports.lacking(office.environment.database, office.link.id)
+
+    office.take("balance.csv", before.stripe.balance())
+    assert lacking() == ("payouts", "books", "clearing")
+    office.take("payouts.csv", before.stripe.payouts_report())
+    office.take("clearing.xlsx", xlsx_of(before.books.detail(CLEARING)))
+    assert lacking() == ("start",)
+    office.take("summary.csv", before.stripe.summary())
+    assert lacking() == ()
 
 
 def queries_of(desk: Desk, kind: str) -> set[str]:
