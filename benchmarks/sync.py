@@ -1,40 +1,57 @@
 """How many requests a sync takes, how fast it posts, how long an event takes: `python -m benchmarks.sync --charges N`.
 
 A world of so many charges is served by the stand-ins in a process of their own, with QuickBooks' throttle on unless
---no-limits. The last line printed is one JSON object; the figures are explained in docs/PERFORMANCE.md.
+--no-limits. The last line printed is one JSON object; the figures are explained in docs/PERFORMANCE.md. --world FILE
+takes a copy of a world that was built before (`python -m emulators --state FILE --charges N`).
 """
 
 import argparse
 import json
 import os
+import re
 import resource
+import shutil
 import signal
+import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
 import stripe
+import uvicorn
+from sqlalchemy import select
 
 from storage import connections
+from storage.models import inbox
+from sync import hooks, scheduler
 from sync.adapters import connect, quickbooks_carry
+from sync.clock import SystemClock
 from sync.demo import ANNOUNCEMENT, connect_announced
 from sync.environment import Environment, open_environment
 from sync.ports import Page, Request, Response
-from sync.processes import make_worker
+from sync.processes import free_port, make_worker
 from sync.qbo.limits import DEFAULTS, OFF
 from sync.qbo.wire import encode
 from sync.qbo.writing import BATCH_MAX
-from sync.worker import Adapters
+from sync.web import hooks_app
+from sync.worker import IDLE_S, Adapters, Worker
 
 LIMIT = DEFAULTS["batches_per_minute"] * BATCH_MAX  # postings a minute
-EVENTS = 5
+MISSED = 100  # payments made while nobody looked
+TOLD = 20  # payments told by webhook, one after the other
+PAUSE_S = 4
+CLOCK = SystemClock()
+CHARGE = re.compile(r"\bch_\w+")
 
 
 class Meter:
@@ -45,6 +62,7 @@ class Meter:
         self.listed = 0
         self.quickbooks: Counter[str] = Counter()
         self.written: list[tuple[float, int]] = []  # when, how many documents
+        self.posted_at: dict[str, float] = {}  # when the first document of each charge was written
         real = stripe.RequestsClient.request
 
         def request(client: Any, method: str, url: str, *rest: Any, **more: Any) -> Any:
@@ -65,7 +83,9 @@ class Meter:
             response = adapters.carry(request)
             self.quickbooks[request.kind if response.status == 200 else f"refused {response.status}"] += 1
             if request.kind == "write":
-                self.written.append((time.monotonic(), len(request.parts)))
+                self.written.append((_now(), len(request.parts)))
+                for charge_id in CHARGE.findall(request.body):
+                    self.posted_at.setdefault(charge_id, _now())
             return response
 
         adapters.processor.page = counted_page  # type: ignore[method-assign]
@@ -82,6 +102,7 @@ def main() -> None:
     parser.add_argument("--charges", type=int, default=400)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--no-limits", action="store_true", help="no throttle there, no limits here")
+    parser.add_argument("--world", type=Path, metavar="FILE", help="a copy of this world instead of a new one")
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         os.environ |= {"TIEOUT_DATA_DIR": folder, "TIEOUT_DEMO": "1"}
@@ -95,6 +116,9 @@ def main() -> None:
 
 
 def _start(folder: Path, asked: argparse.Namespace) -> subprocess.Popen[bytes]:
+    if asked.world:
+        for name in ("", ".quickbooks", ".truth.json"):
+            shutil.copy(f"{asked.world}{name}", folder / f"world.db{name}")
     command = [
         *(sys.executable, "-m", "emulators", "--seed", str(asked.seed), "--charges", str(asked.charges)),
         *("--state", str(folder / "world.db"), "--announce", str(folder / ANNOUNCEMENT)),
@@ -116,82 +140,191 @@ def _measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     meter.stripe.clear()
     worker = make_worker(environment)
     worker.connect = lambda link: meter.around(connect(environment, link))
-    started = time.monotonic()
+    report = {"charges": asked.charges, "limits": not asked.no_limits} | _backfill(worker, meter)
+    payments = Payments(environment, announced)
+    report |= _catch_up(worker, meter, payments) | _follow(environment, worker, meter, payments)
+    return report | {"peak_memory_mb": _memory_mb()}
+
+
+def _memory_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _backfill(worker: Worker, meter: Meter) -> dict[str, Any]:
+    _say("backfill")
+    steps = _watch_steps(worker)
+    started = _now()
     _sync(worker)
-    backfill_s = time.monotonic() - started
-    report: dict[str, Any] = {
-        "charges": asked.charges,
-        "limits": not asked.no_limits,
-        "backfill_s": round(backfill_s, 1),
+    again = _now()
+    _sync(worker)
+    return {
+        "backfill_s": round(again - started, 1),
+        "steps_s": steps,
+        "second_sync_s": round(_now() - again, 1),
         "objects_listed": meter.listed,
         "stripe_requests": meter.stripe["other"],
         "stripe_requests_payout_items": meter.stripe["payout items"],
-        "stripe_requests_per_100_objects": round(100 * meter.stripe["other"] / max(1, meter.listed), 3),
+        "stripe_requests_per_object": round(meter.stripe["other"] / max(1, meter.listed), 5),
         "quickbooks_requests": dict(meter.quickbooks),
         "postings": sum(number for _, number in meter.written),
         "postings_a_minute": round(meter.postings_a_minute()),
         "limit_postings_a_minute": LIMIT,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "backfill_peak_memory_mb": _memory_mb(),
     }
-    return report | _catch_up(environment, announced, meter, lambda: _sync(worker))
 
 
-def _catch_up(
-    environment: Environment, announced: dict[str, Any], meter: Meter, sync: Callable[[], None]
-) -> dict[str, Any]:
-    """Some new payments of new invoices: from the payment to its document, and what that takes."""
-    client = stripe.StripeClient(announced["stripe"]["key"], base_addresses={"api": announced["stripe"]["api"]})
-    for number in range(EVENTS):
-        _new_payment(environment, client, f"BENCH-{number}")
+def _watch_steps(worker: Worker) -> dict[str, float]:
+    """Seconds of each step, as the worker names them; growing while it works."""
+    seen: dict[str, float] = {}
+    last = [_now(), ""]
+    report = worker._report
+
+    def listened(step: str, *rest: Any) -> None:
+        now = _now()
+        seen[last[1]] = round(seen.get(last[1], 0) + now - float(last[0]), 1)  # type: ignore[index]
+        last[:] = [now, step]
+        report(step, *rest)
+
+    worker._report = listened  # type: ignore[method-assign]
+    return seen
+
+
+def _catch_up(worker: Worker, meter: Meter, payments: "Payments") -> dict[str, Any]:
+    """Payments of a day when nobody looked: one sync fetches what their events name."""
+    _say("catch-up")
+    for _ in range(MISSED):
+        payments.make()
+    time.sleep(5)  # Stripe settles them some seconds later
     meter.stripe.clear()
     meter.written.clear()
-    started = time.monotonic()
-    while sum(count for _, count in meter.written) < 2 * EVENTS and time.monotonic() - started < 120:
-        sync()
-        time.sleep(0.2)
+    _sync(worker)
+    fetched = worker.counts.get("fetched", 0)
     return {
-        "event_to_posted_s": round(meter.written[-1][0] - started, 1) if meter.written else None,
-        "catch_up_payments": EVENTS,
-        "catch_up_stripe_requests_per_payment": round(meter.stripe.total() / EVENTS, 1),
+        "catch_up_payments": MISSED,
+        "catch_up_postings": sum(number for _, number in meter.written),
+        "catch_up_objects": fetched,
+        "catch_up_stripe_requests": meter.stripe.total(),
+        "catch_up_stripe_requests_per_object": round(meter.stripe.total() / max(1, fetched), 3),
+        "catch_up_stripe_requests_per_payment": round(meter.stripe.total() / MISSED, 2),
     }
 
 
-def _new_payment(environment: Environment, client: Any, number: str) -> None:
-    with environment.database.read() as conn:
-        ledger = next(one for one in connections.all_connections(conn) if one.system == "qbo")
-    carry = quickbooks_carry(environment, ledger)
+def _follow(environment: Environment, worker: Worker, meter: Meter, payments: "Payments") -> dict[str, Any]:
+    """From the webhook that says that money moved to the answer of QuickBooks that has the payment."""
+    _say("webhooks")
+    with _listening(environment) as address:
+        hooks.subscribe(environment, payments.stripe_id, address)
+        stop = threading.Event()
+        clock = scheduler.start(environment.database, environment.clock, 3600)
+        thread = threading.Thread(target=_work, args=(worker, stop), daemon=True)
+        thread.start()
+        charges = []
+        for _ in range(TOLD):
+            charges.append(payments.make())
+            time.sleep(PAUSE_S)
+        ends = _now() + 90
+        while not set(charges) <= set(meter.posted_at) and _now() < ends:
+            time.sleep(0.5)
+        stop.set()
+        clock.shutdown(wait=False)
+        thread.join(120)
+    told = _told_at(environment, charges)
+    waits = sorted(meter.posted_at[each] - told[each] for each in charges if each in meter.posted_at and each in told)
+    cuts = statistics.quantiles(waits, n=20, method="inclusive") if len(waits) > 1 else [float("nan")] * 19
+    return {
+        "webhook_to_posted_number": len(waits),
+        "webhook_to_posted_p50_s": round(cuts[9], 1),
+        "webhook_to_posted_p95_s": round(cuts[18], 1),
+    }
 
-    def write(entity: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = carry(Request(kind="write", path=entity.lower(), body=encode(body)))
+
+def _work(worker: Worker, stop: threading.Event) -> None:
+    while not stop.is_set():
+        if not worker.work():
+            time.sleep(IDLE_S)
+
+
+def _told_at(environment: Environment, charges: list[str]) -> dict[str, float]:
+    """When the webhook came that told of the movement of each charge."""
+    with environment.database.read() as conn:
+        rows = conn.execute(
+            select(inbox.c.object_id, inbox.c.received_at).where(
+                inbox.c.object_id.in_(charges), inbox.c.channel == "webhook", inbox.c.type == "charge.updated"
+            )
+        ).all()
+    received: dict[str, datetime] = {row.object_id: row.received_at for row in rows}
+    return {charge_id: at.timestamp() for charge_id, at in received.items()}
+
+
+@contextmanager
+def _listening(environment: Environment) -> Iterator[str]:
+    port = free_port(8600)
+    server = uvicorn.Server(uvicorn.Config(hooks_app(environment), port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+class Payments:
+    """New customers who each pay an invoice of their own by card."""
+
+    def __init__(self, environment: Environment, announced: dict[str, Any]) -> None:
+        access = announced["stripe"]
+        self._client: Any = stripe.StripeClient(access["key"], base_addresses={"api": access["api"]})
+        with environment.database.read() as conn:
+            sides = {each.system: each for each in connections.all_connections(conn)}
+        self.stripe_id = sides["stripe"].id
+        self._carry: Callable[[Request], Response] = quickbooks_carry(environment, sides["qbo"])
+        self._number = 0
+
+    def make(self) -> str:
+        """The charge's id."""
+        self._number += 1
+        number = f"BENCH-{self._number}"
+        name = f"{number} Ltd"
+        customer = self._write("Customer", {"DisplayName": name})
+        line = {
+            "Amount": 100,
+            "DetailType": "SalesItemLineDetail",
+            "SalesItemLineDetail": {"ItemRef": {"value": "1"}},
+        }
+        self._write("Invoice", {"CustomerRef": {"value": customer["Id"]}, "DocNumber": number, "Line": [line]})
+        there = self._client.v1.customers.create({"name": name, "email": f"{number}@example.com".lower()})
+        intent = self._client.v1.payment_intents.create(
+            {
+                "amount": 10_000,
+                "currency": "usd",
+                "customer": there.id,
+                "payment_method": "pm_card_visa",
+                "confirm": True,
+                "description": f"Invoice {number}",
+            }
+        )
+        return str(intent.latest_charge)
+
+    def _write(self, entity: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self._carry(Request(kind="write", path=entity.lower(), body=encode(body)))
         made: dict[str, Any] = json.loads(answer.body)[entity]
         return made
 
-    name = f"{number} Ltd"
-    customer = write("Customer", {"DisplayName": name})
-    line = {
-        "Amount": 100,
-        "DetailType": "SalesItemLineDetail",
-        "SalesItemLineDetail": {"ItemRef": {"value": "1"}},
-    }
-    write("Invoice", {"CustomerRef": {"value": customer["Id"]}, "DocNumber": number, "Line": [line]})
-    there = client.v1.customers.create({"name": name, "email": f"{number}@example.com".lower()})
-    client.v1.payment_intents.create(
-        {
-            "amount": 10_000,
-            "currency": "usd",
-            "customer": there.id,
-            "payment_method": "pm_card_visa",
-            "confirm": True,
-            "description": f"Invoice {number}",
-        }
-    )
 
-
-def _sync(worker: Any) -> None:
+def _sync(worker: Worker) -> None:
     worker.enqueue_now("benchmark")
     while worker.work():
         if worker.problem is not None:
-            print(worker.problem, file=sys.stderr)
+            _say(worker.problem)
+
+
+def _now() -> float:
+    return CLOCK.now().timestamp()
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

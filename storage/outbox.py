@@ -327,16 +327,6 @@ def record_refused(
     return _leave(conn, outbox_id, attempt, state="waiting", next_at=None, problem=problem, technical=technical, **anew)
 
 
-def has_stale(conn: Connection, link_id: int) -> bool:
-    """Whether something planned was tried already, on an older state of the books."""
-    row = conn.execute(
-        select(outbox.c.id)
-        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.attempt > 0, outbox.c.body.is_(None))
-        .limit(1)
-    )
-    return row.first() is not None
-
-
 def record_look_up(conn: Connection, item: Item, position: Any, *, next_at: datetime | None = None) -> None:
     """Where the search for a marker stands."""
     conn.execute(

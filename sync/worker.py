@@ -22,7 +22,6 @@ OWN_ERROR = (
 )
 WAIT_FOR_RETRY_S = 160.0  # what is due again this soon is waited for within the run: a limit, a doubt
 REPORT_EVERY_S = 1.0
-STALE_ROUNDS = 3
 NAP_S = 20.0  # the longest wait without saying that the run is alive
 
 log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ class Worker:
         self._decide(link, fetcher, adapters)
         self._send(link, adapters)
         self._post(link, adapters)
-        if self._is_to_be_decided_again(link):  # what was in doubt turned out not to be in the books
+        if self._is_to_be_decided_again(link):  # what was in doubt is not in the books, or was built on older ones
             self._read_books(link, adapters, "Reading QuickBooks")
             self._decide(link, fetcher, adapters)
             self._post(link, adapters)
@@ -115,9 +114,6 @@ class Worker:
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
         Counterparts(self.database, self.clock, adapters.processor, adapters.people).pair(link)
-        self._match(link)
-
-    def _match(self, link: Link) -> None:
         self._report("Matching", 0, None)
         for name, number in decide(self.database, self.clock, link.id).items():
             self._count(name, number)
@@ -156,16 +152,10 @@ class Worker:
             self._count("sent", sender.writes)
 
     def _post(self, link: Link, adapters: Adapters) -> None:
-        """What turns out to rest on an older state of the books is read, decided and posted once more, and again."""
-        for _ in range(STALE_ROUNDS):
-            posted = self._drive(link, adapters, "Posting into QuickBooks")
-            if posted:
-                self._count("posted", posted)
-                self._read_books(link, adapters, "Checking what was posted")
-            with self.database.read() as conn:
-                if not outbox.has_stale(conn, link.id):
-                    return
-            self._match(link)
+        posted = self._drive(link, adapters, "Posting into QuickBooks")
+        if posted:
+            self._count("posted", posted)
+            self._read_books(link, adapters, "Checking what was posted")
 
     def _read_books(self, link: Link, adapters: Adapters, step: str) -> None:
         """Everything that changed; the webhooks that said so before are settled by it."""
