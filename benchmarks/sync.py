@@ -155,7 +155,7 @@ def _backfill(worker: Worker, meter: Meter) -> dict[str, Any]:
     steps = _watch_steps(worker)
     started = _now()
     _sync(worker)
-    again = _now()
+    again, steps, peak_mb = _now(), dict(steps), _memory_mb()
     _sync(worker)
     return {
         "backfill_s": round(again - started, 1),
@@ -169,7 +169,7 @@ def _backfill(worker: Worker, meter: Meter) -> dict[str, Any]:
         "postings": sum(number for _, number in meter.written),
         "postings_a_minute": round(meter.postings_a_minute()),
         "limit_postings_a_minute": LIMIT,
-        "backfill_peak_memory_mb": _memory_mb(),
+        "backfill_peak_memory_mb": peak_mb,
     }
 
 

@@ -8,12 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import stripe
 
 from emulators.clock import Clock, Rng
 from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
+from sync.stripe.events import hint_of
 from tests.contract.stripe_bench import START, Bench, open_bench
 
 
@@ -120,3 +122,31 @@ def test_a_restart_forgets_neither_deliveries_nor_what_is_due(tmp_path: Path, re
     other = again.request("POST", "/v1/payment_intents", intent)["latest_charge"]
     assert other != charge
     assert len(again.request("GET", "/v1/charges")["data"]) == 2
+
+
+@pytest.mark.parametrize("names_classic", [True, False])
+def test_thin_events_are_what_the_client_takes_for_them(
+    bench: Bench, receiver: Receiver, *, names_classic: bool
+) -> None:
+    secret = bench.api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]}).secret
+    bench.control("hooks", thin=True, thin_name_classic=names_classic)
+    customer = bench.customer().id
+    bench.emulator.deliver()
+    ((body, header),) = receiver.received
+    with pytest.raises(ValueError, match="thin"):
+        bench.client.construct_event(body, header, secret, tolerance=0)
+    told: Any = bench.client.parse_event_notification(body, header, secret, tolerance=0)
+    assert (type(told).__name__, told.related_object.id) == ("V1CustomerCreatedEventNotification", customer)
+    assert told.fetch_related_object().id == customer
+    (classic,) = bench.api.events.list().data
+    hint = hint_of(orjson.loads(body))
+    assert (hint.kind, hint.object_id, hint.type) == ("customer", customer, "customer.created")
+    assert (hint.event_id == classic.id) is names_classic
+
+
+def test_events_that_were_muted_are_told_to_nobody(bench: Bench, receiver: Receiver) -> None:
+    bench.api.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
+    bench.control("hooks", mute=True)
+    bench.customer()
+    assert bench.emulator.deliver() == 0
+    assert bench.events() == []

@@ -1,5 +1,8 @@
 """Traps of the vendors' libraries that no other test walks into; tests/contract/README.md lists them all."""
 
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -7,12 +10,14 @@ import pytest
 import requests
 import stripe
 
+from reconcile.postings import Posting
+from reconcile.records import Applied
 from sync.clock import FixedClock
 from sync.errors import Rejected, Stale, Transient, Unauthorized
 from sync.ports import Request, Response
-from sync.qbo import faults, wire
+from sync.qbo import faults, reading, wire
 from sync.qbo.client import Client
-from sync.stripe.client import PacedClient
+from sync.stripe.client import PacedClient, plain, translate
 
 
 class OneToken:
@@ -94,3 +99,70 @@ def test_stripe_is_asked_no_more_often_than_it_allows(monkeypatch: pytest.Monkey
         client.request("get", "http://127.0.0.1", {})
     assert (clock.now() - before).total_seconds() >= 99 / 25
     assert stripe.enable_telemetry is False
+
+
+def test_a_document_says_nothing_it_was_not_asked_to_say() -> None:
+    """The library's objects bring defaults along: a rate of 1 in any currency, print status, empty texts."""
+    payment = Posting(
+        marker="txn_1:charge:r1:s1",
+        kind="payment",
+        dated=date(2026, 11, 2),
+        currency="USD",
+        amount_minor=1_050,
+        account_id="35",
+        party_id="20",
+        memo="ch_1 txn_1",
+        reference="ch_1",
+        applied=(Applied(id="invoice:70", amount_minor=1_050),),
+    )
+    body = json.loads(wire.write_body(payment, "USD"))
+    assert set(body) == {
+        *("CustomerRef", "TotalAmt", "DepositToAccountRef", "PaymentRefNum", "ProcessPayment", "Line"),
+        *("TxnDate", "PrivateNote"),
+    }
+    foreign = json.loads(wire.write_body(replace(payment, currency="EUR", exchange_rate="1.0845"), "USD"))
+    assert (foreign["CurrencyRef"], foreign["ExchangeRate"]) == ({"value": "EUR"}, 1.0845)
+
+
+def test_questions_quote_their_values_and_ask_for_whole_pages() -> None:
+    """The library leaves dates bare, and takes the server's page of a hundred."""
+    text = reading.page_query("Customer", "2026-11-02T00:00:00+00:00", 1)
+    assert "LastUpdatedTime >= '2026-11-02T00:00:00+00:00'" in text
+    assert "Active IN (true, false)" in text
+    assert text.endswith("MAXRESULTS 1000")
+    with pytest.raises(AssertionError):
+        reading._quoted(["1' OR '1"])
+
+
+def test_changes_are_asked_for_since_an_instant_of_a_certain_zone() -> None:
+    """The library drops the offset, and QuickBooks would read our UTC as the company's own time."""
+    *_, step = reading._start({"at": "2026-11-02T09:00:00-05:00"}, datetime(2026, 11, 2, 15, tzinfo=UTC))["steps"]
+    assert step["do"] == "changes"
+    assert datetime.fromisoformat(step["since"]) == datetime(2026, 11, 2, 13, 50, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (stripe.RateLimitError("slow down", http_status=429), Transient),  # its code is None, whatever the reason
+        (stripe.APIError("broken", http_status=500), Transient),
+        (stripe.APIError("conflict", http_status=409), Transient),
+        (stripe.APIConnectionError("no line"), Transient),
+        (stripe.AuthenticationError("no such key", http_status=401), Unauthorized),
+        (stripe.PermissionError("not with this key", http_status=403), Unauthorized),
+        (stripe.InvalidRequestError("no such charge", "id", code="resource_missing", http_status=404), Rejected),
+    ],
+)
+def test_each_error_of_stripe_has_its_meaning(error: stripe.StripeError, kind: type[Exception]) -> None:
+    assert type(translate(error)) is kind
+
+
+def test_an_object_of_stripe_becomes_plain_values_without_card_data() -> None:
+    """It is no dict: `get` and `json.dumps` raise."""
+    card = {"brand": "visa", "last4": "4242", "fingerprint": "secret", "exp_year": 2030}
+    values = {"id": "ch_1", "object": "charge", "payment_method_details": {"type": "card", "card": card}}
+    found = stripe.Charge.construct_from(values, "sk_test_x")
+    with pytest.raises((TypeError, AttributeError)):
+        json.dumps(found)
+    body = plain(found)
+    assert json.loads(json.dumps(body))["payment_method_details"]["card"] == {"brand": "visa", "last4": "4242"}

@@ -230,3 +230,15 @@ def test_an_older_fetch_never_overwrites_a_newer_one(company: Company) -> None:
     company.sync()
     assert held(company, "customer", customer_id).name == "Fourth"
     assert rows(company, state="new") == []
+
+
+def test_stripe_s_troubles_are_waited_out(company: Company) -> None:
+    """The library repeats nothing by itself, and after a 429 not even when asked to."""
+    stripe_customer, customer = company.customer()
+    company.invoice(customer, 10_000, "INV-1")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(minutes=1)
+    for code in ("rate_limit", "lock_timeout", "conflict", "api_error"):
+        controls.use(company.stripe, "next_errors", {"code": code, "should_retry": False})
+    company.sync()
+    assert len(company.ours("Payment")) == 1
