@@ -1,13 +1,14 @@
 """What changed at Stripe: its event list, and fetching again what events and new movements point at."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from reconcile.records import Charge
 from storage import inbox, mirror
 from storage.inbox import Event
+from sync.errors import Rejected
 from sync.ports import Fetched
 from sync.reader import AGAIN, Reader, receive
 
@@ -71,21 +72,36 @@ class Hints:
             progress("Fetching what changed at Stripe", changed, None)
 
     def _fetch_batch(self, events: Sequence[Event]) -> int:
-        began, found = self._clock.now(), self._fetch(events)
+        """What Stripe refuses to give waits for a person, and the others go on."""
+        began, refused = self._clock.now(), dict[tuple[str, str], str]()
+        found = self._fetch(events, refused)
         with self._database.write() as conn:
             changed = self._reader.keep(conn, found, began)
-            inbox.finish(conn, [event.id for event in events])
+            for event in events:
+                if problem := refused.get((event.kind, event.object_id)):
+                    inbox.set_aside(conn, [event.id], problem=problem)
+            inbox.finish(conn, [event.id for event in events])  # but for those
         return len(changed)
 
-    def _fetch(self, events: Sequence[Event]) -> list[Fetched]:
+    def _fetch(self, events: Sequence[Event], refused: dict[tuple[str, str], str]) -> list[Fetched]:
         wanted: dict[str, dict[str, datetime | None]] = defaultdict(dict)
         for event in events:
             known = wanted[event.kind].get(event.object_id)
             wanted[event.kind][event.object_id] = event.object_created_at or known
-        found: list[Fetched] = []
-        for kind, ids in sorted(wanted.items()):
-            found += self._reader.ask(partial(self._reader.processor.fetch, kind, ids))
+        found = [one for kind, ids in sorted(wanted.items()) for one in self._fetch_kind(kind, ids, refused)]
         return found + self._payments_of_unannounced(events, found)
+
+    def _fetch_kind(
+        self, kind: str, ids: Mapping[str, datetime | None], refused: dict[tuple[str, str], str]
+    ) -> list[Fetched]:
+        """Together; one by one if one of them spoils it."""
+        try:
+            return self._reader.ask(partial(self._reader.processor.fetch, kind, ids))
+        except Rejected as error:
+            if len(ids) == 1:
+                refused[kind, next(iter(ids))] = f"{error.plain} Nothing was changed; mend the cause, then retry."
+                return []
+            return [one for each in sorted(ids) for one in self._fetch_kind(kind, {each: None}, refused)]
 
     def _payments_of_unannounced(self, events: Sequence[Event], found: Sequence[Fetched]) -> list[Fetched]:
         """Which invoices charges paid of which no event told us; else `invoice_payment.paid` does."""

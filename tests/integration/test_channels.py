@@ -9,7 +9,8 @@ import pytest
 import stripe
 from sqlalchemy import select
 
-from emulators.stripe import controls
+from emulators.stripe import controls, routes
+from emulators.stripe.errors import invalid
 from storage import mirror
 from storage.models import inbox
 from sync.adapters import connect
@@ -242,3 +243,26 @@ def test_stripe_s_troubles_are_waited_out(company: Company) -> None:
         controls.use(company.stripe, "next_errors", {"code": code, "should_retry": False})
     company.sync()
     assert len(company.ours("Payment")) == 1
+
+
+def test_what_stripe_refuses_to_give_waits_and_the_rest_goes_on(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe_customer, customer = company.customer()
+    company.invoice(customer, 10_000, "INV-1")
+    company.sync()
+
+    def refuse(*_: Any) -> Any:
+        raise invalid("This customer cannot be shown.")
+
+    monkeypatch.setitem(routes.ROUTES, ("GET", "customers", "*"), routes.Route(refuse, frozenset({"expand"})))
+    rename(company, stripe_customer, "Blue Foods Ltd")
+    company.pay(stripe_customer, 10_000, "Invoice INV-1")
+    company.pass_time(minutes=1)
+    company.sync()
+    assert len(company.ours("Payment")) == 1
+    assert [(row.object_id, row.state) for row in rows(company, type="customer.updated")] == [
+        (stripe_customer, "waiting")
+    ]
+    assert "This customer cannot be shown" in rows(company, type="customer.updated")[0].problem
+    assert rows(company, state="new") == []
