@@ -114,6 +114,9 @@ class Worker:
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
         Counterparts(self.database, self.clock, adapters.processor, adapters.people).pair(link)
+        self._match(link)
+
+    def _match(self, link: Link) -> None:
         self._report("Matching", 0, None)
         for name, number in decide(self.database, self.clock, link.id).items():
             self._count(name, number)
