@@ -30,13 +30,18 @@ def last_outcome(context: Context) -> None:
     """What came of the last action, or of the way to Intuit and back."""
     if address := st.session_state.pop(GOING, None):
         _leave(address)
-    if problem := st.session_state.pop(PROBLEM, None):
-        st.html(style.note(problem, "bad"))
+    last_problem()
     consent = connected.last_consent(context.database, context.session)
     if consent is None or consent.id == st.session_state.get(SEEN):
         return
     if consent.used_at is not None and context.now - consent.used_at < FRESH:
         st.html(style.note(consent.problem or "QuickBooks is connected.", "bad" if consent.problem else "good"))
+
+
+def last_problem() -> None:
+    """Why the last action was refused."""
+    if problem := st.session_state.pop(PROBLEM, None):
+        st.html(style.note(problem, "bad"))
 
 
 def _leave(address: str) -> None:
@@ -48,12 +53,12 @@ def _leave(address: str) -> None:
 
 
 def button(context: Context, label: str, action: Callable[[], bool], *, key: str, done: str, **options: Any) -> None:
-    st.button(label, key=key, on_click=_do, args=(context, action, done), **options)
+    st.button(label, key=key, on_click=do, args=(context, action, done), **options)
 
 
 def submit(context: Context, label: str, action: Callable[[], Any], *, done: str, **options: Any) -> None:
     """The button of a form."""
-    st.form_submit_button(label, on_click=_do, args=(context, action, done), **options)
+    st.form_submit_button(label, on_click=do, args=(context, action, done), **options)
 
 
 def take(key: str) -> str:
@@ -63,7 +68,7 @@ def take(key: str) -> str:
     return value
 
 
-def _do(context: Context, action: Callable[[], Any], done: str) -> None:
+def do(context: Context, action: Callable[[], Any], done: str) -> None:
     """Does it; a refusal stays on the page until the next action."""
     consent = connected.last_consent(context.database, context.session)
     st.session_state[SEEN] = consent.id if consent else None

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import streamlit as st
 
-from pages import chrome, deciding, style, words
+from pages import chrome, deciding, style, switch, words
 from pages.context import Context
 from storage import queries, review
 from storage.queries import HeldView, LinkView, Pulse, RunView, Side
@@ -55,33 +55,7 @@ def _actions(context: Context, link: LinkView, pulse: Pulse) -> None:
             args=(partial(commands.run_now, context.database, context.clock, context.user, link.id),),
             kwargs={"done": "The sync starts in a moment.", "idle": "A sync is under way already."},
         )
-        _posting(context, link)
-
-
-def _posting(context: Context, link: LinkView) -> None:
-    """The switch asks once more: it decides whether anything is written into the books."""
-    allowed = commands.may(context.user, "switch_posting")
-    label = "Posting is on" if link.posting_on else "Posting is off"
-    with st.popover(label, disabled=not allowed, key="posting"):
-        if link.posting_on:
-            st.markdown("Stop writing into QuickBooks? What is planned keeps until you switch posting on again.")
-        else:
-            st.markdown("Write into QuickBooks from the next sync on? Everything planned so far is posted then.")
-        st.button(
-            "Switch posting off" if link.posting_on else "Switch posting on",
-            key="switch-posting",
-            type="primary",
-            on_click=chrome.act,
-            args=(
-                partial(
-                    commands.switch_posting, context.database, context.clock, context.user, link.id, not link.posting_on
-                ),
-            ),
-            kwargs={
-                "done": f"Posting is {'off' if link.posting_on else 'on'} now.",
-                "idle": "It was switched already.",
-            },
-        )
+        switch.posting(context, link)
 
 
 def _progress(context: Context, link: LinkView) -> None:

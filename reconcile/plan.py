@@ -14,6 +14,7 @@ from reconcile.disputes import plan_closings, plan_dispute
 from reconcile.draft import Draft, cover_by_opening
 from reconcile.failures import plan_charge_failure
 from reconcile.fees import plan_bill
+from reconcile.labelling import label
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
 from reconcile.openings import plan_openings
@@ -23,6 +24,8 @@ from reconcile.records import Movement
 from reconcile.refunds import plan_refund
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
+
+UNMAPPED = ("unmapped_account", "unmapped_item")
 
 RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
     ("charge", plan_charge),  # first, for the others ask where their charge is
@@ -52,7 +55,8 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
         _wait_unmapped(draft, source_id, movements)
     for source_id, movements in sorted(groups["unread"].items()):
         _wait_unread(draft, source_id, movements)
-    return Plan(postings=tuple(draft.postings), decisions=tuple(draft.decisions))
+    postings = label(snapshot, draft.postings, draft.decisions)
+    return Plan(postings=tuple(postings), decisions=tuple(_explained(snapshot, each) for each in draft.decisions))
 
 
 def _group(snapshot: Snapshot) -> dict[str, dict[str, list[Movement]]]:
@@ -137,6 +141,13 @@ def _without(snapshot: Snapshot, ignored: list[LegDecision]) -> Snapshot:
     decided = snapshot.decided_legs | {decision.leg.id for decision in ignored}
     still_open = (each for each in snapshot.movements if any(leg.id not in decided for leg in legs_of(each)))
     return replace(snapshot, decided_legs=decided, movements=tuple(still_open)) if ignored else snapshot
+
+
+def _explained(snapshot: Snapshot, decision: LegDecision) -> LegDecision:
+    """What waits for a choice says what is wrong with the choices made, and where to make them."""
+    if decision.reason not in UNMAPPED:
+        return decision
+    return replace(decision, detail=" ".join([decision.detail, *snapshot.broken, "Open the page Mapping."]))
 
 
 def _wait_unmapped(draft: Draft, source_id: str, movements: list[Movement]) -> None:

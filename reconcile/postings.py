@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from reconcile.labels import LabelRule, Labels
 from reconcile.records import Applied
 
 PostingKind = Literal[
@@ -58,6 +59,7 @@ class Posting:
     payee. `amount_minor` is the document's total in `currency`, after `discount_minor`, `tax_minor` of it tax by
     `tax_code`; `exchange_rate` is home units for one of `currency`, None in home currency. `applied` are the invoices a
     payment pays. `after` is the marker of a posting that must be in the books first. `shares` are the legs it books.
+    `class_id` is that of every line, `location_id` and `payment_method_id` the document's.
 
     With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
     `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again,
@@ -86,6 +88,9 @@ class Posting:
     target: str | None = None
     change: Change | None = None
     original: str | None = None
+    class_id: str | None = None
+    location_id: str | None = None
+    payment_method_id: str | None = None
 
     @property
     def mark(self) -> str:
@@ -148,7 +153,8 @@ class Mappings:
 
     Keys of `clearing` and `bank` are currencies, also of `foreign_vendors`, who stand for Stripe in other
     currencies than the company's own; of `fees` kinds of fees and bills, of `accounts` those of ROLES. A role that is
-    missing makes what needs it wait, with that reason.
+    missing makes what needs it wait, with that reason. `labels` are on every document, unless one of `rules` says
+    otherwise; the first that fits counts.
     """
 
     clearing: dict[str, str] = field(default_factory=dict)
@@ -161,6 +167,8 @@ class Mappings:
     sales_tax_code: str | None = None
     opening_account: str | None = None
     accounts: dict[str, str] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
+    rules: tuple[LabelRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

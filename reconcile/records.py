@@ -147,6 +147,7 @@ class ProcessorInvoice:
 
     `due_minor` is what it asked for when it was finalized, `remaining_minor` what it still asks for, `starting_minor`
     what the customer's balance adds to it. `busy`: a payment of it is under way; None: nobody has looked.
+    `products` are the ids of those on its lines.
     """
 
     id: str
@@ -164,6 +165,7 @@ class ProcessorInvoice:
     has_automatic_tax: bool = False
     content: BilledContent | None = None  # None: it has more lines than Stripe shows at once
     busy: bool | None = None
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

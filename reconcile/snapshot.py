@@ -147,6 +147,7 @@ class Snapshot:
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)
     decisions: dict[str, tuple[PersonDecision, ...]] = field(default_factory=dict)  # by Stripe object
+    broken: tuple[str, ...] = ()  # what is wrong with choices that `mappings` had, in sentences
 
     def decision(self, source_id: str, kind: DecisionKind) -> PersonDecision | None:
         """What a person decided of an object, if it is of this kind."""

@@ -29,15 +29,11 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
     for movement in movements.values():
         if movement.created_at >= start and movement.balance_type == "payments":
             stripe[movement.currency] -= movement.net_minor
-    payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
-    for payout in payouts:
-        returned = movements.get(payout.failure_movement_id or "")
-        if payout.status in ("failed", "canceled") and (returned is None or returned.created_at < start):
-            continue  # its money was back by then
-        movement_before = movements.get(payout.movement_id or "")
-        if movement_before is not None and movement_before.created_at < start and payout.arrives_on >= link.cutover:
-            in_transit[payout.currency] -= movement_before.net_minor
-    existing = _existing(conn, link)
+    for payout, amount in on_their_way(conn, link, movements):
+        in_transit[payout.currency] += amount
+    existing: dict[str, int] = defaultdict(int)
+    for currency, _, amount in held_before(conn, link):
+        existing[currency] += amount
     currencies = {currency for totals in (stripe, in_transit, existing) for currency, total in totals.items() if total}
     return tuple(
         Opening(
@@ -50,14 +46,29 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
     )
 
 
-def _existing(conn: Connection, link: Link) -> dict[str, int]:
-    """What documents dated before the cut-over left in the clearing accounts."""
+def on_their_way(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[tuple[Payout, int]]:
+    """The payouts that had left Stripe at the cut-over and were not at the bank yet, with what they took along."""
+    start = cutover_instant(link.cutover, link.time_zone)
+    payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
+    found = []
+    for payout in payouts:
+        returned = movements.get(payout.failure_movement_id or "")
+        if payout.status in ("failed", "canceled") and (returned is None or returned.created_at < start):
+            continue  # its money was back by then
+        before = movements.get(payout.movement_id or "")
+        if before is not None and before.created_at < start and payout.arrives_on >= link.cutover:
+            found.append((payout, -before.net_minor))
+    return found
+
+
+def held_before(conn: Connection, link: Link) -> list[tuple[str, Document, int]]:
+    """What each document dated before the cut-over left in a clearing account: (currency, document, amount)."""
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
     accounts = clearing.accounts_of(conn, link)
-    totals: dict[str, int] = defaultdict(int)
+    found = []
     documents: list[Document] = mirror.load_all(conn, link.ledger_id, list(DOCUMENT_KINDS))
     for document in documents:
         if document.dated < link.cutover and not document.voided:
             for account_id, amount in clearing.effects(document, accounts).items():
-                totals[currency_of[account_id]] += amount
-    return totals
+                found.append((currency_of[account_id], document, amount))
+    return found

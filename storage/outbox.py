@@ -133,6 +133,12 @@ def begun(conn: Connection, link_id: int, markers: Sequence[str]) -> bool:
     return row.first() is not None
 
 
+def any_sent(conn: Connection, link_id: int) -> bool:
+    """Whether anything of a link was sent, or may have been."""
+    sent = (outbox.c.link_id == link_id, outbox.c.state.not_in(("planned", "withdrawn")))
+    return conn.execute(select(outbox.c.id).where(*sent).limit(1)).first() is not None
+
+
 def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at: datetime) -> list[Posting]:
     """Planned postings whose document is in the books already, by its marker: a database from before it was posted."""
     adopted = []

@@ -36,6 +36,9 @@ TYPES: dict[str, type[Any]] = {
     "account": Account,
     "item": Named,
     "vendor": Named,
+    "class": Named,
+    "department": Named,
+    "payment_method": Named,
     "company": Company,
     "rate": Rate,
 }

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from reconcile.choices import PersonDecision
 from reconcile.counterparts import REALM_KEY
 from reconcile.legs import legs_of
+from reconcile.mapping import usable
 from reconcile.postings import POSTED
 from reconcile.records import (
     Account,
@@ -26,7 +27,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
-from storage import connections, counterparts, decisions, legs, mirror, outbox, rates
+from storage import chart, connections, counterparts, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -61,6 +62,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
     documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
     payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
     account = connections.connection(conn, processor)
+    wrong = chart.check(conn, link) if account.mode != "files" else []
     return Snapshot(
         account_id=account.external_id,
         can_post=account.mode != "files",
@@ -68,7 +70,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         time_zone=link.time_zone,
         cutover=link.cutover,
         closed_through=company.closed_through if company else None,
-        mappings=link.mappings,
+        mappings=usable(link.mappings, wrong),
         policies=link.policies,
         movements=tuple(movements),
         charges=charges,
@@ -92,6 +94,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         openings=link.openings or (),
         opening_markers=_opening_markers(conn, link),
         decisions=said,
+        broken=tuple(each.text for each in wrong if not each.missing),
     )
 
 

@@ -118,6 +118,12 @@ def open_dry_run(database: Database, clock: Clock, actor: User, link_id: int) ->
     return True
 
 
+def has_seen_dry_run(database: Database, link_id: int) -> bool:
+    """Whether an accountant has seen it since mappings or policies changed."""
+    with database.read() as conn:
+        return connections.link(conn, link_id).dry_run_at is not None
+
+
 def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, on: bool) -> bool:
     """Lets a link post into the books, or stops it; False if it is that way already.
 

@@ -257,7 +257,7 @@ def add_currency(environment: Environment, link_id: int, currency: str, actor: s
         ledger = connections.connection(conn, link.ledger_id)
     mappings = chart.add_currency(quickbooks_carry(environment, ledger), link.mappings, currency)
     with environment.database.write() as conn:
-        connections.change_link(conn, link_id, mappings=to_json(mappings))
+        connections.change_link(conn, link_id, mappings=to_json(mappings), openings=None)
         detail = {"currency": currency, "clearing": mappings.clearing[currency]}
         entry = audit.Entry(
             actor=actor, action="added currency", subject=f"link {link_id}", link_id=link_id, detail=detail

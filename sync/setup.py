@@ -17,6 +17,7 @@ from sync.commands import RefusedError, check
 from sync.connecting import EMULATED
 from sync.environment import Environment, hooks_url
 from sync.errors import SyncError
+from sync.mapping import read_lists
 from sync.oauth import QuickBooksAccess, revoke
 from sync.qbo.tokens import REFRESH
 
@@ -133,6 +134,7 @@ def join(
     if not EARLIEST <= cutover <= now.astimezone(ZoneInfo(time_zone)).date():
         raise RefusedError("The cut-over is a day that has begun already, and not before Stripe did (2011).")
     with _plainly():
+        read_lists(environment, ledger_id)
         link_id = connecting.make_link(
             environment,
             processor_id=processor_id,

@@ -44,6 +44,9 @@ KINDS = {
     "Vendor": PERSON,
     "Account": Kind(lists.complete_account),
     "Item": Kind(lists.complete_item),
+    "Class": Kind(lists.complete_class),
+    "Department": Kind(lists.complete_class),
+    "PaymentMethod": Kind(lists.complete_method),
     "Term": Kind(lists.complete_term),
     "CompanyCurrency": Kind(lists.complete_currency),
     "Preferences": Kind(lists.complete_as_it_is),
@@ -86,6 +89,7 @@ def create(company: Company, entity: str, request: Body, *, allow_duplicate: boo
         if entity in TRANSACTIONS:
             body.setdefault("TxnDate", company.records.today())
             company.guard_period(body["TxnDate"])
+            lists.refer_labels(company, body)
         body = kind.complete(company, entity, body, {})
         lists.guard_name(company, entity, body, {})
         if entity in NUMBERED:
@@ -124,6 +128,7 @@ def update(company: Company, entity: str, request: Body) -> Body:
         if entity in TRANSACTIONS:
             body.setdefault("TxnDate", old["TxnDate"])
             company.guard_period(min(body["TxnDate"], old["TxnDate"]))
+            lists.refer_labels(company, body)
         body = kind.complete(company, entity, body, old)
         if entity in NUMBERED:
             company.number_document(entity, body, old)

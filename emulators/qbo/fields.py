@@ -45,6 +45,9 @@ IncomeAccountRef:r PurchaseDesc:s PurchaseTaxIncluded:b PurchaseCost:n ExpenseAc
 PrefVendorRef:r TrackQtyOnHand:b QtyOnHand:n InvStartDate:d SalesTaxCodeRef:r PurchaseTaxCodeRef:r \
 ItemCategoryType:s ClassRef:r
 Term: Entity Name:s31 Active:b Type:s DiscountPercent:n DueDays:i DiscountDays:i DayOfMonthDue:i
+Class: Entity Name:s100 SubClass:b ParentRef:r FullyQualifiedName:s Active:b
+Department: Entity Name:s100 SubDepartment:b ParentRef:r FullyQualifiedName:s Active:b Address:Address
+PaymentMethod: Entity Name:s31 Active:b Type:s
 TaxCode: Entity Name:s Description:s Active:b Hidden:b Taxable:b TaxGroup:b
 CompanyCurrency: Entity Code:s3 Name:s Active:b
 ExchangeRate: Entity SourceCurrencyCode:s3 TargetCurrencyCode:s3 Rate:n AsOfDate:d
@@ -129,7 +132,18 @@ TRANSACTIONS = (
     "Transfer",
     "JournalEntry",
 )
-LISTS = ("Customer", "Vendor", "Account", "Item", "Term", "TaxCode", "CompanyCurrency")
+LISTS = (
+    "Customer",
+    "Vendor",
+    "Account",
+    "Item",
+    "Class",
+    "Department",
+    "PaymentMethod",
+    "Term",
+    "TaxCode",
+    "CompanyCurrency",
+)
 SINGLES = ("CompanyInfo", "Preferences")
 ENTITIES = (*TRANSACTIONS, *LISTS, *SINGLES, "ExchangeRate")
 ENTITY_BY_LOWER = {name.lower(): name for name in ENTITIES}

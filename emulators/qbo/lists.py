@@ -116,6 +116,37 @@ def _qualify(company: Company, entity: str, body: Body, flag: str) -> None:
         body["FullyQualifiedName"] = f"{parent['FullyQualifiedName']}:{body['Name']}"
 
 
+def complete_class(company: Company, entity: str, body: Body, _old: Body) -> Body:
+    """A class or a department (which the company may call location, store, ...)."""
+    _qualify(company, entity, body, f"Sub{entity}")
+    body.setdefault("Active", True)
+    return body
+
+
+def complete_method(_company: Company, _entity: str, body: Body, _old: Body) -> Body:
+    if "Name" not in body:
+        raise missing("Name")
+    body.setdefault("Active", True)
+    body.setdefault("Type", "NON_CREDIT_CARD")
+    return body
+
+
+LABELS = {"ClassRef": "Class", "DepartmentRef": "Department", "PaymentMethodRef": "PaymentMethod"}
+
+
+def refer_labels(company: Company, body: Body) -> None:
+    """What a document and its lines are sorted by must exist and be active."""
+    for name, value in body.items():
+        if name in LABELS:
+            company.refer(LABELS[name], value, name)
+        elif isinstance(value, dict):
+            refer_labels(company, value)
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict):
+                    refer_labels(company, item)
+
+
 def complete_term(_company: Company, _entity: str, body: Body, _old: Body) -> Body:
     if "Name" not in body:
         raise missing("Name")

@@ -60,6 +60,9 @@ QUERYABLE = {
     "Account": "Name FullyQualifiedName Active AccountType AccountSubType Classification CurrentBalance AcctNum "
     "SubAccount Description",
     "Item": "Name FullyQualifiedName Active Type Sku UnitPrice",
+    "Class": "Name FullyQualifiedName Active",
+    "Department": "Name FullyQualifiedName Active",
+    "PaymentMethod": "Name Active Type",
     "Term": "Name Active",
     "TaxCode": "Name Active",
     "CompanyCurrency": "Code Name Active",

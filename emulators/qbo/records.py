@@ -22,6 +22,9 @@ UNIQUE_NAMES = {
     "Item": "FullyQualifiedName",
     "CompanyCurrency": "Code",
     "Term": "Name",
+    "Class": "FullyQualifiedName",
+    "Department": "FullyQualifiedName",
+    "PaymentMethod": "Name",
 }
 KEYED = ("DocNumber", "CustomerRef", "TxnDate", "DisplayName", "Name", "Code", "PaymentRefNum", "AccountType")
 

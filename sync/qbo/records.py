@@ -83,8 +83,8 @@ def account(body: Body, home_currency: str) -> Account:
 
 
 def named(body: Body, home_currency: str) -> Named:
-    """An item or a vendor."""
-    name = body.get("DisplayName") or body["Name"]
+    """An item, a vendor, a class, a location or a payment method."""
+    name = body.get("DisplayName") or body.get("FullyQualifiedName") or body["Name"]
     currency = _ref(body, "CurrencyRef") or home_currency
     return Named(id=body["Id"], name=name, currency=currency, active=body.get("Active", True))
 
@@ -108,6 +108,9 @@ OTHERS: dict[str, tuple[str, Callable[[Body, str], Record]]] = {
     "Customer": ("customer", customer),
     "Vendor": ("vendor", named),
     "Item": ("item", named),
+    "Class": ("class", named),
+    "Department": ("department", named),
+    "PaymentMethod": ("payment_method", named),
 }
 
 

@@ -69,7 +69,7 @@ def write_body(posting: Posting, home_currency: str) -> str:
     currency: dict[str, Any] = {} if posting.currency == home_currency else {"CurrencyRef": _ref(posting.currency)}
     if posting.exchange_rate is not None:
         currency["ExchangeRate"] = Decimal(posting.exchange_rate)
-    return encode(_common(posting) | currency | builders[posting.kind](posting))
+    return encode(_common(posting) | currency | _labels(posting) | builders[posting.kind](posting))
 
 
 def change_body(posting: Posting, home_currency: str, current: Mapping[str, Any]) -> str:
@@ -102,6 +102,13 @@ def _common(posting: Posting) -> dict[str, Any]:
         "TxnDate": posting.dated.isoformat(),
         "PrivateNote": note(posting),
     }
+
+
+def _labels(posting: Posting) -> dict[str, Any]:
+    """Location and payment method are the document's; of a journal entry, each line has its location."""
+    location = posting.location_id if posting.kind != "journal_entry" else None
+    labels = {"DepartmentRef": location, "PaymentMethodRef": posting.payment_method_id}
+    return {name: _ref(value) for name, value in labels.items() if value}
 
 
 def _payment(posting: Posting) -> dict[str, Any]:
@@ -207,11 +214,13 @@ def _journal_entry(posting: Posting) -> dict[str, Any]:
 
 
 def _line(posting: Posting, line: PostingLine, detail_type: str, detail: dict[str, Any]) -> dict[str, Any]:
+    location = posting.location_id if posting.kind == "journal_entry" else None
+    labels = {"ClassRef": posting.class_id, "DepartmentRef": location}
     return {
         "Amount": _amount(posting, line.amount_minor if line.item_id else abs(line.amount_minor)),
         "Description": line.description,
         "DetailType": detail_type,
-        detail_type: detail,
+        detail_type: detail | {name: _ref(value) for name, value in labels.items() if value},
     }
 
 

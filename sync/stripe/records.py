@@ -139,6 +139,7 @@ def invoice(body: Body) -> ProcessorInvoice:
         starting_minor=body.get("starting_balance") or 0,
         content=_content(body),
         has_automatic_tax=bool((body.get("automatic_tax") or {}).get("enabled")),
+        products=tuple(sorted({product for line in _lines(body) if (product := _product(line))})),
     )
 
 
@@ -157,6 +158,14 @@ def _content(body: Body) -> BilledContent | None:
 
 def _included(line: Body) -> int:
     return sum(tax["amount"] for tax in line.get("taxes") or [] if tax.get("tax_behavior") == "inclusive")
+
+
+def _lines(body: Body) -> list[Body]:
+    return list((body.get("lines") or {}).get("data") or [])
+
+
+def _product(line: Body) -> str | None:
+    return _id(((line.get("pricing") or {}).get("price_details") or {}).get("product"))
 
 
 def invoice_payment(body: Body) -> InvoicePayment:

@@ -1,0 +1,215 @@
+"""Mapping: which account, item, vendor and label each role of a link means in QuickBooks; rules and policies."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from pages import chrome, mapping_rules, opening, style, words
+from pages.context import Context
+from reconcile.mapping import Role, candidates, chosen, proposal
+from reconcile.postings import Policies
+from storage import chart
+from storage.chart import MappingView
+from sync import commands
+from sync import mapping as actions
+
+POLICIES: dict[str, tuple[str, dict[str, str]]] = {
+    "charge_without_invoice": (
+        "A charge for which no invoice is found",
+        {
+            "wait": "waits in Review",
+            "sales_receipt": "becomes a sales receipt",
+            "unapplied_payment": "becomes a credit of its customer",
+        },
+    ),
+    "closed_period": (
+        "What belongs to a period that is closed",
+        {"wait": "waits in Review", "first_open_day": "is dated the first open day"},
+    ),
+}
+
+
+def render(context: Context) -> None:
+    chrome.top(context, "Mapping")
+    if chrome.connect_first(context):
+        return
+    assert context.link is not None
+    opening.last_problem()
+    view = chart.view(context.database, context.link.id)
+    if not view.is_read:
+        st.html(style.note("QuickBooks' chart of accounts was not read yet; the first sync does that."))
+        _read_again(context)
+        return
+    _summary(context, view)
+    _roles(context, view)
+    st.html('<p class="t-head">Where there is a choice</p>')
+    _policies(context, view)
+    mapping_rules.render(context, view)
+    chrome.go(context, "dry-run", "Next: look at the dry run")
+
+
+def _may(context: Context) -> bool:
+    return commands.may(context.user, "map")
+
+
+# ---- the top: is it complete, and what completes it
+
+
+def _summary(context: Context, view: MappingView) -> None:
+    broken = [each.text for each in view.problems if not each.missing]
+    proposed = _proposals(view)
+    makeable = [role for role in view.missing if role.name and role.id not in proposed]
+    if not view.problems:
+        st.html(style.note("Every choice is made, and fits what QuickBooks has.", "good"))
+    for text in broken:
+        st.html(style.note(f"{text} What needs it waits. Choose another one.", "bad"))
+    if view.missing:
+        names = words.listed([role.title for role in view.missing[:4]]) + (" ..." if len(view.missing) > 4 else "")
+        st.html(style.note(f"{words.count(len(view.missing), 'choice')} missing: {names}. What needs them waits."))
+    with st.container(horizontal=True):
+        if proposed:
+            opening.button(
+                context,
+                f"Take {words.count(len(proposed), 'proposal')}",
+                lambda: _act(context, actions.choose, proposed),
+                key="take-proposals",
+                done="Taken. The next sync plans with it.",
+                type="primary",
+                disabled=not _may(context),
+            )
+        if makeable:
+            opening.button(
+                context,
+                f"Create {words.count(len(makeable), 'missing one')} in QuickBooks",
+                lambda: _create_all(context, makeable),
+                key="create-missing",
+                done="Created and chosen.",
+                type="secondary" if proposed else "primary",
+                disabled=not _may(context),
+                help=", ".join(str(role.name) for role in makeable),
+            )
+        _read_again(context)
+
+
+def _create_all(context: Context, roles: list[Role]) -> bool:
+    for role in roles:  # several may be filled by the same account
+        _act(context, actions.create, role.id)
+    return True
+
+
+def _proposals(view: MappingView) -> dict[str, str]:
+    """What has the right name already, by role."""
+    taken = {*view.taken, *view.mappings.clearing.values()}
+    found = {role.id: proposal(role, view.chart, taken) for role in view.missing}
+    return {role_id: value for role_id, value in found.items() if value}
+
+
+def _read_again(context: Context) -> None:
+    opening.button(
+        context,
+        "Read QuickBooks' lists again",
+        lambda: _act(context, actions.read_chart),
+        key="read-chart",
+        done="Read again.",
+        disabled=not _may(context),
+    )
+
+
+def _act(context: Context, action: Callable[..., bool], *arguments: Any) -> bool:
+    assert context.link is not None
+    return action(context.environment, context.user, context.link.id, *arguments)
+
+
+# ---- a row a role
+
+
+def _roles(context: Context, view: MappingView) -> None:
+    proposed, group = _proposals(view), ""
+    problems = {each.role.id: each for each in view.problems}
+    for role in view.roles:
+        if role.field == "labels" and not view.chart.of(role.entity):
+            continue  # the company does not use them
+        if role.group != group:
+            group = role.group
+            st.html(f'<p class="t-head">{escape(group)}</p>')
+        problem = problems.get(role.id)
+        state = "" if problem is None else "wait" if problem.missing else "bad"
+        _role(context, view, role, proposed.get(role.id), state)
+
+
+def _role(context: Context, view: MappingView, role: Role, proposed: str | None, state: str) -> None:
+    name, choice, more = st.columns([4, 5, 3], vertical_alignment="center")
+    marks = {"": "good" if chosen(view.mappings, role) else "info", "wait": "wait", "bad": "bad"}
+    icon = style.ICONS[marks[state]] if marks[state] != "info" else ""
+    optional = "" if role.needed else ' <span class="t-quiet">(if needed)</span>'
+    name.html(f'<span class="t-{marks[state]}">{icon}</span> {escape(role.title)}{optional}')
+    taken = {*view.taken} if role.field == "clearing" else {*view.taken, *view.mappings.clearing.values()}
+    fitting, present = candidates(role, view.chart, taken), chosen(view.mappings, role)
+    labels = {"": "not chosen"} | {key: _label(entry) for key, entry in fitting.items()}
+    labels |= {present: labels.get(present, "not there any more")} if present else {}
+    key = f"map-{role.id}"
+    st.session_state[key] = present or ""
+    with choice:
+        st.selectbox(
+            role.title,
+            list(labels),
+            format_func=labels.__getitem__,
+            key=key,
+            label_visibility="collapsed",
+            disabled=not _may(context),
+            on_change=_chosen,
+            args=(context, role.id, key),
+        )
+    with more:
+        if proposed:
+            st.caption(f"proposed: {_label(fitting[proposed])}")
+        elif role.name and not present:
+            opening.button(
+                context,
+                f"Create “{role.name}”",
+                partial(_act, context, actions.create, role.id),
+                key=f"create-{role.id}",
+                done=f"“{role.name}” is created and chosen.",
+                disabled=not _may(context),
+            )
+
+
+def _chosen(context: Context, role_id: str, key: str) -> None:
+    value = st.session_state[key] or None
+    opening.do(context, lambda: _act(context, actions.choose, {role_id: value}), "Saved. The next sync plans with it.")
+
+
+def _label(entry: Any) -> str:
+    kind = getattr(entry, "type", "")
+    return f"{entry.name} · {kind}" if kind else str(entry.name)
+
+
+# ---- policies
+
+
+def _policies(context: Context, view: MappingView) -> None:
+    for field, (title, options) in POLICIES.items():
+        name, choice, _ = st.columns([4, 5, 3], vertical_alignment="center")
+        name.html(escape(title))
+        key = f"policy-{field}"
+        st.session_state[key] = getattr(view.policies, field)
+        with choice:
+            st.selectbox(
+                title,
+                list(options),
+                format_func=options.__getitem__,
+                key=key,
+                label_visibility="collapsed",
+                disabled=not _may(context),
+                on_change=_policy,
+                args=(context, view.policies, field, key),
+            )
+
+
+def _policy(context: Context, present: Policies, field: str, key: str) -> None:
+    changed = replace(present, **{field: st.session_state[key]})
+    opening.do(context, lambda: _act(context, actions.change_policies, changed), "Saved. The next sync plans with it.")

@@ -1,0 +1,112 @@
+"""The chart of accounts and the lists beside it, as they were read last."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from reconcile.mapping import Chart, Problem, Role, problems, roles
+from reconcile.postings import Mappings, Policies
+from storage import connections, mirror, outbox
+from storage.connections import Link
+from storage.engine import Database
+
+KINDS = ("account", "item", "vendor", "class", "department", "payment_method")
+
+
+def load(conn: Connection, ledger_id: int) -> Chart:
+    """All of it, to choose from."""
+    return _chart(conn, ledger_id, {kind: mirror.load_all(conn, ledger_id, [kind]) for kind in KINDS})
+
+
+def load_chosen(conn: Connection, ledger_id: int, mappings: Mappings) -> Chart:
+    """Only what these mappings name, to check them."""
+    wanted: dict[str, Collection[str | None]] = {
+        "account": [
+            *mappings.clearing.values(),
+            *mappings.bank.values(),
+            *mappings.fees.values(),
+            *mappings.accounts.values(),
+            mappings.opening_account,
+        ],
+        "item": [mappings.sales_item, mappings.refund_item],
+        "vendor": [mappings.fee_vendor, *mappings.foreign_vendors.values()],
+        "class": [mappings.labels.class_id],
+        "department": [mappings.labels.location_id],
+        "payment_method": [mappings.labels.payment_method_id],
+    }
+    return _chart(
+        conn,
+        ledger_id,
+        {
+            kind: list(mirror.load(conn, ledger_id, kind, [each for each in ids if each]).values())
+            for kind, ids in wanted.items()
+        },
+    )
+
+
+def taken(conn: Connection, link: Link) -> list[str]:
+    """The clearing accounts of other links of the same company."""
+    links = connections.all_links(conn)
+    others = [each for each in links if each.ledger_id == link.ledger_id and each.id != link.id]
+    return [account for each in others for account in each.mappings.clearing.values()]
+
+
+def check(conn: Connection, link: Link) -> list[Problem]:
+    """What keeps a link's mappings from being used."""
+    chart = load_chosen(conn, link.ledger_id, link.mappings)
+    return problems(link.mappings, chart, link.balances, taken(conn, link))
+
+
+def _chart(conn: Connection, ledger_id: int, found: dict[str, list[Any]]) -> Chart:
+    by_id = {kind: {each.id: each for each in entries} for kind, entries in found.items()}
+    return Chart(
+        home_currency=mirror.home_currency(conn, ledger_id),
+        accounts=by_id["account"],
+        items=by_id["item"],
+        vendors=by_id["vendor"],
+        classes=by_id["class"],
+        departments=by_id["department"],
+        payment_methods=by_id["payment_method"],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingView:
+    """What the page Mapping shows of a link."""
+
+    mappings: Mappings
+    policies: Policies
+    chart: Chart
+    roles: tuple[Role, ...]
+    problems: tuple[Problem, ...]
+    taken: tuple[str, ...]
+    is_read: bool  # the chart was read at all
+    has_posted: bool
+
+    @property
+    def missing(self) -> tuple[Role, ...]:
+        return tuple(each.role for each in self.problems if each.missing)
+
+
+def view(database: Database, link_id: int) -> MappingView:
+    with database.read() as conn:
+        link = connections.link(conn, link_id)
+        chart, others = load(conn, link.ledger_id), taken(conn, link)
+        return MappingView(
+            mappings=link.mappings,
+            policies=link.policies,
+            chart=chart,
+            roles=tuple(roles(link.mappings, chart, link.balances)),
+            problems=tuple(problems(link.mappings, chart, link.balances, others)),
+            taken=tuple(others),
+            is_read=bool(chart.accounts),
+            has_posted=outbox.any_sent(conn, link_id),
+        )
+
+
+def count_problems(database: Database, link_id: int) -> int:
+    """How many roles cannot be used as they are."""
+    with database.read() as conn:
+        return len(check(conn, connections.link(conn, link_id)))

@@ -1,0 +1,244 @@
+"""Each action of a person about mappings, rules and policies as one function; some read or make what QuickBooks lists.
+
+Whatever they change is audited with what it was before, and asks for another look at the dry run before posting is
+switched on.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from reconcile.labels import LabelRule
+from reconcile.mapping import Chart, Role, candidates, chosen, problems, roles, with_choice
+from reconcile.postings import Mappings, Policies
+from storage import audit, chart, connections, mirror, outbox, runs
+from storage.connections import Link
+from storage.records import to_json
+from storage.users import User
+from sync.adapters import quickbooks_carry
+from sync.commands import RefusedError, check
+from sync.environment import Environment
+from sync.errors import Rejected, SyncError
+from sync.ports import Request
+from sync.qbo import faults, records
+from sync.qbo.limits import Carry
+from sync.qbo.wire import encode
+
+LABELS = ("Class", "Department", "PaymentMethod")
+LISTS = ("Preferences", "Account", "Item", "Vendor", *LABELS)
+ENTITIES = {"account": "Account", "item": "Item", "vendor": "Vendor"}
+PAGE = 1_000
+ACTOR = "quickbooks"
+
+
+# ---- reading the lists
+
+
+def read_chart(environment: Environment, actor: User, link_id: int) -> bool:
+    """Reads accounts, items, vendors, classes, locations and payment methods anew."""
+    link = _link(environment, actor, link_id)
+    try:
+        read_lists(environment, link.ledger_id)
+    except SyncError as error:
+        raise RefusedError(error.plain) from None
+    return True
+
+
+def read_lists(environment: Environment, ledger_id: int) -> None:
+    """The same for whoever just connected. Raises sync.errors."""
+    with environment.database.read() as conn:
+        carry = quickbooks_carry(environment, connections.connection(conn, ledger_id))
+    for entity in LISTS:
+        with suppress(Rejected) if entity in LABELS else nullcontext():  # not every subscription has them
+            _read_list(environment, carry, ledger_id, entity)
+
+
+def _read_list(environment: Environment, carry: Carry, ledger_id: int, entity: str) -> None:
+    start, found = 1, _page(carry, entity, 1)
+    _store(environment, ledger_id, entity, found)
+    while len(found) == PAGE:
+        start += PAGE
+        found = _page(carry, entity, start)
+        _store(environment, ledger_id, entity, found)
+
+
+def _page(carry: Carry, entity: str, start: int) -> list[dict[str, Any]]:
+    where = "" if entity == "Preferences" else f" WHERE Active IN (true, false) STARTPOSITION {start} MAXRESULTS {PAGE}"
+    text = f"SELECT * FROM {entity}{where}"  # noqa: S608 - our own words
+    body = faults.check(carry(Request(kind="read", path="query", body=text)), write=False)
+    found: list[dict[str, Any]] = body["QueryResponse"].get(entity, [])
+    return found
+
+
+def _store(environment: Environment, ledger_id: int, entity: str, bodies: Sequence[dict[str, Any]]) -> None:
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        home = mirror.home_currency(conn, ledger_id)
+        objects = [(*records.read(entity, body, home), encode(body)) for body in bodies]
+        mirror.store(conn, ledger_id, objects, at=now, actor=ACTOR)
+
+
+# ---- choosing
+
+
+def choose(environment: Environment, actor: User, link_id: int, choices: Mapping[str, str | None]) -> bool:
+    """Takes an accountant's choices, by role; False if they are what was chosen before.
+
+    Raises RefusedError for a choice that cannot be used, and for another clearing account once something was posted.
+    """
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        link = connections.link(conn, link_id)
+        known = {role.id: role for role in _roles(conn, link)}
+        changes = {known[role_id]: value for role_id, value in choices.items() if role_id in known}
+        changes = {role: value for role, value in changes.items() if chosen(link.mappings, role) != value}
+        mappings = link.mappings
+        for role, value in changes.items():
+            _guard(conn, link, role, value)
+            mappings = with_choice(mappings, role, value)
+        if not changes:
+            return False
+        _refuse_wrong(conn, link, mappings, changes)
+        detail = {role.id: [chosen(link.mappings, role), value] for role, value in changes.items()}
+        values: dict[str, Any] = {"mappings": to_json(mappings)}
+        if mappings.clearing != link.mappings.clearing:
+            values["openings"] = None  # found anew: what a clearing account holds already is a part of them
+        _change(conn, now, actor, link, "changed mappings", detail, **values)
+    return True
+
+
+def create(environment: Environment, actor: User, link_id: int, role_id: str) -> bool:
+    """Makes in QuickBooks what a role needs, under its usual name, and chooses it; what is there already is taken."""
+    link = _link(environment, actor, link_id)
+    with environment.database.read() as conn:
+        role = next((role for role in _roles(conn, link) if role.id == role_id), None)
+        ledger = connections.connection(conn, link.ledger_id)
+        account_name = connections.connection(conn, link.processor_id).name
+        others = chart.taken(conn, link)
+    if role is None or role.name is None:
+        raise RefusedError("This cannot be made from here. Make it in QuickBooks, then read the lists again.")
+    name = f"{role.name} - {account_name}" if role.field == "clearing" and others else role.name
+    try:
+        made = _find_or_make(environment, quickbooks_carry(environment, ledger), link, role, name)
+    except SyncError as error:
+        raise RefusedError(error.plain.replace("this document", f"“{name}”")) from None
+    return choose(environment, actor, link_id, {role_id: made})
+
+
+def _find_or_make(environment: Environment, carry: Carry, link: Link, role: Role, name: str) -> str:
+    """Looks first, as it is now: names are unique in QuickBooks, so nothing is ever made twice."""
+    entity = ENTITIES[role.entity]
+    _read_list(environment, carry, link.ledger_id, entity)
+    with environment.database.read() as conn:
+        lists, others = chart.load(conn, link.ledger_id), chart.taken(conn, link)
+    for key, entry in candidates(role, lists, others).items():
+        if entry.name.casefold() == name.casefold():
+            return key
+    body, request_id = encode(_body(role, name, lists)), environment.rng.uuid()
+    request = Request(kind="write", path=entity.lower(), body=body, query={"requestid": request_id})
+    made = faults.check(carry(request), write=True)[entity]
+    _store(environment, link.ledger_id, entity, [made])
+    return str(made["Id"])
+
+
+def _body(role: Role, name: str, lists: Chart) -> dict[str, Any]:
+    currency = {"CurrencyRef": {"value": role.currency}} if role.currency not in (None, lists.home_currency) else {}
+    if role.entity == "vendor":
+        return {"DisplayName": name} | currency
+    if role.entity == "account":
+        return {"Name": name, "AccountType": role.types[0]} | currency
+    income = [key for key, each in sorted(lists.accounts.items()) if each.type == "Income" and each.active]
+    if not income:
+        raise RefusedError("QuickBooks has no income account for this item. Make one there, then read the lists again.")
+    return {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": income[0]}}
+
+
+def _roles(conn: Any, link: Link) -> list[Role]:
+    return roles(link.mappings, chart.load_chosen(conn, link.ledger_id, link.mappings), link.balances)
+
+
+def _guard(conn: Any, link: Link, role: Role, value: str | None) -> None:
+    """The clearing account stays once it holds documents: they would be torn apart."""
+    before = chosen(link.mappings, role)
+    if role.field == "clearing" and before and outbox.any_sent(conn, link.id):
+        entry = mirror.load(conn, link.ledger_id, "account", [before]).get(before)
+        if entry is not None and entry.active and value != before:
+            raise RefusedError(f"Documents were posted to “{entry.name}” already; the clearing account stays the same.")
+
+
+def _refuse_wrong(conn: Any, link: Link, mappings: Mappings, changes: Mapping[Role, str | None]) -> None:
+    lists = chart.load_chosen(conn, link.ledger_id, mappings)
+    wrong = problems(mappings, lists, link.balances, chart.taken(conn, link))
+    texts = [each.text for each in wrong if each.role in changes and not each.missing]
+    if texts:
+        raise RefusedError(" ".join(texts))
+
+
+# ---- rules and policies
+
+
+def change_rules(environment: Environment, actor: User, link_id: int, rules: Sequence[LabelRule]) -> bool:
+    """The rules in their order; False if they are the same as before."""
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        link = connections.link(conn, link_id)
+        if tuple(rules) == link.mappings.rules:
+            return False
+        _check_rules(conn, link, rules)
+        detail = {"before": to_json(link.mappings.rules), "after": to_json(tuple(rules))}
+        mappings = to_json(replace(link.mappings, rules=tuple(rules)))
+        _change(conn, now, actor, link, "changed rules", detail, mappings=mappings)
+    return True
+
+
+def _check_rules(conn: Any, link: Link, rules: Sequence[LabelRule]) -> None:
+    lists = chart.load(conn, link.ledger_id)
+    tables = (
+        ("item_id", lists.items),
+        ("class_id", lists.classes),
+        ("location_id", lists.departments),
+        ("payment_method_id", lists.payment_methods),
+    )
+    for number, rule in enumerate(rules, start=1):
+        if not any((rule.currency, rule.metadata_key, rule.product, rule.text)):
+            raise RefusedError(f"Rule {number} has no condition. Say when it applies, or change the default instead.")
+        if not any(asdict(rule.labels).values()):
+            raise RefusedError(f"Rule {number} chooses nothing. Say what is to be recorded otherwise.")
+        for name, table in tables:
+            value = getattr(rule.labels, name)
+            if value and (value not in table or not table[value].active):
+                raise RefusedError(f"Rule {number} names something that QuickBooks does not have, or not any more.")
+
+
+def change_policies(environment: Environment, actor: User, link_id: int, policies: Policies) -> bool:
+    """What to do where there is a choice; False if it is the same as before."""
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        link = connections.link(conn, link_id)
+        if policies == link.policies:
+            return False
+        detail = {"before": to_json(link.policies), "after": to_json(policies)}
+        _change(conn, now, actor, link, "changed policies", detail, policies=to_json(policies))
+    return True
+
+
+def _change(
+    conn: Any, now: datetime, actor: User, link: Link, action: str, detail: dict[str, Any], **values: Any
+) -> None:
+    connections.change_link(conn, link.id, **values)
+    connections.record_dry_run(conn, link.id, None, None)
+    entry = audit.Entry(actor=actor.email, action=action, subject=f"link {link.id}", link_id=link.id, detail=detail)
+    audit.append(conn, now, [entry])
+    if not runs.queued(conn, link.id):
+        runs.enqueue(conn, link_id=link.id, kind="sync", cause=actor.email, scheduled_for=now)
+
+
+def _link(environment: Environment, actor: User, link_id: int) -> Link:
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        return connections.link(conn, link_id)
