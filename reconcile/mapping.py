@@ -236,10 +236,10 @@ def problems(
 
 
 def candidates(role: Role, chart: Chart, taken: Iterable[str] = ()) -> dict[str, Entry]:
-    """What may fill a role, by name."""
-    fitting = {
-        key: entry for key, entry in chart.of(role.entity).items() if not _unfit(role, entry) and key not in set(taken)
-    }
+    """What may fill a role, by name, without the accounts that are `taken`."""
+    out = frozenset(taken) if role.entity == "account" else frozenset()
+    entries = chart.of(role.entity).items()
+    fitting = {key: entry for key, entry in entries if key not in out and not _unfit(role, entry)}
     return dict(sorted(fitting.items(), key=lambda pair: pair[1].name.casefold()))
 
 

@@ -19,6 +19,7 @@ from reconcile.records import (
     Document,
     Fee,
     Movement,
+    Named,
     Payout,
     Record,
 )
@@ -32,6 +33,14 @@ from sync.deciding import decide
 
 ZONE = "America/New_York"
 CLEARING, BANK, FEES, EQUITY = "41", "35", "60", "39"
+CHART: tuple[tuple[str, str, Record], ...] = (
+    ("account", CLEARING, Account(id=CLEARING, name="Stripe clearing", type="Bank", currency="USD")),
+    ("account", BANK, Account(id=BANK, name="Checking", type="Bank", currency="USD")),
+    ("account", FEES, Account(id=FEES, name="Stripe fees", type="Expense", currency="USD")),
+    ("account", EQUITY, Account(id=EQUITY, name="Opening Balance Equity", type="Equity", currency="USD")),
+    ("vendor", "9", Named(id="9", name="Stripe", currency="USD")),
+    ("item", "1", Named(id="1", name="Services")),
+)
 NAMES = ("Northern Logistics", "Blue Foods Ltd", "M. Garcia", "Atelier Brun", "Harbour & Sons", "Kestrel Optics")
 DAYS = 40
 
@@ -141,7 +150,7 @@ class _World:
         self.stripe: list[tuple[str, str, Record]] = []
         self.books: list[tuple[str, str, Record]] = [
             ("company", "company", Company(id="company", name="Tideway Trading", home_currency="USD")),
-            ("account", CLEARING, Account(id=CLEARING, name="Stripe clearing", type="Bank", currency="USD")),
+            *CHART,
         ]
         for number, name in enumerate(NAMES, start=1):
             email = f"ap@{name.split()[0].lower().strip('.')}.example"

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from sqlalchemy import select
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from emulators.clock import Clock, Rng
@@ -20,103 +17,24 @@ from emulators.qbo.emulator import QboEmulator
 from emulators.server import serve
 from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
-from storage import audit, connections, users
+from storage import audit, connections
 from storage.engine import Database
 from storage.models import audit as audit_table
 from storage.models import consents
-from storage.users import User, digest
-from storage.vault import open_vault
-from sync import callback, gate, hooks, setup
-from sync.clock import SystemRng
+from sync import callback, hooks, setup
 from sync.commands import NotAllowedError, RefusedError
-from sync.environment import Environment
 from sync.processes import make_worker
 from tests.integration.conftest import START, HurriedClock
-
-ORIGIN = "http://tieout.test"
-
-
-@dataclass
-class Office:
-    """Nothing connected yet; both stand-ins, and a browser in front of the gate for each person."""
-
-    environment: Environment
-    stripe: StripeEmulator
-    qbo: QboEmulator
-    hurried: HurriedClock
-
-    def person(self, role: str = "admin") -> User:
-        with self.environment.database.write() as conn:
-            user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role, role=role)
-        return User(id=user_id, email=f"{role}@example.com", name=role, role=role)
-
-    def browser(self, user: User, token: str) -> TestClient:
-        """Signed in: its session is digest(token)."""
-        environment = self.environment
-        with environment.database.write() as conn:
-            users.create_sign_in_link(conn, user.id, f"link-{token}", environment.clock.now())
-            users.open_session(conn, f"link-{token}", token, environment.clock.now())
-        app = Starlette(
-            routes=callback.routes(environment),
-            middleware=[Middleware(gate.Gate, database=environment.database, clock=environment.clock)],
-        )
-        cookies = {gate.cookie_name(environment.database): token}
-        return TestClient(app, base_url=ORIGIN, cookies=cookies, follow_redirects=False)
-
-    def ask(self, user: User, token: str, **more: Any) -> str:
-        """Begins a consent; gives Intuit's address."""
-        client = (self.qbo.client_id, self.qbo.client_secret)
-        return setup.begin_consent(
-            self.environment,
-            user,
-            session=digest(token),
-            origin=ORIGIN,
-            mode="emulated",
-            **{"client": client, **more},
-        )
-
-    def agree(self, address: str) -> str:
-        """The person says yes; gives the path that Intuit sends the browser back to."""
-        answer = requests.get(f"{address}&auto=1", allow_redirects=False, timeout=10)
-        back = urlsplit(answer.headers["location"])
-        assert f"{back.scheme}://{back.netloc}" == ORIGIN
-        return f"{back.path}?{back.query}"
-
-    def connect(self) -> tuple[int, int]:
-        """Both sides, by an admin; gives their ids."""
-        owner = self.person()
-        browser = self.browser(owner, "owner-session")
-        setup.connect_stripe(self.environment, owner, self.stripe.key)
-        assert browser.get(self.agree(self.ask(owner, "owner-session"))).status_code == 303
-        found = {each.system: each.id for each in self.connections()}
-        return found["stripe"], found["qbo"]
-
-    def connections(self) -> list[connections.Connection]:
-        with self.environment.database.read() as conn:
-            return connections.all_connections(conn)
-
-    def secret(self, connection_id: int, purpose: str) -> str | None:
-        with self.environment.database.read() as conn:
-            return connections.secret(conn, self.environment.vault, connection_id, purpose)
+from tests.integration.office import ORIGIN, Office, empty_environment, point_at
 
 
 @pytest.fixture
 def office(sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     clock = Clock(START)
     stripe, qbo = StripeEmulator(Store(), clock, Rng(1)), QboEmulator(Store(), clock, Rng(2))
-    hurried = HurriedClock()
-    environment = Environment(
-        data_dir=tmp_path,
-        demo=False,
-        database=sqlite_database,
-        vault=open_vault(tmp_path),
-        clock=hurried,
-        rng=SystemRng(),
-    )
     with serve(stripe.app) as stripe_address, serve(qbo.app) as qbo_address:
-        monkeypatch.setenv("TIEOUT_STRIPE_API", stripe_address)
-        monkeypatch.setenv("TIEOUT_INTUIT", qbo_address)
-        yield Office(environment, stripe, qbo, hurried)
+        point_at(monkeypatch, stripe_address, qbo_address)
+        yield Office(empty_environment(sqlite_database, tmp_path, HurriedClock()), stripe, qbo)
 
 
 def outcome(office: Office) -> Any:
@@ -144,7 +62,7 @@ def test_an_answer_counts_once_and_only_in_the_session_that_asked(office: Office
     assert mine.get(back).status_code == 400, "it was used"
 
     late = office.agree(office.ask(owner, "mine"))
-    office.hurried.sleep(timedelta(minutes=21).total_seconds())
+    office.environment.clock.sleep(timedelta(minutes=21).total_seconds())
     assert mine.get(late).status_code == 400
 
 
@@ -175,7 +93,7 @@ def test_the_same_company_opened_again_keeps_its_history(office: Office) -> None
     browser = office.browser(accountant, "desk")
     office.qbo.oauth.revoke(str(office.secret(ledger_id, "refresh_token")))
     with office.environment.database.write() as conn:
-        connections.set_state(conn, ledger_id, "reconnect", "refused", office.hurried.now())
+        connections.set_state(conn, ledger_id, "reconnect", "refused", office.environment.clock.now())
     path = office.agree(office.ask(accountant, "desk", client=None, connection_id=ledger_id))
     assert browser.get(path).status_code == 303
     with office.environment.database.read() as conn:
@@ -252,7 +170,7 @@ def test_two_webhook_secrets_are_valid_while_one_is_changed(office: Office, monk
     assert setup.change_secret(environment, owner, processor_id, " whsec_pasted ")
     assert not setup.change_secret(environment, owner, processor_id, "whsec_pasted")
     assert valid() == ["whsec_pasted", endpoint["_secret"]]
-    office.hurried.sleep(hooks.OVERLAP.total_seconds())
+    office.environment.clock.sleep(hooks.OVERLAP.total_seconds())
     assert valid() == ["whsec_pasted"]
     setup.change_secret(environment, owner, processor_id, "whsec_next")
     assert setup.retire_secret(environment, owner, processor_id)
