@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages import chrome, connections, dry_run, files, mapping, overview, review, sending, style, syncs
+from pages import chrome, connections, dry_run, files, go_live, mapping, overview, review, sending, style, syncs
 from pages.context import Context
 from storage import queries, users
 from storage.queries import LinkView
@@ -134,6 +134,7 @@ def draw() -> None:
         _page(connections.render, context, "Connections", "connections"),
         _page(files.render, context, "Files", "files"),
         _page(mapping.render, context, "Mapping", "mapping"),
+        _page(go_live.render, context, "Go-live", "go-live"),
         _page(dry_run.render, context, "Dry run", "dry-run"),
     ]
     pages |= {page.url_path: page for page in (*work, *settings)}

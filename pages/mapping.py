@@ -49,7 +49,7 @@ def render(context: Context) -> None:
     st.html('<p class="t-head">Where there is a choice</p>')
     _policies(context, view)
     mapping_rules.render(context, view)
-    chrome.go(context, "dry-run", "Next: look at the dry run")
+    chrome.go(context, "go-live", "Next: go live")
 
 
 def _may(context: Context) -> bool:
@@ -102,9 +102,9 @@ def _create_all(context: Context, roles: list[Role]) -> bool:
 
 
 def _proposals(view: MappingView) -> dict[str, str]:
-    """What has the right name already, by role."""
+    """What has the right name already, by role; also for roles that are not needed yet."""
     taken = {*view.taken, *view.mappings.clearing.values()}
-    found = {role.id: proposal(role, view.chart, taken) for role in view.missing}
+    found = {role.id: proposal(role, view.chart, taken) for role in view.roles if chosen(view.mappings, role) is None}
     return {role_id: value for role_id, value in found.items() if value}
 
 
@@ -128,29 +128,25 @@ def _act(context: Context, action: Callable[..., bool], *arguments: Any) -> bool
 
 
 def _roles(context: Context, view: MappingView) -> None:
-    proposed, group = _proposals(view), ""
-    problems = {each.role.id: each for each in view.problems}
+    group = ""
     for role in view.roles:
         if role.field == "labels" and not view.chart.of(role.entity):
             continue  # the company does not use them
         if role.group != group:
             group = role.group
             st.html(f'<p class="t-head">{escape(group)}</p>')
-        problem = problems.get(role.id)
-        state = "" if problem is None else "wait" if problem.missing else "bad"
-        _role(context, view, role, proposed.get(role.id), state)
+        role_row(context, view, role)
 
 
-def _role(context: Context, view: MappingView, role: Role, proposed: str | None, state: str) -> None:
+def role_row(context: Context, view: MappingView, role: Role) -> None:
+    """A role, what is chosen for it, and what else could be done; saved as soon as it is chosen."""
     name, choice, more = st.columns([4, 5, 3], vertical_alignment="center")
-    marks = {"": "good" if chosen(view.mappings, role) else "info", "wait": "wait", "bad": "bad"}
-    icon = style.ICONS[marks[state]] if marks[state] != "info" else ""
-    optional = "" if role.needed else ' <span class="t-quiet">(if needed)</span>'
-    name.html(f'<span class="t-{marks[state]}">{icon}</span> {escape(role.title)}{optional}')
+    name.html(_title(view, role))
     taken = {*view.taken} if role.field == "clearing" else {*view.taken, *view.mappings.clearing.values()}
     fitting, present = candidates(role, view.chart, taken), chosen(view.mappings, role)
+    proposed = None if present else proposal(role, view.chart, taken)
     labels = {"": "not chosen"} | {key: _label(entry) for key, entry in fitting.items()}
-    labels |= {present: labels.get(present, "not there any more")} if present else {}
+    labels |= {present: labels.get(present, "cannot be used any more")} if present else {}
     key = f"map-{role.id}"
     st.session_state[key] = present or ""
     with choice:
@@ -176,6 +172,17 @@ def _role(context: Context, view: MappingView, role: Role, proposed: str | None,
                 done=f"“{role.name}” is created and chosen.",
                 disabled=not _may(context),
             )
+
+
+def _title(view: MappingView, role: Role) -> str:
+    """With a mark: chosen, missing, or broken; without one if it is not needed."""
+    problem = next((each for each in view.problems if each.role.id == role.id), None)
+    state = "" if problem is None else "wait" if problem.missing else "bad"
+    if not state and chosen(view.mappings, role):
+        state = "good"
+    mark = f'<span class="t-{state}">{style.ICONS[state]}</span> ' if state else ""
+    optional = "" if role.needed else ' <span class="t-quiet">(if needed)</span>'
+    return f"{mark}{escape(role.title)}{optional}"
 
 
 def _chosen(context: Context, role_id: str, key: str) -> None:
