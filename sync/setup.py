@@ -134,7 +134,6 @@ def join(
     if not EARLIEST <= cutover <= now.astimezone(ZoneInfo(time_zone)).date():
         raise RefusedError("The cut-over is a day that has begun already, and not before Stripe did (2011).")
     with _plainly():
-        read_lists(environment, ledger_id)
         link_id = connecting.make_link(
             environment,
             processor_id=processor_id,
@@ -146,6 +145,8 @@ def join(
             actor=actor.email,
             create_missing=False,
         )
+    with suppress(SyncError):  # so that there is something to choose from at once; the first sync reads them too
+        read_lists(environment, ledger_id)
     with environment.database.write() as conn:
         runs.enqueue(conn, link_id=link_id, kind="sync", cause=actor.email, scheduled_for=now)
     return link_id

@@ -28,7 +28,7 @@ from emulators.qbo.oauth import OAuthError
 if TYPE_CHECKING:
     from emulators.qbo.emulator import QboEmulator
 
-PAGE = """<!doctype html><meta charset="utf-8"><title>Connect to QuickBooks</title>
+PAGE = """<!doctype html><meta charset="utf-8"><title>Connect to QuickBooks</title><link rel="icon" href="data:,">
 <body style="font-family:sans-serif;max-width:30em;margin:4em auto">
 <h1>{company}</h1><p>{client} asks for access to this company's books.</p>
 <form method="get"><input type="hidden" name="auto" value="1">{fields}

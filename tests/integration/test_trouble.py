@@ -72,7 +72,10 @@ def test_an_account_made_inactive_is_named(company: Company) -> None:
     company.qbo.update("Account", {"Id": fees, "SyncToken": body["SyncToken"], "sparse": True, "Active": False})
     company.sync()
     assert len(company.ours("Payment")) == 2
-    assert len(waiting_postings(company)) == 2
+    assert waiting_postings(company) == [], "it is seen before anything is sent"
+    waiting = [row["detail"] for row in laws.waiting_legs(company.environment)]
+    assert len(waiting) == 2
+    assert all("“Stripe fees” was made inactive in QuickBooks. Open the page Mapping." in each for each in waiting)
     laws.check(company.environment, company.stripe, company.qbo)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import connections, overview, review, sending, syncs
+from pages import connections, dry_run, go_live, mapping, overview, review, sending, syncs
 from pages.context import Context
 from reconcile.postings import Posting
 from storage import connections as store
@@ -23,7 +23,12 @@ from tests import factories
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DECIDING = ("Accept", "This one", "Not these two", "It is another one", "Record without invoice…", "Ignore…")
 PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render, "sending": sending.render}
-SETTINGS = {"connections": connections.render}
+SETTINGS = {
+    "connections": connections.render,
+    "mapping": mapping.render,
+    "go-live": go_live.render,
+    "dry-run": dry_run.render,
+}
 
 
 def environment(database: Database) -> Environment:
@@ -277,3 +282,47 @@ def test_who_may_not_connect_is_offered_nothing(sqlite_database: Database) -> No
     test = draw("connections", context(sqlite_database, "accountant"))
     assert "Ask an admin" in said(test)
     assert not test.text_input
+
+
+@pytest.mark.parametrize("page", ["mapping", "go-live", "dry-run"])
+def test_the_set_up_before_and_after_a_connection_is_made(sqlite_database: Database, page: str) -> None:
+    assert "Connect a Stripe account" in said(draw(page, context(sqlite_database)))
+    factories.seed_link(sqlite_database, NOW)
+    text = said(draw(page, context(sqlite_database)))
+    assert {"mapping": "was not read yet", "go-live": "not known yet", "dry-run": "being read"}[page] in text
+
+
+def test_the_mapping_says_what_is_missing_and_creates_nothing_by_itself(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    test = draw("mapping", context(sqlite_database))
+    assert "7 choices missing" in said(test)
+    assert test.selectbox(key="map-clearing:USD").value == factories.CLEARING
+    assert [each.label for each in test.button if each.label.startswith("Create “")][:2] == [
+        "Create “Disputes receivable”",
+        "Create “Dispute losses”",
+    ]
+    test.selectbox(key="policy-charge_without_invoice").select("sales_receipt").run()
+    assert test.toast[0].value == "Saved. The next sync plans with it."
+    viewer = draw("mapping", context(sqlite_database, "viewer"))
+    assert all(box.disabled for box in viewer.selectbox)
+
+
+def test_the_go_live_shows_both_sides_and_the_entry(sqlite_database: Database) -> None:
+    factories.seed_company(sqlite_database, NOW)
+    text = said(draw("go-live", context(sqlite_database)))
+    assert "812.40" in text
+    assert "Dr Stripe clearing 812.40; Cr Opening Balance Equity 812.40. It is in QuickBooks." in text
+
+
+def test_posting_is_switched_on_only_where_the_dry_run_was_seen(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    with sqlite_database.write() as conn:
+        store.switch_posting(conn, seeded.link_id, on=False)
+    syncs_page = draw("syncs", context(sqlite_database))
+    assert not [each for each in syncs_page.button if each.label == "Switch posting on"]
+    assert "4 documents would be written" in said(draw("dry-run", context(sqlite_database, "viewer")))
+    assert not [each for each in draw("syncs", context(sqlite_database)).button if each.label == "Switch posting on"]
+    test = draw("dry-run", context(sqlite_database, "accountant"))
+    assert "into Stripe clearing; " in said(test)
+    test.button(key="switch-posting").click().run()
+    assert test.toast[0].value == "Posting is on now."
