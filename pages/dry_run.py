@@ -23,6 +23,11 @@ KINDS = {
     "credit_memo": ("Credit memo", "Credit memos"),
     "invoice": ("Invoice", "Invoices"),
 }
+CHANGES = {
+    "link": "changes a payment of ours",
+    "move": "takes a payment of ours off its invoice",
+    "restore": "gives a document of ours what it said when it was posted",
+}
 ALL = "all"
 
 
@@ -142,6 +147,8 @@ def _row(shown: DocumentView) -> list[str]:
 
 def effect(shown: DocumentView) -> str:
     """What a document does to accounts, in a line: "into Stripe clearing; pays invoice 1042 55.00"."""
+    if shown.change is not None:
+        return ", ".join(filter(None, [CHANGES[shown.change], _applied(shown)]))
     lines = ", ".join(f"{line.name} {words.amount(line.amount_minor, shown.currency)}" for line in shown.lines)
     if shown.kind == "transfer":
         return f"{shown.account} → {shown.other_account}"
@@ -163,7 +170,8 @@ def effect(shown: DocumentView) -> str:
 
 
 def _applied(shown: DocumentView) -> str:
-    paid = [f"pays {part.name} {words.amount(part.amount_minor, shown.currency)}" for part in shown.applied]
-    rest = shown.amount_minor - sum(part.amount_minor for part in shown.applied)
+    word = "applied to" if shown.change else "pays"
+    paid = [f"{word} {part.name} {words.amount(part.amount_minor, shown.currency)}" for part in shown.applied]
+    rest = 0 if shown.change else shown.amount_minor - sum(part.amount_minor for part in shown.applied)
     credit = f"{words.amount(rest, shown.currency)} stays as the customer's credit" if rest else ""
     return ", ".join(filter(None, [*paid, credit]))

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Text, func, select, type_coerce
 
 from reconcile.mapping import Chart
-from reconcile.postings import Posting
+from reconcile.postings import POSTED, Posting
 from storage import chart, connections, mirror
 from storage.engine import Database
 from storage.models import legs, outbox
@@ -48,10 +48,11 @@ class LineView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentView:
-    """One document that would be written, with names instead of ids."""
+    """One document that would be written, or changed (`change`), with names instead of ids."""
 
     marker: str
     kind: str
+    change: str | None
     dated: date
     currency: str
     amount_minor: int
@@ -139,6 +140,8 @@ class _Names:
         return _name(self._lists.vendors if is_vendor else self._customers, posting.party_id)
 
     def invoice(self, document_id: str) -> str:
+        if document_id.startswith(POSTED):  # of a posting that comes before it
+            return "what went back to the customer"
         found = self._invoices.get(document_id)
         return f"invoice {found.doc_number or found.ledger_id}" if found else document_id.replace(":", " ")
 
@@ -164,6 +167,7 @@ def _view(posting: Posting, names: _Names) -> DocumentView:
     return DocumentView(
         marker=posting.marker,
         kind=posting.kind,
+        change=posting.change,
         dated=posting.dated,
         currency=posting.currency,
         amount_minor=posting.amount_minor,

@@ -323,6 +323,6 @@ def test_posting_is_switched_on_only_where_the_dry_run_was_seen(sqlite_database:
     assert "4 documents would be written" in said(draw("dry-run", context(sqlite_database, "viewer")))
     assert not [each for each in draw("syncs", context(sqlite_database)).button if each.label == "Switch posting on"]
     test = draw("dry-run", context(sqlite_database, "accountant"))
-    assert "into Stripe clearing; " in said(test)
+    assert "Stripe clearing → Checking" in said(test)
     test.button(key="switch-posting").click().run()
     assert test.toast[0].value == "Posting is on now."
