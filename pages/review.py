@@ -15,6 +15,7 @@ from storage.queries import LinkView
 from storage.review import Detail, Item, Page
 
 PAGE_SIZE = 50
+UNMAPPED = ("unmapped_account", "unmapped_item")  # a choice on the page Mapping mends it
 ALL = "all"
 OTHERS_MAX = 9
 LEG_STATES = {"matched": "good", "posted": "good", "ignored": "info", "waiting": "wait"}
@@ -200,6 +201,8 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
     desk = deciding.Desk(context=context, link_id=link.id, detail=detail, after=after)
     st.html(_head(detail.item))
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
+    if detail.item.reason in UNMAPPED:
+        chrome.go(context, "mapping", "Open Mapping")
     for posting in detail.postings:
         if posting.state == "waiting":
             deciding.offer_retry(context, posting)
