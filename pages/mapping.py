@@ -1,7 +1,6 @@
 """Mapping: which account, item, vendor and label each role of a link means in QuickBooks; rules and policies."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from html import escape
 from typing import Any
@@ -11,7 +10,6 @@ import streamlit as st
 from pages import chrome, mapping_rules, opening, style, words
 from pages.context import Context
 from reconcile.mapping import Role, candidates, chosen, proposal
-from reconcile.postings import Policies
 from storage import chart
 from storage.chart import MappingView
 from sync import commands
@@ -30,7 +28,13 @@ POLICIES: dict[str, tuple[str, dict[str, str]]] = {
         "What belongs to a period that is closed",
         {"wait": "waits in Review", "first_open_day": "is dated the first open day"},
     ),
+    "refund": (
+        "A refund of a paid invoice",
+        {"receipt": "becomes a refund receipt", "receivables": "goes through the customer's account"},
+    ),
 }
+
+SAVED = "Saved. The next sync plans with it."
 
 
 def render(context: Context) -> None:
@@ -187,7 +191,7 @@ def _title(view: MappingView, role: Role) -> str:
 
 def _chosen(context: Context, role_id: str, key: str) -> None:
     value = st.session_state[key] or None
-    opening.do(context, lambda: _act(context, actions.choose, {role_id: value}), "Saved. The next sync plans with it.")
+    opening.do(context, lambda: _act(context, actions.choose, {role_id: value}), SAVED)
 
 
 def _label(entry: Any) -> str:
@@ -213,10 +217,10 @@ def _policies(context: Context, view: MappingView) -> None:
                 label_visibility="collapsed",
                 disabled=not _may(context),
                 on_change=_policy,
-                args=(context, view.policies, field, key),
+                args=(context, field, key),
             )
 
 
-def _policy(context: Context, present: Policies, field: str, key: str) -> None:
-    changed = replace(present, **{field: st.session_state[key]})
-    opening.do(context, lambda: _act(context, actions.change_policies, changed), "Saved. The next sync plans with it.")
+def _policy(context: Context, field: str, key: str) -> None:
+    value = st.session_state[key]
+    opening.do(context, lambda: _act(context, actions.change_policy, field, value), SAVED)

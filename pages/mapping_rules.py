@@ -42,12 +42,14 @@ def _line(context: Context, view: MappingView, rules: list[LabelRule], place: in
         act(
             context,
             "Earlier",
-            lambda: _save(context, earlier),
+            lambda: _save(context, rules, earlier),
             key=f"up-{place}",
             done="Moved.",
             disabled=off or not place,
         )
-        act(context, "Remove", lambda: _save(context, without), key=f"off-{place}", done="Removed.", disabled=off)
+        act(
+            context, "Remove", lambda: _save(context, rules, without), key=f"off-{place}", done="Removed.", disabled=off
+        )
 
 
 def condition(rule: LabelRule) -> str:
@@ -84,7 +86,7 @@ def _form(context: Context, view: MappingView, rules: list[LabelRule]) -> None:
         for column, (name, (title, entries)) in zip(st.columns(len(shown) or 1), shown.items(), strict=False):
             with column:
                 _select(name, title, entries)
-        add = lambda: _save(context, [*rules, _typed()])  # noqa: E731 - what the button does
+        add = lambda: _save(context, rules, [*rules, _typed()])  # noqa: E731 - what the button does
         opening.submit(context, "Add the rule", add, done="Added.", type="primary")
 
 
@@ -105,6 +107,6 @@ def _typed() -> LabelRule:
     )
 
 
-def _save(context: Context, rules: list[LabelRule]) -> bool:
+def _save(context: Context, seen: list[LabelRule], rules: list[LabelRule]) -> bool:
     assert context.link is not None
-    return actions.change_rules(context.environment, context.user, context.link.id, rules)
+    return actions.change_rules(context.environment, context.user, context.link.id, seen, rules)

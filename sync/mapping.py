@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcile.labels import LabelRule
 from reconcile.mapping import Chart, Role, candidates, chosen, problems, roles, with_choice
-from reconcile.postings import Mappings, Policies
+from reconcile.postings import Mappings
 from storage import audit, chart, connections, mirror, outbox, runs
 from storage.connections import Link
 from storage.records import to_json
@@ -29,6 +29,11 @@ from sync.qbo.wire import encode
 LABELS = ("Class", "Department", "PaymentMethod")
 LISTS = ("Preferences", "Account", "Item", "Vendor", *LABELS)
 ENTITIES = {"account": "Account", "item": "Item", "vendor": "Vendor"}
+POLICIES = {
+    "charge_without_invoice": ("wait", "sales_receipt", "unapplied_payment"),
+    "closed_period": ("wait", "first_open_day"),
+    "refund": ("receipt", "receivables"),
+}
 PAGE = 1_000
 ACTOR = "quickbooks"
 
@@ -180,12 +185,16 @@ def _refuse_wrong(conn: Any, link: Link, mappings: Mappings, changes: Mapping[Ro
 # ---- rules and policies
 
 
-def change_rules(environment: Environment, actor: User, link_id: int, rules: Sequence[LabelRule]) -> bool:
-    """The rules in their order; False if they are the same as before."""
+def change_rules(
+    environment: Environment, actor: User, link_id: int, seen: Sequence[LabelRule], rules: Sequence[LabelRule]
+) -> bool:
+    """The rules in their order instead of those the person saw; False if they are the same."""
     now = environment.clock.now()
     with environment.database.write() as conn:
         check(conn, actor, "map")
         link = connections.link(conn, link_id)
+        if tuple(seen) != link.mappings.rules:
+            raise RefusedError("Somebody changed the rules since you looked at them. Look again, then change them.")
         if tuple(rules) == link.mappings.rules:
             return False
         _check_rules(conn, link, rules)
@@ -214,16 +223,19 @@ def _check_rules(conn: Any, link: Link, rules: Sequence[LabelRule]) -> None:
                 raise RefusedError(f"Rule {number} names something that QuickBooks does not have, or not any more.")
 
 
-def change_policies(environment: Environment, actor: User, link_id: int, policies: Policies) -> bool:
-    """What to do where there is a choice; False if it is the same as before."""
+def change_policy(environment: Environment, actor: User, link_id: int, name: str, value: str) -> bool:
+    """What to do where there is a choice; False if it is as before. Sending to Stripe is switched elsewhere."""
     now = environment.clock.now()
     with environment.database.write() as conn:
         check(conn, actor, "map")
         link = connections.link(conn, link_id)
-        if policies == link.policies:
+        if value not in POLICIES.get(name, ()):
+            raise RefusedError("There is no such choice. Look at the page again.")
+        before = getattr(link.policies, name)
+        if value == before:
             return False
-        detail = {"before": to_json(link.policies), "after": to_json(policies)}
-        _change(conn, now, actor, link, "changed policies", detail, policies=to_json(policies))
+        policies = to_json(link.policies) | {name: value}
+        _change(conn, now, actor, link, "changed policies", {name: [before, value]}, policies=policies)
     return True
 
 

@@ -1,8 +1,8 @@
 """From an empty installation to books that tie out: chosen, looked at, switched on, posted."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +149,10 @@ def test_classes_and_locations_reach_the_books_by_rule(office: Office) -> None:
     assert mapping.choose(environment, accountant, 1, defaults)
     for rule, words in ((LabelRule(labels=Labels(class_id=abroad)), "no condition"), (LabelRule(text="x"), "nothing")):
         with pytest.raises(RefusedError, match=words):
-            mapping.change_rules(environment, accountant, 1, [rule])
-    assert mapping.change_rules(environment, accountant, 1, [LabelRule(currency="EUR", labels=Labels(class_id=abroad))])
+            mapping.change_rules(environment, accountant, 1, [], [rule])
+    assert mapping.change_rules(
+        environment, accountant, 1, [], [LabelRule(currency="EUR", labels=Labels(class_id=abroad))]
+    )
     sync(environment)
     shown = dry_run.documents(environment.database, 1, kind="payment", number=1, size=1_000)
     assert {"class Abroad", "class Online"} <= {label for each in shown for label in each.labels}
@@ -176,9 +178,11 @@ def clearing_account_stays(office: Office, accountant: User) -> None:
         mapping.choose(environment, accountant, 1, {"clearing:USD": savings})
     with pytest.raises(NotAllowedError):
         mapping.choose(environment, office.person("reviewer"), 1, {"bank:USD": savings})
-    policies = replace(view.policies, charge_without_invoice="sales_receipt")
-    assert mapping.change_policies(environment, accountant, 1, policies)
-    assert not mapping.change_policies(environment, accountant, 1, policies)
+    change = partial(mapping.change_policy, environment, accountant, 1)
+    assert change("charge_without_invoice", "sales_receipt")
+    assert not change("charge_without_invoice", "sales_receipt")
+    with pytest.raises(RefusedError, match="no such choice"):
+        change("sending", "send")  # has a dry run of its own
 
 
 def _ours(office: Office, entity: str) -> list[dict[str, Any]]:
