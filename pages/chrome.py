@@ -77,6 +77,15 @@ def connect_first(context: Context) -> bool:
     return context.link is None
 
 
+def from_files(context: Context) -> bool:
+    """Says that there is nothing to set up where both sides are imported reports; gives whether that was said."""
+    is_so = context.link is not None and context.link.mode == "files"
+    if is_so:
+        st.html(style.note("These books are known from files only, so nothing is posted. Connect both sides to post."))
+        go(context, "connections", "Connect")
+    return is_so
+
+
 def _await_link(context: Context) -> None:
     """Somebody may be connecting right now, in the terminal or as the demo starts."""
 

@@ -33,7 +33,7 @@ ALL = "all"
 
 def render(context: Context) -> None:
     chrome.top(context, "Dry run")
-    if chrome.connect_first(context):
+    if chrome.connect_first(context) or chrome.from_files(context):
         return
     assert context.link is not None
     assert context.pulse is not None

@@ -22,7 +22,7 @@ DONE = ("posted", "verified")
 
 def render(context: Context) -> None:
     chrome.top(context, "Go-live")
-    if chrome.connect_first(context):
+    if chrome.connect_first(context) or chrome.from_files(context):
         return
     assert context.link is not None
     opening.last_problem()

@@ -39,7 +39,7 @@ SAVED = "Saved. The next sync plans with it."
 
 def render(context: Context) -> None:
     chrome.top(context, "Mapping")
-    if chrome.connect_first(context):
+    if chrome.connect_first(context) or chrome.from_files(context):
         return
     assert context.link is not None
     opening.last_problem()
