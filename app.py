@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from pages import chrome, connections, dry_run, files, go_live, mapping, overview, review, sending, style, syncs
 from pages.context import Context
-from storage import queries, users
+from storage import queries, sending_view, users
 from storage.queries import LinkView
 from sync import callback, gate
 from sync.environment import Environment, shared_environment
@@ -109,6 +109,7 @@ def draw() -> None:
     links = queries.links(environment.database)
     link = _choose(links)
     waiting = queries.count_review(environment.database, link.id) if link else 0
+    unsent = sending_view.count_waiting(environment.database, link.id) if link else 0
     pages: dict[str, Any] = {}
     context = Context(
         environment=environment,
@@ -127,7 +128,7 @@ def draw() -> None:
     work = [
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
-        _page(sending.render, context, "To Stripe", "sending"),
+        _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending"),
         _page(syncs.render, context, "Syncs", "syncs"),
     ]
     settings = [

@@ -196,7 +196,8 @@ def _customer_unready(case: Case) -> Decision | None:
         text = f"{customer.name} may be a customer at Stripe already: decide under “Customers”."
         return _wait("customer_doubtful", text)
     if case.mode == "send" and not (case.payer or customer).email:
-        text = f"{customer.name} has no e-mail address, so Stripe could not send {case.name}. Add it in QuickBooks."
+        where = "QuickBooks" if case.payer is None else "Stripe, where that customer has none"
+        text = f"{customer.name} has no e-mail address to send {case.name} to. Add it in {where}."
         return _wait("no_email", text)
     return _balance(case)
 

@@ -92,6 +92,15 @@ def view(database: Database, link_id: int, at_most: int = 50) -> View:
         )
 
 
+def count_waiting(database: Database, link_id: int) -> int:
+    """Invoices that wait while sending is on."""
+    with database.read() as conn:
+        if connections.link(conn, link_id).policies.sending == "off":
+            return 0
+        mine = (sent_invoices.c.link_id == link_id, sent_invoices.c.kind == "wait")
+        return conn.execute(select(func.count()).select_from(sent_invoices).where(*mine)).scalar_one()
+
+
 def seen_now(conn: Connection, link_id: int) -> str:
     """What `View.seen` would be now."""
     return seen(_totals(conn, link_id))
