@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from emulators.truth import ChargeTruth
 from emulators.world import World, open_world
-from storage import audit, connections, imports, mirror, queries, users
+from storage import audit, connections, imports, mirror, queries, review, users
 from storage.engine import Database, open_database
 from storage.imports import Import
 from storage.migrate import migrate
@@ -48,9 +48,13 @@ class Desk:
         return commands.import_report(self.environment.database, self.environment.clock, self.user, name, body, answers)
 
     def work(self) -> None:
-        worker = make_worker(self.environment)
+        worker, runs = make_worker(self.environment), 0
         while worker.work():
             assert worker.problem is None
+            runs += 1
+        assert runs, "something was asked for"
+        assert isinstance(self.environment.clock, FixedClock)
+        self.environment.clock.advance(60)  # one run an instant: the next one is later
 
     @property
     def link(self) -> connections.Link:
@@ -286,6 +290,35 @@ def test_files_come_in_any_order_and_a_file_taken_half_way_is_simply_taken_again
     assert (done.counts["unchanged"], done.counts["new"]) == (9, 0)
     assert office.link.balances == {"USD": 9 * 9680}
     assert office.link.cutover == date(2026, 11, 2)
+
+
+def test_a_person_confirms_what_was_typed_in_and_the_next_report_shows_what_was_recorded(office: Desk) -> None:
+    """A payment without an id waits for a yes; one that waited to be recorded is found by its id once it is."""
+    database, clock = office.environment.database, office.environment.clock
+    charges = [[*CHARGE, "A", "Invoice 1"], ["txn_2", *CHARGE[1:-1], "ch_2Abcdefgh", "B", "Invoice 2"]]
+    office.take("balance.csv", csv_of([*HEAD, "customer_name", "description"], charges))
+    invoices = [
+        ["2026-11-01", "Invoice", number, name, "100.00", "100.00"] for number, name in (("1", "A"), ("2", "B"))
+    ]
+    office.take("invoices.csv", csv_of(INVOICES, invoices))
+    detail = ["Date", "Transaction Type", "Num", "Name", "Memo/Description", "Distribution account", "Amount"]
+    typed = ["2026-11-02", "Payment", "", "A", "card", CLEARING, "100.00"]
+    office.take("clearing.csv", csv_of(detail, [typed]))
+    office.work()
+    legs = office.legs()
+    assert (legs["txn_1:gross"].reason, legs["txn_2:gross"].reason) == ("MAY_BE_RECORDED", "to_record")
+    shown = review.detail(database, office.link.id, "ch_1")
+    assert shown is not None
+    with database.read() as conn:
+        match_id = conn.execute(select(match_table.c.id).where(match_table.c.role == "already_recorded")).scalar_one()
+    commands.accept_match(database, clock, office.user, office.link.id, "ch_1", match_id, shown.version)
+    recorded = ["2026-11-03", "Payment", "", "B", "ch_2Abcdefgh", CLEARING, "100.00"]
+    done = office.take("clearing.csv", csv_of(detail, [typed, recorded]))
+    assert (done.counts["new"], done.counts["unchanged"]) == (1, 1)
+    office.work()
+    legs = office.legs()
+    assert {legs[f"txn_{n}:gross"].state for n in (1, 2)} == {"matched"}
+    assert office.tie_out().items_of("USD")["reason"].unique().to_list() == ["to_record"], "only the fees are left"
 
 
 def test_only_an_accountant_imports_and_nothing_can_be_posted(office: Desk) -> None:
