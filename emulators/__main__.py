@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
@@ -10,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from emulators.announcement import write
 from emulators.bookkeeper import Bookkeeper
 from emulators.clock import Rng
 from emulators.faults import FAULTS
@@ -38,7 +38,7 @@ def main() -> None:
         stack.enter_context(state.stripe.running(TICK_S))
         announcement = announce(state.stripe, state.qbo, stripe_address, qbo_address, state.cutover)
         if options.announce:
-            _write(options.announce, announcement)
+            write(options.announce, announcement)
         _show(announcement, state)
         _live(state, options.pace, stop)
 
@@ -75,16 +75,6 @@ def _switch(state: State, options: argparse.Namespace) -> None:
         (state.stripe if system == "stripe" else state.qbo).faults.set({fault: probability})
     state.qbo.switch(throttle=options.throttle)
     state.qbo.webhooks.configure(options.quickbooks_webhooks)
-
-
-def _write(path: Path, announcement: dict[str, Any]) -> None:
-    """Whole or not at all, for its owner only."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(announcement, file, indent=2)
-    draft.replace(path)
 
 
 def _show(announcement: dict[str, Any], state: State) -> None:

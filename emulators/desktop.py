@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from emulators.bookkeeper import Books
 from emulators.clock import Clock, Rng
 from emulators.people import Person
 from emulators.qbd import CompanyFile
 from emulators.qbd.bookkeeper import DesktopBookkeeper
 from emulators.server import serve
+from emulators.state import build_state, other, settings_of
 from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
 from emulators.truth import Truth
@@ -37,6 +39,36 @@ class DesktopWorld:
 
 def make_file(store: Store, clock: Clock) -> CompanyFile:
     return CompanyFile(clock, name=COMPANY, store=store, zone=ZONE)
+
+
+@dataclass
+class DesktopState:
+    """What `open_desktop_state` keeps between starts."""
+
+    stripe: StripeEmulator
+    file: CompanyFile
+    clock: Clock
+    seed: int
+    cutover: str
+
+
+def company_file(path: Path) -> Path:
+    return other(path, ".company")
+
+
+def open_desktop_state(path: Path, *, seed: int, months: int, charges: int | None) -> DesktopState:
+    """The world at `path` as it was left, whatever seed and months are asked for now; a new one if there is none."""
+    if not path.exists():
+        build_state(path, company_file(path), _books, seed, months, charges)
+    stores, clock = (Store(str(path)), Store(str(company_file(path)))), Clock()
+    company_file(path).chmod(0o600)  # the Web Connector keeps its passwords there
+    made = settings_of(stores[0])
+    stripe = make_stripe(stores[0], clock, made["seed"], taxed=True)
+    return DesktopState(stripe, make_file(stores[1], clock), clock, made["seed"], made["cutover"])
+
+
+def _books(store: Store, clock: Clock, _seed: int) -> Books:
+    return DesktopBookkeeper(make_file(store, clock))
 
 
 @contextmanager

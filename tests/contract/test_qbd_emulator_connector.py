@@ -1,5 +1,7 @@
 """The Web Connector of the stand-in, against a small service made here: checks, order of calls, answers, faults."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +17,9 @@ from starlette.routing import Route
 
 from emulators.clock import Clock, Rng
 from emulators.qbd import CompanyFile, Faults, QwcError, WebConnector
+from emulators.qbd.desk import Desk
 from emulators.qbd.faults import FAULTS
-from emulators.qbd.soap import ENVELOPE, NAMESPACE
+from emulators.qbd.soap import ENVELOPE, NAMESPACE, Line
 from emulators.server import serve
 from tests.contract.qbd_file import NOON, customer, message, new_file, payment_xml, sale
 
@@ -256,6 +259,32 @@ def test_between_sessions_people_do_what_they_do() -> None:
     assert swapped["strCompanyFileName"] == other.path
     assert "Another LLC" in swapped["strHCPResponse"]
     assert "{90A44FB5" not in swapped["strHCPResponse"]
+
+
+def test_a_desk_takes_a_qwc_file_updates_and_remembers_it() -> None:
+    file = new_file()
+    with running(Service(login=("ticket-1", "none"))) as service, serve(Desk(file).app) as desk:
+
+        def post(what: str, **body: str | bool) -> tuple[int, bytes]:
+            line = Line().post(f"{desk}/_emulator/{what}", json.dumps(body).encode(), {})
+            return line.status, line.body
+
+        assert post("applications", qwc=QWC.format(url="http://books.example"), password=PASSWORD)[0] == 400
+        assert post("applications", qwc=QWC.format(url=service.url), password=PASSWORD)[0] == 200
+        (run,) = json.loads(post("update")[1])
+        assert run["outcome"] == "none"
+        assert PASSWORD.encode() not in Line().get(f"{desk}/_emulator/log").body
+        assert post("faults", flood=True)[0] == 400
+        again = Desk(file)
+        with again.running(0.01):
+            deadline = time.monotonic() + 10
+            while service.order.count("authenticate") < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert service.order.count("authenticate") == 2
+        assert post("quickbooks", running=False)[1] == b'{"running":false,"dialog":false}'
+        service.login = ("ticket-1", "")
+        assert again.update(all_now=True)[0].outcome == "stopped"
+    assert service.told("connectionError")[0]["hresult"] == "0x80040416"
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
