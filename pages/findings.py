@@ -13,6 +13,7 @@ from sync import commands, mending
 
 SHOWN_MAX = 20
 TITLES = {
+    "applies_by_itself": "A setting of QuickBooks",
     "changed": "Changed in QuickBooks",
     "gone": "Gone from QuickBooks",
     "credit_left": "Credit and open invoices",

@@ -7,7 +7,7 @@ entry moves the money on, so that the bridge ends at nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -17,6 +17,7 @@ from reconcile.postings import ROLES, Posting, PostingLine
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
 
+INTO, OUT_OF = frozenset(("payment", "sales_receipt")), frozenset(("refund_receipt", "purchase"))
 RATE_DIGITS = Context(prec=12)  # enough for a cent of any amount Stripe moves; a JSON number keeps 15
 
 
@@ -109,3 +110,34 @@ def in_home(minor: int, currency: str, known: str | None, home: str) -> int:
         return minor
     value = (Decimal(minor) * Decimal(known)).scaleb(exponent(home) - exponent(currency))
     return int(value.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def cent_entry(posting: Posting, document_rate: str | None, home: str, exchange_account: str) -> Posting | None:
+    """What is missing on an account in home currency because QuickBooks keeps a rate shorter than it was sent (row 19).
+
+    None if nothing is: the document came to what it should, to the last unit.
+    """
+    if posting.exchange_rate is None or document_rate is None or posting.kind not in INTO | OUT_OF:
+        return None
+    wanted = in_home(posting.amount_minor, posting.currency, posting.exchange_rate, home)
+    gap = wanted - in_home(posting.amount_minor, posting.currency, document_rate, home)
+    if not gap:
+        return None
+    amount = gap if posting.kind in INTO else -gap
+    source, kind, revision, step = posting.marker.rsplit(":", 3)
+    return Posting(
+        marker=f"{source}:{kind}-cent:{revision}:{step}",
+        kind="journal_entry",
+        dated=posting.dated,
+        currency=home,
+        amount_minor=abs(amount),
+        account_id=posting.account_id,
+        memo=posting.memo,
+        reference=posting.reference,
+        lines=(
+            PostingLine(amount_minor=amount, account_id=posting.account_id, description="Rounding of an exchange rate"),
+            PostingLine(amount_minor=-amount, account_id=exchange_account, description="Rounding of an exchange rate"),
+        ),
+        shares=tuple(replace(share, amount_minor=amount) for share in posting.shares[:1] if share.amount_minor),
+        after=posting.marker,
+    )

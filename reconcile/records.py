@@ -282,12 +282,15 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """The company whose books these are. `closed_through` is its book close date."""
+    """The company whose books these are. `closed_through` is its book close date; `applies_by_itself` says that it puts
+    payments or credits on open invoices unasked.
+    """
 
     id: str
     name: str
     home_currency: str
     closed_through: date | None = None
+    applies_by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

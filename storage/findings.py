@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Text, and_, not_, or_, select, type_coer
 from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
-from reconcile.records import Account, Document
+from reconcile.records import Account, Company, Document
 from storage import connections, mirror
 from storage.connections import Link
 from storage.engine import upsert
@@ -24,7 +24,16 @@ from storage.models import legs, outbox
 from storage.models import mirror as mirror_table
 from storage.records import DOCUMENT_KINDS, from_json, to_json
 
-Code = Literal["changed", "gone", "credit_left", "copied", "recorded_twice", "not_deposited", "in_the_bank"]
+Code = Literal[
+    "applies_by_itself",
+    "changed",
+    "gone",
+    "credit_left",
+    "copied",
+    "recorded_twice",
+    "not_deposited",
+    "in_the_bank",
+]
 Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
 IN_BOOKS = ("posted", "verified")
 UNDEPOSITED = "Undeposited Funds"
@@ -113,11 +122,32 @@ def accepted(conn: Connection, link_id: int) -> list[str]:
 
 
 def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
+    yield from _preference(conn, link, today)
     yield from _drifted(conn, link)
     yield from _credits(conn, link)
     yield from _copied(conn, link)
     yield from _twice(conn, link, today)
     yield from _undeposited(conn, link)
+
+
+def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
+    company: Company | None = mirror.load(conn, link.ledger_id, "company", ["company"]).get("company")
+    if company is not None and company.applies_by_itself:
+        text = (
+            "QuickBooks applies payments or credits to open invoices by itself (Account and settings, Advanced, "
+            "Automation). What a charge leaves over then lands on invoices nobody chose. Switch it off there."
+        )
+        yield Finding(
+            id="applies_by_itself",
+            code="applies_by_itself",
+            document_id="company",
+            version="on",
+            dated=min(link.cutover, today),
+            currency=company.home_currency,
+            amount_minor=0,
+            text=text,
+            offers=(ACCEPT,),
+        )
 
 
 # ---- after we posted it

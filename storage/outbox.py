@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from reconcile.postings import POSTED, Posting
+from reconcile.postings import POSTED, Posting, Share
 from reconcile.records import Document
 from storage.engine import upsert
 from storage.mirror import chunks
@@ -340,6 +340,12 @@ def record_look_up(conn: Connection, item: Item, position: Any, *, next_at: date
         .where(outbox.c.id == item.id, outbox.c.state == "doubtful", outbox.c.attempt == item.attempt)
         .values(look_up=position, next_at=next_at)
     )
+
+
+def reshare(conn: Connection, item: Item, shares: tuple[Share, ...]) -> None:
+    """Its document books another part of its legs than was planned; another posting books the rest."""
+    posting = to_json(replace(item.posting, shares=shares))
+    conn.execute(update(outbox).where(outbox.c.id == item.id).values(posting=posting))
 
 
 def retry(conn: Connection, outbox_id: int) -> bool:

@@ -34,6 +34,7 @@ class Switches:
     throttle: bool = False
     legacy_webhooks: bool = False
     closing_password: bool = False
+    short_rates: bool = False  # exchange rates are kept to four decimals
     touch_merged: bool = False
 
 
@@ -107,6 +108,8 @@ class Company:
         rate = decimal(body.get("ExchangeRate") or 0)
         if rate < 0:
             raise invalid("ExchangeRate", "a rate is above zero")
+        if self.switches.short_rates:
+            rate = round(rate, 4)
         body["ExchangeRate"] = 1 if code == self.home else number(rate or self.rate(code, body["TxnDate"]))
         return code
 

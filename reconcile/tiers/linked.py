@@ -84,7 +84,7 @@ def _open_problem(sides: Sides, row: dict[str, Any], asked: Mapping[str, int]) -
     pair = (row["processor_id"], row["ledger_id"])
     currency, want = row["doc_currency"], asked[row["processor_id"]]
     if currency != row["item_currency"]:
-        text = f"The charge is in {row['item_currency']}, {invoice} in {currency}."
+        text = f"The charge is {money(row['item_minor'], row['item_currency'])}, {invoice} {money(is_open, currency)}."
         return [problem(*pair, Code.CURRENCY_DIFF, text)]
     if is_open <= 0:
         return [problem(*pair, Code.OVERPAID, f"{invoice}, which this charge paid, has nothing open in the books.")]

@@ -177,7 +177,8 @@ def _explain_closed(sides: Sides, found: Found, rows: list[dict[str, Any]]) -> N
     row = rows[0]
     invoice, users = sides.document_name(row["ledger_id"]), found.users.get(row["ledger_id"], [])
     if row["doc_currency"] != row["item_currency"]:
-        code, text = Code.CURRENCY_DIFF, f"The charge is in {row['item_currency']}, {invoice} in {row['doc_currency']}."
+        values = money(row["item_minor"], row["item_currency"]), money(row["open_minor"], row["doc_currency"])
+        code, text = Code.CURRENCY_DIFF, f"The charge is {values[0]}, {invoice} {values[1]}."
     elif users:
         payers = listed([sides.item_name(each) for each in users])
         text = f"{invoice}, which this charge names, is already paid by {payers}."

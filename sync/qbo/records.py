@@ -90,14 +90,16 @@ def named(body: Body, home_currency: str) -> Named:
 
 
 def company(body: Body, _home_currency: str) -> Company:
-    """From Preferences: the home currency and the day the books are closed through."""
+    """From Preferences: the home currency, the day the books are closed through, and what is applied unasked."""
     closed = (body.get("AccountingInfoPrefs") or {}).get("BookCloseDate")
     home = (body.get("CurrencyPrefs") or {}).get("HomeCurrency") or {}
+    sales = body.get("SalesFormsPrefs") or {}
     return Company(
         id="company",
         name="",
         home_currency=home.get("value", "USD"),
         closed_through=date.fromisoformat(closed) if closed else None,
+        applies_by_itself=bool(sales.get("AutoApplyCredit") or sales.get("AutoApplyPayments")),
     )
 
 

@@ -16,7 +16,7 @@ from storage import audit, connections, legs, mirror, outbox
 from storage.outbox import Item
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
-from sync.qbo import faults, reading, records, wire
+from sync.qbo import cents, faults, reading, records, wire
 from sync.qbo.difference import difference
 from sync.qbo.limits import BATCH
 
@@ -191,6 +191,8 @@ class Writing:
             return
         stored = [(each.document.kind, each.document.id, each.document, wire.encode(each.content)) for each in made]
         mirror.store(conn, made[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+        for each in made:
+            cents.complete(conn, each.item, each.document, now)
         legs_of_link: dict[int, set[str]] = defaultdict(set)
         for each in made:
             legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)

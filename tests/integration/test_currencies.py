@@ -103,3 +103,23 @@ def test_a_currency_nobody_added_waits_and_says_what_to_do(company: Company) -> 
     add_currency(company.environment, link(company).id, "EUR", "test")
     sync_and_check(company)
     assert waiting(company) == set()
+
+
+def test_a_rate_that_quickbooks_shortens_is_made_good_to_the_cent(company: Company) -> None:
+    company.qbo.switch(short_rates=True)
+    stripe_customer, here = customer(company, "EUR")
+    company.invoice(here, 1_234_567, "INV-1")
+    company.stripe.office.rates.usd_ppm["eur"] = 1_083_477
+    intent = company.pay(stripe_customer, 1_234_567, "Invoice INV-1", currency="eur")
+    sync_and_check(company)
+    (payment,) = company.ours("Payment")
+    assert payment["ExchangeRate"] == 1.0835
+    (entry,) = company.ours("JournalEntry")
+    assert [line["JournalEntryLineDetail"]["AccountRef"]["name"] for line in entry["Line"]] == [
+        "Stripe clearing",
+        "Exchange Gain or Loss",
+    ]
+    company.stripe.request("POST", "/v1/refunds", {"charge": intent["latest_charge"], "amount": 345_678})
+    sync_and_check(company, days=8)
+    assert balance(company, "Stripe clearing") == 0
+    assert waiting(company) == set()

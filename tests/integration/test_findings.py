@@ -154,3 +154,14 @@ def test_copies_and_what_is_recorded_twice_are_shown(company: Company) -> None:
     assert mend(company, found(company)["recorded_twice"], "dismiss")
     company.sync()
     assert set(found(company)) == {"copied"}
+
+
+def test_a_company_that_applies_credits_by_itself_is_warned(company: Company) -> None:
+    preferences = company.books("Preferences")[0]
+    head = {"Id": preferences["Id"], "SyncToken": preferences["SyncToken"], "sparse": True}
+    company.qbo.update("Preferences", head | {"SalesFormsPrefs": {"AutoApplyCredit": True}})
+    company.sync()
+    assert set(found(company)) == {"applies_by_itself"}
+    assert mend(company, found(company)["applies_by_itself"], "accept")
+    company.sync()
+    assert found(company) == {}

@@ -416,6 +416,14 @@ def test_what_cannot_be_posted_says_why() -> None:
     assert reasons(decide(euro)) == {"txn_1:gross": "unmapped_account"}
 
 
+def test_by_policy_what_belongs_to_a_closed_period_is_dated_the_first_open_day_and_says_so() -> None:
+    base = snapshot([movement("txn_1", "ch_1", 10_000, 320)], [invoice("70", 10_000)], **paid(("70", 10_000)))
+    policies = Policies(closed_period="first_open_day")
+    found = decide(replace(base, closed_through=date(2026, 9, 30), policies=policies))
+    assert {posting.dated for posting in found.postings} == {date(2026, 10, 1)}
+    assert all("Belongs to 2026-09-14; the books are closed" in posting.memo for posting in found.postings)
+
+
 def test_a_decided_leg_is_not_decided_again() -> None:
     base = snapshot([movement("txn_1", "ch_1", 10_000)], [invoice("70", 10_000)], **paid(("70", 10_000)))
     again = decide(replace(base, decided_legs=frozenset({"txn_1:gross"})))

@@ -74,6 +74,15 @@ def test_row_20b_our_own_currency_settled_in_another_gives_the_entry_its_rate() 
     assert (payment.account_id, payment.exchange_rate, entry.exchange_rate) == ("bridge", None, "1.11111111111")
 
 
+def test_row_20b_a_charge_in_another_currency_than_its_invoice_waits_with_both_values() -> None:
+    facts = paid(("70", 10_000)) | {"charges": {"ch_1": charge(10_000, currency="EUR")}}
+    found = decide(snapshot([movement("txn_1", "ch_1", 10_800)], [invoice("70", 11_000)], **facts))
+    (decision,) = found.decisions
+    assert (found.postings, decision.state, decision.reason) == ((), "waiting", "CURRENCY_DIFF")
+    assert "100.00 EUR" in decision.detail
+    assert "110.00 USD" in decision.detail
+
+
 def test_row_20_without_account_or_rate_it_waits() -> None:
     assert reasons(settled_in_euros("EUR", mappings=MAPPINGS))["txn_1:gross"] == "unmapped_account"
     assert reasons(settled_in_euros("EUR", rates={}))["txn_1:gross"] == "FX_RATE_MISSING"
