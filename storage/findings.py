@@ -36,6 +36,7 @@ Code = Literal[
 ]
 Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
 IN_BOOKS = ("posted", "verified")
+STREAM = "findings"  # the cursor: the link's revision that was looked at
 UNDEPOSITED = "Undeposited Funds"
 DAYS_APART = timedelta(days=5)
 LOOK_BACK = timedelta(days=60)

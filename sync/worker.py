@@ -93,8 +93,16 @@ class Worker:
             self._read_books(link, adapters, "Reading QuickBooks")
             self._decide(link, fetcher, adapters)
             self._post(link, adapters)
+        self._look_for_odd(link)
+
+    def _look_for_odd(self, link: Link) -> None:
+        """Only after something has changed in either system, or was posted."""
+        now = self.clock.now()
         with self.database.write() as conn:
-            self._count("odd", findings.refresh(conn, link.id, self.clock.now()))
+            revision = connections.link(conn, link.id).revision
+            if self.counts.get("posted") or mirror.cursor(conn, link.processor_id, findings.STREAM) != revision:
+                self._count("odd", findings.refresh(conn, link.id, now))
+                mirror.move_cursor(conn, link.processor_id, findings.STREAM, revision, now)
 
     # ---- the steps
 

@@ -5,9 +5,16 @@ from dataclasses import replace
 import pytest
 
 from storage import connections
+from storage.engine import Database
 from storage.records import to_json
 from tests.integration.conftest import Company, link
 from tests.integration.test_rows import balance, linked, sync_and_check, waiting
+
+
+@pytest.fixture
+def database(sqlite_database: Database) -> Database:
+    """One kind is enough: nothing here is about SQL."""
+    return sqlite_database
 
 
 @pytest.fixture

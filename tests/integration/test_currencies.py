@@ -5,11 +5,18 @@ from dataclasses import replace
 import pytest
 
 from reconcile.postings import ROLES
+from storage.engine import Database
 from sync.connecting import add_currency
 from tests.integration.conftest import Company, link
 from tests.integration.test_rows import balance, sync_and_check, use, waiting
 
 EUR_BANK = "Euro account"
+
+
+@pytest.fixture
+def database(sqlite_database: Database) -> Database:
+    """One kind is enough: nothing here is about SQL."""
+    return sqlite_database
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from emulators.qbo import documents
 from storage import connections
+from storage.engine import Database
 from storage.models import outbox
 from storage.records import to_json
 from sync import commands
@@ -15,6 +16,12 @@ from tests import laws
 from tests.integration.conftest import Company, link
 from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check, waiting
 from tests.integration.test_trouble import accountant
+
+
+@pytest.fixture
+def database(sqlite_database: Database) -> Database:
+    """One kind is enough: nothing here is about SQL."""
+    return sqlite_database
 
 
 def overpaid(company: Company) -> str:
