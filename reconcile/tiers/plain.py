@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconcile import score
-from reconcile.discrepancy import NOUNS
-from reconcile.tiers.state import PAIR, Sides
+from reconcile.tiers.state import PAIR, Sides, label
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,6 @@ AMOUNTS = ("amount_minor", "open_minor")
 def _recorded(sides: Sides, waiting: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """One document that names one item, of the same amount: as `reconcile.tiers.recorded` would find it."""
     pairs = sides.identity.filter(_lone()).join(waiting, on="item", how="anti").join(asked, on="document", how="anti")
-    label = pl.col("doc_kind").replace_strict(
-        {kind: noun.capitalize() for kind, noun in NOUNS.items()}, default=pl.col("doc_kind")
-    )
-    tail = pl.col("ledger_id").str.split(":").list.last()
-    number = pl.when(pl.col("doc_number") != "").then("doc_number").otherwise(tail)
     return (
         sides.compare(pairs)
         .filter(pl.col("is_equal") & (pl.col("target_minor") > 0))
@@ -80,7 +74,7 @@ def _recorded(sides: Sides, waiting: pl.DataFrame, asked: pl.DataFrame) -> pl.Da
             identity_weight=pl.lit(score.IDENTITY, dtype=pl.Int64),
             currency="doc_currency",
             amount_minor="target_minor",
-            doc_label=pl.format("{} {}", label, number),
+            doc_label=label("doc_kind", "doc_number", "ledger_id"),
         )
     )
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from reconcile import blocking, score
 from reconcile.decisions import Constraints
-from reconcile.discrepancy import Code, Discrepancy, name
+from reconcile.discrepancy import NOUNS, Code, Discrepancy, name
 from reconcile.model import Model
 from reconcile.result import Role
 from reconcile.rules import Rules
@@ -153,8 +153,21 @@ class Sides:
         return name(self.items.value(processor_id, "kind"), None, processor_id)
 
     def document_name(self, ledger_id: str) -> str:
-        kind, number = (self.documents.value(ledger_id, column) for column in ("kind", "doc_number"))
-        return name(kind, number, ledger_id.rpartition(":")[2])
+        return self.document_names[ledger_id]
+
+    @cached_property
+    def document_names(self) -> dict[str, str]:
+        """What sentences call the documents still to be decided, by id; made at once, for very many are called."""
+        names = self.ledger.select(label("kind", "doc_number", "id")).to_series()
+        return dict(zip(self.ledger["id"], names, strict=True))
+
+
+def label(kind: str, number: str, ledger_id: str) -> pl.Expr:
+    """As `reconcile.discrepancy.name`, for a whole column."""
+    nouns = {each: noun.capitalize() for each, noun in NOUNS.items()}
+    tail = pl.col(ledger_id).str.split(":").list.last()
+    said = pl.when(pl.col(number) != "").then(number).otherwise(tail)
+    return pl.format("{} {}", pl.col(kind).replace_strict(nouns, default=pl.col(kind).str.to_titlecase()), said)
 
 
 @dataclass(slots=True)
