@@ -87,9 +87,11 @@ def with_name_keys(frame: pl.DataFrame, column: str, prefix: str = "") -> pl.Dat
     """
     key = pl.col("name_key")
     names = frame.select(column).drop_nulls().unique().with_columns(name_key=person_key(pl.col(column)))
+    digits = key.str.extract_all(r"\d+").list.sort().list.join(" ")
+    some = names["name_key"].str.contains(r"\d").any()
     names = names.with_columns(
         words=key.str.split(" ").list.sort().list.join(" "),
-        digits=key.str.extract_all(r"\d+").list.sort().list.join(" "),
+        digits=digits if some else pl.when(key.is_not_null()).then(pl.lit("")),
     )
     names = names.rename({name: f"{prefix}{name}" for name in ("name_key", "words", "digits")})
     return frame.join(names, on=column, how="left", maintain_order="left")

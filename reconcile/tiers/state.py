@@ -18,6 +18,15 @@ from reconcile.tiers.customers import Customers, customers_of
 
 PAIR = ("item", "document")
 WHO = ("item", "company", "customer_id", "customer_email")
+# What is looked at of the rows that are not plain.
+ITEM = (
+    *("item", "id", "kind", "company", "currency", "amount_minor"),
+    *("occurred_at", "customer_id", "customer_name", "customer_email"),
+)
+DOCUMENT = (
+    *("document", "id", "kind", "company", "currency", "amount_minor", "open_minor", "date", "customer_id"),
+    *("customer_name", "customer_email", "doc_number", "marker", "external_ids", "applied"),
+)
 # What blocking looks at.
 CHARGE = ("item", "kind", "company", "links", "reference", "description")
 INVOICE = ("document", "id", "kind", "company", "external_ids", "doc_number")
@@ -104,9 +113,10 @@ class Sides:
     def without(self, items: pl.Series, documents: pl.Series) -> "Sides":
         """These sides without what has been decided already."""
         gone = [items.to_frame("item"), documents.to_frame("document")]
+        slim = (self.whole[0].select(*ITEM), self.whole[1].select(*DOCUMENT))
         left, right = (
             side[side.select(row).join(each, on=row, how="anti", maintain_order="left")[row]]
-            for side, row, each in zip(self.whole, PAIR, gone, strict=True)
+            for side, row, each in zip(slim, PAIR, gone, strict=True)
         )
         return replace(
             self,

@@ -46,12 +46,9 @@ def _weigh(compared: pl.DataFrame, sides: Sides) -> pl.DataFrame:
     """With `weight`: what speaks for each pair. An amount tells the more, the fewer movements of its kind have it."""
     block = ["company", "item_kind", "item_currency"]
     names = {"company": "company", "item_kind": "kind", "item_currency": "currency"}
-    kin = (
-        sides.whole[0]
-        .select(item_minor="amount_minor", **names)
-        .join(compared.select(block).unique(), on=block, how="semi")
-    )
-    counts = [kin.group_by(block).len("pool"), kin.group_by(*block, "item_minor").len("same")]
+    kin = sides.whole[0].select(item_minor="amount_minor", **names)
+    alike = kin.join(compared.select("item_minor").unique(), on="item_minor", how="semi")
+    counts = [kin.group_by(block).len("pool"), alike.group_by(*block, "item_minor").len("same")]
     wide = compared.join(counts[0], on=block, how="left", maintain_order="left").join(
         counts[1], on=[*block, "item_minor"], how="left", maintain_order="left"
     )
