@@ -72,6 +72,7 @@ def _config() -> Config:
 
 def write_revision(words: str) -> None:
     """The difference between the newest revision and the models, as the next revision."""
+    import storage.web_connectors  # noqa: F401 - it has a table of its own
     from storage.models import metadata
 
     with tempfile.TemporaryDirectory() as folder:

@@ -42,8 +42,8 @@ connections = Table(
     "connections",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("system", String(16), nullable=False),  # stripe | qbo
-    Column("external_id", String(64), nullable=False),  # account or realm id
+    Column("system", String(16), nullable=False),  # stripe | qbo | qbd
+    Column("external_id", String(64), nullable=False),  # account, realm or FileID
     Column("name", String(200), nullable=False),
     Column("mode", String(16), nullable=False),
     Column("settings", Json, nullable=False),  # addresses; never a secret

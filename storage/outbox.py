@@ -313,10 +313,12 @@ def record_later(
     return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem, **again)
 
 
-def record_anew(conn: Connection, outbox_id: int, attempt: int, *, problem: str) -> bool:
-    """Nothing was done, and never will be with these bytes: they are made again of what the books say by then."""
+def record_anew(conn: Connection, outbox_id: int, attempt: int, *, problem: str, at: datetime | None = None) -> bool:
+    """Nothing was done, and never will be with these bytes: they are made again, not before `at`, of what the books
+    say by then.
+    """
     anew = {"body": None, "body_hash": None, "request_id": None, "batch_id": None}
-    return _leave(conn, outbox_id, attempt, state="planned", next_at=None, problem=problem, **anew)
+    return _leave(conn, outbox_id, attempt, state="planned", next_at=at, problem=problem, **anew)
 
 
 def record_doubt(conn: Connection, item: Item, attempt: int, *, at: datetime, problem: str) -> bool:

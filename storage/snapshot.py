@@ -245,7 +245,7 @@ def _receivables(conn: Connection, ledger: int) -> dict[str, str]:
     """The first account receivable of each currency."""
     accounts: list[Account] = mirror.load_all(conn, ledger, ["account"])
     found = [each for each in accounts if each.type == "Accounts Receivable" and each.active]
-    return {each.currency: each.id for each in sorted(found, key=lambda each: -int(each.id))}
+    return {each.currency: each.id for each in sorted(found, key=lambda each: (len(each.id), each.id), reverse=True)}
 
 
 def _opening_markers(conn: Connection, link: Link) -> dict[str, str]:

@@ -7,6 +7,7 @@ from storage.connections import Connection, Link
 from sync.environment import Environment
 from sync.errors import Unauthorized
 from sync.files import books
+from sync.qbd.adapter import DesktopPeople, QuickBooksDesktop
 from sync.qbo import limits
 from sync.qbo.adapter import QuickBooksOnline
 from sync.qbo.client import Client
@@ -34,6 +35,13 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         # A key of Stripe's may work again by itself; an access that Intuit has ended never does.
         if side.state == "disconnected" or (side.state == "reconnect" and side.system == "qbo"):
             raise Unauthorized(side.problem or f"{side.name} must be connected again.")
+    if ledger.system == "qbd":
+        return Adapters(
+            processor=StripeProcessor(stripe_client(environment, processor)),
+            ledger=QuickBooksDesktop(environment.database, environment.clock, environment.rng),
+            carry=None,
+            people=DesktopPeople(),
+        )
     client = quickbooks_client(environment, ledger)
     ours = limits.of(environment.database, environment.clock, ledger)
     return Adapters(

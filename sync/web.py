@@ -1,4 +1,7 @@
-"""The routes other computers call: webhooks and health. They verify, store one inbox row, and answer."""
+"""The routes other computers call: webhooks, health, and the Web Connector's.
+
+A webhook is verified, stored as one inbox row, and answered.
+"""
 
 import base64
 import binascii
@@ -20,6 +23,7 @@ from storage import connections
 from sync import hooks
 from sync.environment import Environment
 from sync.ports import Hint
+from sync.qbd import web as web_connector
 from sync.qbo.notices import hints_of
 from sync.reader import receive
 from sync.stripe.events import hint_of
@@ -44,6 +48,7 @@ def routes(environment: Environment) -> list[Route]:
         Route("/webhooks/stripe/{connection_id:int}", stripe_webhook, methods=["POST"]),
         Route("/webhooks/quickbooks/{connection_id:int}", quickbooks_webhook, methods=["POST"]),
         Route("/healthz", health),
+        *web_connector.routes(environment),
     ]
 
 

@@ -11,13 +11,14 @@ from emulators.qbo.emulator import QboEmulator
 from emulators.stripe.emulator import StripeEmulator
 from reconcile.days import book_day
 from reconcile.legs import legs_of
+from reconcile.names import MARKER
 from storage import audit, connections, mirror
 from storage.connections import Link
 from storage.models import legs
 from storage.proof import tie_out
 from storage.records import DOCUMENT_KINDS
 from sync.environment import Environment
-from sync.qbo.wire import ENTITY, MARKER
+from sync.qbo.wire import ENTITY
 
 
 def check(environment: Environment, stripe: StripeEmulator, qbo: QboEmulator) -> None:

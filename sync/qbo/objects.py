@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from reconcile.records import Document
-from storage import inbox, mirror, outbox
+from storage import mirror
+from sync.booking import ACTOR, store_found
 from sync.ports import Fetched
 from sync.qbo import records, wire
-from sync.qbo.difference import difference
-
-ACTOR = "quickbooks"
 
 
 def kind_of(entity: str) -> str:
@@ -40,18 +37,7 @@ def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], n
     """
     currency = home(conn, connection_id)
     found = [_object(entity, content, currency) for content in contents if not is_stub(content)]
-    for one in found:
-        if one.problem is not None:
-            inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
-    read = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
-    changed = mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
-    documents = [one.record for one in found if isinstance(one.record, Document)]
-    verified = [
-        outbox.Seen(item.id, document.version, difference(item.posting, document))
-        for item, document in outbox.made(conn, connection_id, documents)
-    ]
-    outbox.verify(conn, verified)
-    return changed
+    return store_found(conn, connection_id, found, now)
 
 
 def forget(conn: Any, connection_id: int, entity: str, ledger_ids: Sequence[str], now: datetime) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from reconcile.money import to_decimal
-from reconcile.names import MARKER as MARKER  # noqa: PLC0414
 from reconcile.postings import Posting, PostingLine
+from sync.markers import note
 
 ENTITY = {
     "payment": "Payment",
@@ -26,7 +26,6 @@ ENTITY = {
 KIND = {entity: kind for kind, entity in ENTITY.items()}
 LINKED_AS = ENTITY | {"purchase": "Expense"}  # what a payment's line calls what it is applied to
 LINKED_KIND = {name: kind for kind, name in LINKED_AS.items()} | {"Check": "purchase"}
-NOTE_LENGTH = 4000  # PrivateNote's limit, unverified with Intuit
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
@@ -90,11 +89,6 @@ def change_body(posting: Posting, home_currency: str, current: Mapping[str, Any]
 
 def _pays_invoice(line: Mapping[str, Any]) -> bool:
     return any(linked.get("TxnType") == "Invoice" for linked in line.get("LinkedTxn", []))
-
-
-def note(posting: Posting) -> str:
-    """What stands in the document's memo: the Stripe ids in full, and our marker."""
-    return f"{posting.memo[: NOTE_LENGTH - 300]} [tieout {posting.mark}]"
 
 
 def _common(posting: Posting) -> dict[str, Any]:

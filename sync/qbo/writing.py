@@ -5,59 +5,31 @@ for by its marker, and sent again alone, never in a batch. See docs/decisions/00
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from reconcile.names import marker_of
 from reconcile.records import Document
-from storage import audit, connections, legs, mirror, outbox
+from storage import connections, mirror, outbox
 from storage.outbox import Item
+from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, Made, made
+from sync.difference import difference
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
-from sync.qbo import cents, faults, reading, records, wire
-from sync.qbo.difference import difference
+from sync.qbo import faults, reading, records, wire
 from sync.qbo.limits import BATCH
 
 BATCH_MAX = 30  # documents in one batch, as Intuit recommends
-ATTEMPTS = 8
-BACKOFF_S = (1, 300)
 DEADLINE_S = 110  # Intuit gives up a request after 120 s
-ACTOR = "quickbooks"
-ABSENT = "absent"  # a look-up that came to its end without finding the marker
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A document that is in the books. `attempt` None: found there, whichever attempt made it."""
-
-    item: Item
-    attempt: int | None
-    document: Document
-    content: Any
-    problem: str | None  # what it shows otherwise than was posted
-
-    def written(self) -> outbox.Written:
-        return outbox.Written(self.item.id, self.attempt, self.document.id, self.document.version, self.problem)
-
-    def entry(self) -> audit.Entry:
-        document = self.document
-        return audit.Entry(
-            actor="tieout",
-            action="posted",
-            subject=self.item.posting.marker,
-            link_id=self.item.link_id,
-            detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
-        )
 
 
 class Writing:
     """The outbox of a company, on its way. Every method works in the caller's transaction."""
 
     def __init__(self, clock: Clock, rng: Rng, lease_s: float) -> None:
-        self._clock, self._rng, self._lease_s = clock, rng, lease_s
+        self._clock, self._lease_s = clock, lease_s
+        self._booking = Booking(clock, rng)
 
     def next_doubtful(self, conn: Any, connection_id: int) -> Request | None:
         """Nothing is sent again before the books were searched for its marker, nor while posting is switched off."""
@@ -81,7 +53,7 @@ class Writing:
         answers = _answers(request, body)
         items = outbox.get_all(conn, [part.outbox_id for part in request.parts])
         common: SyncError | None = None
-        made: list[_Made] = []
+        written: list[Made] = []
         for part in request.parts:
             item, content = items[part.outbox_id], answers.get(str(part.outbox_id))
             try:
@@ -90,8 +62,9 @@ class Writing:
                 self._record_trouble(conn, request, part, error)
                 common = error if isinstance(error, Unauthorized) or error.retry_after_s else common
                 continue
-            made.append(_made(conn, item, part.attempt, document, (content or {})[wire.ENTITY[item.posting.kind]]))
-        self._record_posted(conn, made)
+            raw = wire.encode((content or {})[wire.ENTITY[item.posting.kind]])
+            written.append(made(conn, item, part.attempt, document, raw))
+        self._booking.record_posted(conn, written)
         return common
 
     def accept_look_up(self, conn: Any, request: Request, body: Any) -> None:
@@ -102,33 +75,18 @@ class Writing:
         page = body["QueryResponse"].get(entity, [])
         changes = {marker: item for marker, item in items.items() if item.posting.target}
         for content in page:
-            marker = wire.MARKER.search(content.get("PrivateNote") or "")
-            if marker and marker.group(1) in items and marker.group(1) not in changes:
-                self._record_found(conn, items.pop(marker.group(1)), entity, content)
+            marker = marker_of(content.get("PrivateNote") or "")
+            if marker in items and marker not in changes:
+                self._record_found(conn, items.pop(marker), entity, content)
             for name in [name for name, item in changes.items() if _shows_change(conn, item, entity, content)]:
                 self._record_found(conn, items.pop(name), entity, content)
                 del changes[name]
         following = reading.after_page(page, (first.look_up or {}).get("start", 1))
         if following is None:
-            self._record_absent(conn, list(items.values()))
+            self._booking.record_absent(conn, list(items.values()))
             return
         for item in items.values():
             outbox.record_look_up(conn, item, {"since": following[0], "start": following[1]})
-
-    def _record_absent(self, conn: Any, items: Sequence[Item]) -> None:
-        """The same bytes go out at once while their first sending may still arrive; what is older is decided anew.
-
-        Since then somebody may have recorded the same by hand, or changed what it pays.
-        """
-        now = self._clock.now()
-        ended = [item for item in items if item.lease_until is None or item.lease_until <= now]
-        for link_id in sorted({item.link_id for item in ended}):  # before any row: locks are taken in one order
-            connections.change_link(conn, link_id)
-        for item in items:
-            if item in ended:
-                outbox.replan(conn, item)
-            else:
-                outbox.record_look_up(conn, item, ABSENT)
 
     def record_failure(self, conn: Any, request: Request, error: SyncError) -> None:
         """A request that failed as a whole."""
@@ -143,11 +101,7 @@ class Writing:
                 self._record_trouble(conn, request, part, error)
 
     def pause(self, attempt: int, error: SyncError) -> timedelta:
-        """How long to leave it alone; what the other side asks for in full."""
-        if error.retry_after_s is not None:
-            return timedelta(seconds=error.retry_after_s * (1 + self._rng.jitter() / 20))
-        low, high = BACKOFF_S
-        return timedelta(seconds=min(high, low * 2**attempt) * (0.5 + self._rng.jitter() / 2))
+        return self._booking.pause(attempt, error)
 
     # ---- sending
 
@@ -182,32 +136,14 @@ class Writing:
 
     # ---- recording
 
-    def _record_posted(self, conn: Any, made: Sequence[_Made]) -> None:
-        """Rows, mirror rows, legs and the audit, in one transaction. Each document once, whoever tells of it first."""
-        now = self._clock.now()
-        news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in made], now)}
-        made = [each for each in made if each.item.id in news]
-        if not made:
-            return
-        stored = [(each.document.kind, each.document.id, each.document, wire.encode(each.content)) for each in made]
-        mirror.store(conn, made[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
-        for each in made:
-            cents.complete(conn, each.item, each.document, now)
-        legs_of_link: dict[int, set[str]] = defaultdict(set)
-        for each in made:
-            legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)
-        for link_id, leg_ids in legs_of_link.items():
-            legs.record_posted(conn, link_id, sorted(leg_ids))
-        audit.append(conn, now, [each.entry() for each in made])
-
     def _record_found(self, conn: Any, item: Item, entity: str, content: Any) -> None:
         try:
             document = records.document(entity, content, reading.home(conn, item.connection_id))
         except UNREADABLE as error:
             plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
-            self._set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
             return
-        self._record_posted(conn, [_made(conn, item, None, document, content)])
+        self._booking.record_posted(conn, [made(conn, item, None, document, wire.encode(content))])
 
     def _record_trouble(self, conn: Any, request: Request, part: Part, error: SyncError) -> None:
         item = outbox.get(conn, part.outbox_id)
@@ -226,28 +162,7 @@ class Writing:
         elif isinstance(error, Transient | Unauthorized):
             outbox.record_later(conn, item.id, part.attempt, at=later, problem=error.plain, alone=not in_batch)
         else:
-            self._set_aside(conn, item, part.attempt, error)
-
-    def _set_aside(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
-        """Refused, or beyond us: the others go on, this one waits for a person."""
-        refused = outbox.record_refused(
-            conn,
-            item.id,
-            attempt,
-            problem=error.plain,
-            technical=error.technical,
-            nothing_written=isinstance(error, Rejected | Stale),
-        )
-        if refused:
-            legs.record_refused(conn, item.link_id, [share.leg_id for share in item.posting.shares], error.plain)
-            entry = audit.Entry(
-                actor=ACTOR,
-                action="refused",
-                subject=item.posting.marker,
-                link_id=item.link_id,
-                detail={"problem": error.plain, "technical": error.technical},
-            )
-            audit.append(conn, self._clock.now(), [entry])
+            self._booking.set_aside(conn, item, part.attempt, error)
 
 
 def _together(items: Sequence[Item]) -> list[Item]:
@@ -310,10 +225,6 @@ def _shows_change(conn: Any, item: Item, entity: str, content: Any) -> bool:
     except UNREADABLE:
         return False
     return document.id == posting.target and difference(posting, document) is None
-
-
-def _made(conn: Any, item: Item, attempt: int | None, document: Document, content: Any) -> _Made:
-    return _Made(item, attempt, document, content, difference(outbox.resolved(conn, item), document))
 
 
 def _document(conn: Any, item: Item, content: Any) -> Document:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, inspect, text
 
+import storage.web_connectors  # noqa: F401 - it has a table of its own
 from storage.engine import Database, DatabaseError, open_database
 from storage.migrate import migrate
 from storage.models import metadata

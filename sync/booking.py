@@ -1,0 +1,136 @@
+"""What every ledger does with what was read, and with the outcome of a write, whoever carried it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconcile.records import Document
+from storage import audit, connections, inbox, legs, mirror, outbox
+from storage.outbox import Item
+from sync import cents
+from sync.difference import difference
+from sync.errors import Rejected, Stale, SyncError
+from sync.ports import Clock, Fetched, Rng
+
+ATTEMPTS = 8
+BACKOFF_S = (1, 300)
+ACTOR = "quickbooks"
+ABSENT = "absent"  # a look-up that came to its end without finding the marker
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A document that is in the books. `attempt` None: found there, whichever attempt made it."""
+
+    item: Item
+    attempt: int | None
+    document: Document
+    raw: str  # as the mirror keeps it
+    problem: str | None  # what it shows otherwise than was posted
+
+    def written(self) -> outbox.Written:
+        return outbox.Written(self.item.id, self.attempt, self.document.id, self.document.version, self.problem)
+
+    def entry(self) -> audit.Entry:
+        document = self.document
+        return audit.Entry(
+            actor="tieout",
+            action="posted",
+            subject=self.item.posting.marker,
+            link_id=self.item.link_id,
+            detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
+        )
+
+
+def made(conn: Any, item: Item, attempt: int | None, document: Document, raw: str) -> Made:
+    return Made(item, attempt, document, raw, difference(outbox.resolved(conn, item), document))
+
+
+def store_found(conn: Any, connection_id: int, found: Sequence[Fetched], now: datetime) -> list[tuple[str, str]]:
+    """Stores what was read, and lets the outbox know which of its documents were seen in the books.
+
+    What cannot be read is kept as it came, for a person. Gives what changed, as (kind, id).
+    """
+    for one in found:
+        if one.problem is not None:
+            inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
+    read = [(one.kind, one.id, one.record, one.raw) for one in found if one.problem is None]
+    changed = mirror.store(conn, connection_id, read, at=now, actor=ACTOR)
+    documents = [one.record for one in found if isinstance(one.record, Document)]
+    verified = [
+        outbox.Seen(item.id, document.version, difference(item.posting, document))
+        for item, document in outbox.made(conn, connection_id, documents)
+    ]
+    outbox.verify(conn, verified)
+    return changed
+
+
+class Booking:
+    """Every method works in the caller's transaction."""
+
+    def __init__(self, clock: Clock, rng: Rng) -> None:
+        self._clock, self._rng = clock, rng
+
+    def pause(self, attempt: int, error: SyncError) -> timedelta:
+        """How long to leave it alone; what the other side asks for in full."""
+        if error.retry_after_s is not None:
+            return timedelta(seconds=error.retry_after_s * (1 + self._rng.jitter() / 20))
+        low, high = BACKOFF_S
+        return timedelta(seconds=min(high, low * 2**attempt) * (0.5 + self._rng.jitter() / 2))
+
+    def record_posted(self, conn: Any, written: Sequence[Made]) -> None:
+        """Rows, mirror rows, legs and the audit, in one transaction. Each document once, whoever tells of it first."""
+        now = self._clock.now()
+        news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in written], now)}
+        recorded = [each for each in written if each.item.id in news]
+        if not recorded:
+            return
+        stored = [(each.document.kind, each.document.id, each.document, each.raw) for each in recorded]
+        mirror.store(conn, recorded[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+        for each in recorded:
+            cents.complete(conn, each.item, each.document, now)
+        legs_of_link: dict[int, set[str]] = defaultdict(set)
+        for each in recorded:
+            legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)
+        for link_id, leg_ids in legs_of_link.items():
+            legs.record_posted(conn, link_id, sorted(leg_ids))
+        audit.append(conn, now, [each.entry() for each in recorded])
+
+    def record_absent(self, conn: Any, items: Sequence[Item]) -> None:
+        """The same bytes go out at once while their first sending may still arrive; what is older is decided anew.
+
+        Since then somebody may have recorded the same by hand, or changed what it pays.
+        """
+        now = self._clock.now()
+        ended = [item for item in items if item.lease_until is None or item.lease_until <= now]
+        for link_id in sorted({item.link_id for item in ended}):  # before any row: locks are taken in one order
+            connections.change_link(conn, link_id)
+        for item in items:
+            if item in ended:
+                outbox.replan(conn, item)
+            else:
+                outbox.record_look_up(conn, item, ABSENT)
+
+    def set_aside(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
+        """Refused, or beyond us: the others go on, this one waits for a person."""
+        refused = outbox.record_refused(
+            conn,
+            item.id,
+            attempt,
+            problem=error.plain,
+            technical=error.technical,
+            nothing_written=isinstance(error, Rejected | Stale),
+        )
+        if refused:
+            legs.record_refused(conn, item.link_id, [share.leg_id for share in item.posting.shares], error.plain)
+            entry = audit.Entry(
+                actor=ACTOR,
+                action="refused",
+                subject=item.posting.marker,
+                link_id=item.link_id,
+                detail={"problem": error.plain, "technical": error.technical},
+            )
+            audit.append(conn, self._clock.now(), [entry])

@@ -1,0 +1,1 @@
+"""QuickBooks Desktop: the ledger that calls us, through its Web Connector."""

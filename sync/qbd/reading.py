@@ -1,0 +1,250 @@
+"""Reading a company file: entity by entity what was modified since the last time, then what was deleted.
+
+Where a reading stands is a cursor in the database. Iterators live only within one visit of the Web Connector and give
+no page twice, so a visit that broke off begins its entity anew: an entity's mark moves only with its last page.
+A mark is the local time that QuickBooks printed, without its offset, which is wrong in summer; it goes back as it came,
+less an overlap that covers the hour that comes twice in autumn.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reconcile.records import Document
+from storage import mirror
+from sync.booking import ACTOR, store_found
+from sync.ports import Fetched, Request
+from sync.qbd.markup import local, parse
+from sync.qbd.qbxml import Answer, Node, message, text_of, value
+from sync.qbd.records import Books
+from sync.qbd.wire import ENTITY, KIND
+
+LISTS = ("Account", "Customer", "Vendor", "Item")
+DOCUMENTS = (
+    "Invoice",
+    "CreditMemo",
+    "ReceivePayment",
+    "SalesReceipt",
+    "Check",
+    "Deposit",
+    "Transfer",
+    "JournalEntry",
+    "ARRefundCreditCard",
+)
+AGAIN = "again"  # invoices whose payments were read: whether a payment changes their time is not documented
+ENTITIES = ("Currency", *LISTS, *DOCUMENTS, "TxnDeleted", "ListDeleted", AGAIN)
+WHOLE = ("Currency", "Account", "TxnDeleted", "ListDeleted", AGAIN)  # these have no iterator
+DELETED = tuple(entity for entity in DOCUMENTS if entity != "Transfer")  # QuickBooks never reports those of transfers
+LISTS_DELETED = {"Account": "account", "Customer": "customer", "Vendor": "vendor", "ItemService": "item"}
+PAGE = 100  # far within a minute on an old computer
+OVERLAP = timedelta(minutes=70)
+READING = "reading"  # the cursor's name
+DEADLINE_S = 60.0
+
+Position = dict[str, Any]
+
+
+def ask(conn: Any, connection_id: int, visit: str, now: datetime) -> None:
+    """Starts reading what changed since the last time, as a part of this visit."""
+    position = mirror.cursor(conn, connection_id, READING) or {"marks": {}, "n": 0, "complete": False, "again": []}
+    entities = [each for each in ENTITIES if each != "Currency" or _has_currencies(conn, connection_id)]
+    position |= {"visit": visit, "queue": entities, "iterator": None, "newest": None, "at": now.isoformat()}
+    mirror.move_cursor(conn, connection_id, READING, position, now)
+
+
+def is_under_way(conn: Any, connection_id: int) -> bool:
+    """Whether the view of the books is only half a one, or none."""
+    position = mirror.cursor(conn, connection_id, READING)
+    return position is None or bool(position["queue"])
+
+
+def next_request(conn: Any, connection_id: int, visit: str) -> Request | None:
+    """The next page of a reading that belongs to this visit."""
+    position = mirror.cursor(conn, connection_id, READING)
+    if position is None or not position["queue"] or position["visit"] != visit:
+        return None
+    entity, purpose = position["queue"][0], "page"
+    request_id = f"r{position['n']}"
+    if entity == AGAIN:
+        return _by_id("Invoice", position["again"][:PAGE], request_id, purpose)
+    return _request(question(entity, position["marks"].get(entity), position), purpose)
+
+
+def question(entity: str, mark: str | None, position: Position) -> str:
+    """What asks for a page of an entity, of what was modified or deleted since its mark."""
+    attributes = _iterator(entity, position)
+    return message(f"{entity}Query", _filter(entity, mark), request_id=f"r{position['n']}", attributes=attributes)
+
+
+def request_id(conn: Any, connection_id: int) -> str:
+    """Which answer the reading waits for."""
+    position = mirror.cursor(conn, connection_id, READING)
+    return f"r{position['n']}"
+
+
+def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> None:
+    """Stores a page, and where the reading stands after it."""
+    position = mirror.cursor(conn, connection_id, READING)
+    entity = position["queue"][0]
+    if entity == "Currency":
+        codes = {value(each, "ListID"): value(each, "CurrencyCode") for each in found.objects}
+        position["currencies"] = {list_id: code for list_id, code in codes.items() if list_id and code}
+    elif entity in ("TxnDeleted", "ListDeleted"):
+        remove(conn, connection_id, entity, found.objects, now)
+    else:
+        stored = store(conn, connection_id, found.objects, now)
+        position["again"] = sorted({*position["again"], *_paid(stored)})
+    mirror.move_cursor(conn, connection_id, READING, _after(position, found), now)
+
+
+def begin_again(conn: Any, connection_id: int, now: datetime) -> None:
+    """The iterator is gone: the entity is read from its mark."""
+    position = mirror.cursor(conn, connection_id, READING)
+    position |= {"iterator": None, "newest": None, "n": position["n"] + 1}
+    mirror.move_cursor(conn, connection_id, READING, position, now)
+
+
+def books(conn: Any, connection_id: int) -> Books:
+    position = mirror.cursor(conn, connection_id, READING) or {}
+    return Books(mirror.home_currency(conn, connection_id), position.get("currencies", {}))
+
+
+def newest_mark(conn: Any, connection_id: int, kind: str) -> datetime | None:
+    """The local time of the newest document of a kind that was read, said as if it were UTC."""
+    position = mirror.cursor(conn, connection_id, READING) or {"marks": {}}
+    mark = position["marks"].get(ENTITY[kind])
+    return None if mark is None else datetime.fromisoformat(mark).replace(tzinfo=UTC)
+
+
+def store(conn: Any, connection_id: int, elements: Iterable[Any], now: datetime) -> list[Document]:
+    """Stores what was read; gives the documents among it."""
+    reader = books(conn, connection_id)
+    found = [_fetched(reader, element) for element in elements]
+    store_found(conn, connection_id, found, now)
+    return [each.record for each in found if isinstance(each.record, Document)]
+
+
+def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], now: datetime) -> None:
+    """What QuickBooks says was deleted is gone."""
+    gone = []
+    for element in elements:
+        if entity == "TxnDeleted":
+            kind, object_id = KIND.get(value(element, "TxnDelType") or ""), value(element, "TxnID")
+            object_id = f"{kind}:{object_id}"
+        else:
+            kind, object_id = LISTS_DELETED.get(value(element, "ListDelType") or ""), value(element, "ListID")
+        if kind and object_id:
+            gone.append((kind, object_id, None, ""))
+    mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
+
+
+def by_id(entity: str, txn_ids: Sequence[str], request_id: str) -> Request:
+    """Documents again, by their ids."""
+    return _by_id(entity, txn_ids, request_id, "balances")
+
+
+def modified_since(mark: str | None) -> list[Node]:
+    """The filter of a transaction query."""
+    if mark is None:
+        return []
+    since = (datetime.fromisoformat(mark) - OVERLAP).isoformat()
+    return [("ModifiedDateRangeFilter", [("FromModifiedDate", since)])]
+
+
+def local_time(printed: str) -> str:
+    """Without its offset, as it goes back."""
+    return datetime.fromisoformat(printed).replace(tzinfo=None).isoformat()
+
+
+def _has_currencies(conn: Any, connection_id: int) -> bool:
+    preferences = mirror.raw(conn, connection_id, "company", "company")
+    return bool(
+        preferences and value(parse(preferences.encode()), "MultiCurrencyPreferences", "IsMultiCurrencyOn") == "true"
+    )
+
+
+def _filter(entity: str, mark: str | None) -> list[Node]:
+    if entity == "Currency":
+        return []
+    if entity == "TxnDeleted":
+        kinds: list[Node] = [("TxnDelType", each) for each in DELETED]
+        return kinds + _deleted_since(mark)
+    if entity == "ListDeleted":
+        kinds = [("ListDelType", each) for each in LISTS_DELETED]
+        return kinds + _deleted_since(mark)
+    if entity in LISTS:
+        since = None if mark is None else (datetime.fromisoformat(mark) - OVERLAP).isoformat()
+        size: list[Node] = [] if entity in WHOLE else [("MaxReturned", str(PAGE))]
+        owner: list[Node] = [("OwnerID", "0")] if entity == "Customer" else []
+        return [*size, ("ActiveStatus", "All"), ("FromModifiedDate", since), *owner]
+    lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
+    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity == "Invoice" else []
+    return [("MaxReturned", str(PAGE)), *modified_since(mark), *lines, *linked]
+
+
+def _deleted_since(mark: str | None) -> list[Node]:
+    if mark is None:
+        return []
+    since = (datetime.fromisoformat(mark) - OVERLAP).isoformat()
+    return [("DeletedDateRangeFilter", [("FromDeletedDate", since)])]
+
+
+def _iterator(entity: str, position: Position) -> dict[str, str]:
+    if entity in WHOLE:
+        return {}
+    if position["iterator"] is None:
+        return {"iterator": "Start"}
+    return {"iterator": "Continue", "iteratorID": position["iterator"]}
+
+
+def _by_id(entity: str, txn_ids: Sequence[str], request_id: str, purpose: str) -> Request:
+    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity == "Invoice" else []
+    lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
+    content: list[Node] = [("TxnID", txn_id) for txn_id in txn_ids]
+    return _request(message(f"{entity}Query", [*content, *lines, *linked], request_id=request_id), purpose)
+
+
+def _request(body: str, purpose: str) -> Request:
+    return Request(kind="read", path="qbxml", body=body, purpose=purpose, deadline_s=DEADLINE_S)
+
+
+def _after(position: Position, found: Answer) -> Position:
+    """Where a reading stands after a page."""
+    entity = position["queue"][0]
+    times = [value(each, "TimeModified") or value(each, "TimeDeleted") for each in found.objects]
+    seen = [local_time(time) for time in times if time]
+    newest = max([*seen, *filter(None, [position["newest"]])], default=None)
+    position = position | {"n": position["n"] + 1, "newest": newest}
+    if entity == AGAIN:
+        position["again"] = position["again"][PAGE:]
+        more = bool(position["again"])
+    else:
+        more = found.remaining > 0
+    if more:
+        return position | {"iterator": found.iterator_id}
+    marks = position["marks"]
+    if newest is not None and entity != AGAIN:
+        marks = marks | {entity: max(newest, marks.get(entity, newest))}
+    queue = position["queue"][1:]
+    if queue == [AGAIN] and not position["again"]:
+        queue = []
+    complete = position["complete"] or not queue
+    return position | {"marks": marks, "queue": queue, "iterator": None, "newest": None, "complete": complete}
+
+
+def _paid(documents: Sequence[Document]) -> set[str]:
+    """The invoices (their TxnIDs) that these payments are set against."""
+    parts = [part.id.partition(":") for document in documents for part in document.applied]
+    return {txn_id for kind, _, txn_id in parts if kind == "invoice"}
+
+
+def _fetched(reader: Books, element: Any) -> Fetched:
+    """One object as a record; one that cannot be read is kept as it came, and the others go on."""
+    name, raw = local(element).removesuffix("Ret"), text_of(element)
+    try:
+        kind, object_id, record = reader.read(element)
+        return Fetched(kind=kind, id=object_id, record=record, raw=raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Tieout cannot read this {name} of QuickBooks ({error}). Nothing was done with it."
+        object_id = value(element, "TxnID") or value(element, "ListID") or "unknown"
+        return Fetched(kind=KIND.get(name, name.lower()), id=object_id, record=None, raw=raw, problem=problem)

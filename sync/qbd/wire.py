@@ -1,0 +1,254 @@
+"""Postings as qbXML. Frozen into the outbox, so the same posting always gives the same bytes."""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+
+from reconcile.postings import Posting, PostingLine
+from sync.errors import Rejected
+from sync.markers import note
+from sync.qbd.qbxml import MESSAGE_SET_ID_MAX, Node, amount, message, ref
+
+ENTITY = {
+    "payment": "ReceivePayment",
+    "sales_receipt": "SalesReceipt",
+    "credit_memo": "CreditMemo",
+    "purchase": "Check",
+    "ar_refund": "ARRefundCreditCard",
+    "deposit": "Deposit",
+    "transfer": "Transfer",
+    "journal_entry": "JournalEntry",
+    "invoice": "Invoice",
+}
+KIND = {entity: kind for kind, entity in ENTITY.items()}
+NAMESPACE = uuid.UUID("7c9c1f0e-51f0-5c0a-9c49-7e1f6a0e8c11")  # of our markers
+REFERENCE_MAX, PAYMENT_REFERENCE_MAX = 11, 20
+
+
+def message_set_id(posting: Posting, connection_id: int, attempt: int) -> str:
+    """By which QuickBooks knows a write again, so that it does it once.
+
+    Only a body that was refused, so that nothing was written, is ever built anew, under the next attempt's id.
+    """
+    name = f"{connection_id}/{posting.marker}/{attempt}"
+    return "s" + hashlib.sha256(name.encode()).hexdigest()[: MESSAGE_SET_ID_MAX - 1]
+
+
+def external_guid(posting: Posting) -> str:
+    """Our marker in the form of QuickBooks' ExternalGUID."""
+    return "{" + str(uuid.uuid5(NAMESPACE, posting.marker)) + "}"
+
+
+def write_body(posting: Posting, set_id: str, ar_account_id: str | None = None) -> str:
+    """The set of one request that a posting asks for. `ar_account_id` is the receivables account of what it pays.
+
+    Raises Rejected for what QuickBooks Desktop has no document for.
+    """
+    builder = BUILDERS.get(posting.kind)
+    if posting.target is not None or builder is None:
+        raise Rejected(
+            "Tieout cannot do this in QuickBooks Desktop: it would change a document that is there, or needs a kind of "
+            "document that Desktop has not. Do it by hand there, then match it in Review."
+        )
+    if posting.tax_minor:
+        raise Rejected(
+            "Tieout does not write sales tax into QuickBooks Desktop, which computes it by itself. Record it by hand "
+            "there, then match it in Review."
+        )
+    entity = ENTITY[posting.kind]
+    try:
+        content = builder(posting, ar_account_id)
+    except ValueError as error:
+        raise Rejected(str(error)) from None
+    request_id = message_request_id(set_id)
+    return message(f"{entity}Add", [(f"{entity}Add", content)], request_id=request_id, message_set_id=set_id)
+
+
+def message_request_id(set_id: str) -> str:
+    """The id of the one request of a set."""
+    return f"w{set_id}"
+
+
+def _payment(posting: Posting, ar_account_id: str | None) -> list[Node]:
+    if not posting.amount_minor or any(not part.id.startswith("invoice:") for part in posting.applied):
+        raise Rejected("Link this credit in QuickBooks Desktop by hand: its payments cannot be told to do it.")
+    applied: list[Node] = [
+        (
+            "AppliedToTxnAdd",
+            [("TxnID", _txn_id(part.id)), ("PaymentAmount", amount(part.amount_minor, posting.currency))],
+        )
+        for part in posting.applied
+    ]
+    return [
+        ref("CustomerRef", posting.party_id),
+        ref("ARAccountRef", ar_account_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-PAYMENT_REFERENCE_MAX:] or None),
+        ("TotalAmount", amount(posting.amount_minor, posting.currency)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("Memo", note(posting)),
+        ref("DepositToAccountRef", posting.account_id),
+        ("ExternalGUID", external_guid(posting)),
+        *(applied or [("IsAutoApply", "false")]),
+    ]
+
+
+def _sales_receipt(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+    return [
+        ref("CustomerRef", posting.party_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("Memo", note(posting)),
+        ref("DepositToAccountRef", posting.account_id),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *_item_lines("SalesReceiptLineAdd", posting),
+    ]
+
+
+def _credit_memo(posting: Posting, ar_account_id: str | None) -> list[Node]:
+    return [
+        ref("CustomerRef", posting.party_id),
+        ref("ARAccountRef", ar_account_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("Memo", note(posting)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *_item_lines("CreditMemoLineAdd", posting),
+    ]
+
+
+def _check(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+    lines: list[Node] = [
+        (
+            "ExpenseLineAdd",
+            [
+                ref("AccountRef", line.account_id),
+                ("Amount", amount(line.amount_minor, posting.currency)),
+                ("Memo", line.description or None),
+                ref("CustomerRef", line.party_id),
+            ],
+        )
+        for line in posting.lines
+    ]
+    return [
+        ref("AccountRef", posting.account_id),
+        ref("PayeeEntityRef", posting.party_id),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("TxnDate", posting.dated.isoformat()),
+        ("Memo", note(posting)),
+        ("IsToBePrinted", "false"),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *lines,
+    ]
+
+
+def _card_refund(posting: Posting, ar_account_id: str | None) -> list[Node]:
+    applied: list[Node] = [
+        (
+            "RefundAppliedToTxnAdd",
+            [("TxnID", _txn_id(part.id)), ("RefundAmount", amount(part.amount_minor, posting.currency))],
+        )
+        for part in posting.applied
+    ]
+    return [
+        ref("CustomerRef", posting.party_id),
+        ref("RefundFromAccountRef", posting.account_id),
+        ref("ARAccountRef", ar_account_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("Memo", note(posting)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *applied,
+    ]
+
+
+def _deposit(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+    """Payments out of Undeposited Funds, whole, and lines of accounts."""
+    lines: list[Node] = [
+        (
+            "DepositLineAdd",
+            [
+                ref("AccountRef", line.account_id),
+                ("Memo", line.description or None),
+                ("Amount", amount(line.amount_minor, posting.currency)),
+            ],
+        )
+        for line in posting.lines
+    ]
+    taken: list[Node] = [("DepositLineAdd", [("PaymentTxnID", _txn_id(part.id))]) for part in posting.applied]
+    return [
+        ("TxnDate", posting.dated.isoformat()),
+        ref("DepositToAccountRef", posting.account_id),
+        ("Memo", note(posting)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *taken,
+        *lines,
+    ]
+
+
+def _transfer(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+    """The one document without an ExternalGUID: only its memo says whose it is."""
+    return [
+        ("TxnDate", posting.dated.isoformat()),
+        ref("TransferFromAccountRef", posting.account_id),
+        ref("TransferToAccountRef", posting.other_account_id),
+        ("Amount", amount(posting.amount_minor, posting.currency)),
+        ("Memo", note(posting)),
+    ]
+
+
+def _journal_entry(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+    return [
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("Memo", note(posting)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *(_journal_line(posting, line) for line in posting.lines),
+    ]
+
+
+def _journal_line(posting: Posting, line: PostingLine) -> Node:
+    name = "JournalDebitLine" if line.amount_minor > 0 else "JournalCreditLine"
+    content: Sequence[Node] = [
+        ref("AccountRef", line.account_id),
+        ("Amount", amount(abs(line.amount_minor), posting.currency)),
+        ("Memo", line.description or None),
+        ref("EntityRef", line.party_id),
+    ]
+    return name, content
+
+
+def _item_lines(name: str, posting: Posting) -> list[Node]:
+    return [
+        (
+            name,
+            [
+                ref("ItemRef", line.item_id),
+                ("Desc", line.description or None),
+                ("Amount", amount(line.amount_minor, posting.currency)),
+            ],
+        )
+        for line in posting.lines
+    ]
+
+
+def _txn_id(document_id: str) -> str:
+    return document_id.partition(":")[2]
+
+
+BUILDERS: dict[str, Callable[[Posting, str | None], list[Node]]] = {
+    "payment": _payment,
+    "sales_receipt": _sales_receipt,
+    "credit_memo": _credit_memo,
+    "purchase": _check,
+    "ar_refund": _card_refund,
+    "deposit": _deposit,
+    "transfer": _transfer,
+    "journal_entry": _journal_entry,
+}

@@ -1,0 +1,266 @@
+"""Writing into a company file: one document a message set, and what each answer means for it.
+
+After any doubt QuickBooks is asked first what became of the set (newMessageSetID = oldMessageSetID). If it knows
+nothing, the books are searched for our marker; only then the same bytes go out again under the same id, and only while
+their first sending may still count. What is older is decided anew. See docs/decisions/0013-desktop.md.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lxml import etree
+
+from reconcile.postings import Posting
+from storage import connections, mirror, outbox
+from storage.outbox import Item
+from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, made
+from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
+from sync.ports import Clock, Part, Request, Response, Rng
+from sync.qbd import faults, reading, wire
+from sync.qbd.qbxml import DAMAGED, Answer, Node, answer, message, status_check, text_of, value
+
+SEARCH_BACK = timedelta(hours=26)  # before the newest we had read: the clock of that computer may be set back
+CHANGED_SET = 9001
+BALANCES = "balances"  # the cursor that says which invoices were read again just before they are paid
+BALANCES_MAX = 50
+
+
+class Writing:
+    """The outbox of a company file, on its way. Every method works in the caller's transaction."""
+
+    def __init__(self, clock: Clock, rng: Rng, lease_s: float) -> None:
+        self._clock, self._lease_s = clock, lease_s
+        self._booking = Booking(clock, rng)
+
+    def doubt_all(self, conn: Any, connection_id: int) -> None:
+        """A visit begins, so every earlier one is over: nobody answers any more for what it took along."""
+        outbox.doubt_expired(conn, connection_id, self._clock.now() + timedelta(seconds=2 * self._lease_s))
+
+    def next_doubtful(self, conn: Any, connection_id: int, visit: str) -> Request | None:
+        now = self._clock.now()
+        outbox.doubt_expired(conn, connection_id, now)
+        for item in outbox.doubtful(conn, connection_id, now):
+            if item.look_up is None:
+                return self._ask(item, status_check(str(item.request_id)), "status")
+            if item.look_up != ABSENT:
+                return self._search(conn, item, visit)
+            if connections.link(conn, item.link_id).posting_on:
+                return self._send(conn, item, str(item.body))
+        return None
+
+    def next_planned(self, conn: Any, connection_id: int, visit: str) -> Request | None:
+        """The next document; before a payment, the invoices that it and others pay are read again."""
+        while items := outbox.ready(conn, connection_id, self._clock.now(), BALANCES_MAX):
+            asked = self._balances(conn, connection_id, items, visit)
+            if asked is not None:
+                return asked
+            item = items[0]
+            try:
+                return self._send(conn, item, item.body or self._body(conn, item))
+            except Rejected as error:
+                self._claim(conn, item, "")
+                self._booking.set_aside(conn, outbox.get(conn, item.id), item.attempt + 1, error)
+        return None
+
+    def accept(self, conn: Any, request: Request, response: Response) -> None:
+        """An answer to a write, to a status check or to a search, for the one document it is about."""
+        part = request.parts[0]
+        item = outbox.get(conn, part.outbox_id)
+        try:
+            match request.purpose:
+                case "post":
+                    found = faults.check(response, wire.message_request_id(str(item.request_id)), write=True)
+                    self._book(conn, item, part.attempt, found)
+                case "status":
+                    self._accept_status(conn, item, response)
+                case "look up":
+                    found = faults.check(response, _search_id(item), write=False)
+                    self._accept_search(conn, item, found)
+        except SyncError as error:
+            self._record_trouble(conn, request, item, part, error)
+
+    def accept_balances(self, conn: Any, connection_id: int, found: Answer) -> None:
+        """What has changed of these invoices makes matching run again before anything is written."""
+        reading.store(conn, connection_id, found.objects, self._clock.now())
+
+    # ---- sending
+
+    def _send(self, conn: Any, item: Item, body: str) -> Request:
+        self._claim(conn, item, body)
+        return Request(
+            kind="write",
+            path="qbxml",
+            body=body,
+            parts=(Part(item.id, item.attempt + 1),),
+            purpose="post",
+            deadline_s=self._lease_s,
+        )
+
+    def _claim(self, conn: Any, item: Item, body: str) -> None:
+        now = self._clock.now()
+        search_from = reading.newest_mark(conn, item.connection_id, item.posting.kind) or datetime(
+            1980, 1, 1, tzinfo=UTC
+        )
+        request_id = item.request_id or wire.message_set_id(item.posting, item.connection_id, item.attempt)
+        taken = outbox.claim(
+            conn, item, request_id=request_id, body=body, search_from=search_from, at=now, lease_s=self._lease_s
+        )
+        assert taken, "the row was read in this very transaction"
+
+    def _body(self, conn: Any, item: Item) -> str:
+        posting = outbox.resolved(conn, item)
+        set_id = wire.message_set_id(posting, item.connection_id, item.attempt)
+        return wire.write_body(posting, set_id, _receivables(conn, item.connection_id, posting))
+
+    def _balances(self, conn: Any, connection_id: int, items: list[Item], visit: str) -> Request | None:
+        """Whether paying an invoice changes its time in QuickBooks is not documented, so what is open is asked for."""
+        known = mirror.cursor(conn, connection_id, BALANCES)
+        asked = set(known["ids"]) if known and known["visit"] == visit else set()
+        wanted = {
+            part.id.partition(":")[2]
+            for item in items
+            for part in item.posting.applied
+            if part.id.startswith("invoice:")
+        } - asked
+        if not wanted:
+            return None
+        position = {"visit": visit, "ids": sorted(asked | wanted), "n": (known or {"n": 0})["n"] + 1}
+        mirror.move_cursor(conn, connection_id, BALANCES, position, self._clock.now())
+        return reading.by_id("Invoice", sorted(wanted), f"b{position['n']}")
+
+    # ---- doubts
+
+    def _search(self, conn: Any, item: Item, visit: str) -> Request:
+        """The document itself if QuickBooks says it was made; else a page of all that were modified since then."""
+        position: dict[str, Any] = item.look_up or {}
+        if position.get("visit") != visit:  # an iterator ends with its visit
+            position = _search_from_start(visit, position.get("txn_id"))
+            outbox.record_look_up(conn, item, position)
+        entity, attributes = wire.ENTITY[item.posting.kind], {}
+        lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
+        if position["txn_id"]:
+            content: list[Node] = [("TxnID", position["txn_id"]), *lines]
+        else:
+            attributes = {"iterator": "Start"}
+            if position["iterator"]:
+                attributes = {"iterator": "Continue", "iteratorID": position["iterator"]}
+            since = (item.search_from or self._clock.now()) - SEARCH_BACK
+            modified = [("FromModifiedDate", since.replace(tzinfo=None).isoformat())]
+            content = [("MaxReturned", str(reading.PAGE)), ("ModifiedDateRangeFilter", modified), *lines]
+        request_id = f"s{item.id}-{position['n']}"
+        body = message(f"{entity}Query", content, request_id=request_id, attributes=attributes)
+        return self._ask(item, body, "look up")
+
+    def _ask(self, item: Item, body: str, purpose: str) -> Request:
+        return Request(
+            kind="read",
+            path="qbxml",
+            body=body,
+            parts=(Part(item.id, item.attempt),),
+            purpose=purpose,
+            deadline_s=reading.DEADLINE_S,
+        )
+
+    def _accept_status(self, conn: Any, item: Item, response: Response) -> None:
+        """QuickBooks gives the stored answer again, or says that it knows nothing of the set."""
+        if response.lost is not None:
+            raise Transient(faults.of_call(*response.lost.partition(" ")[::2]), technical=response.lost)
+        try:
+            found = answer(response.body)
+        except ValueError as error:
+            raise Transient(DAMAGED, technical=repr(error)) from None
+        if found.set_code == CHANGED_SET:
+            plain = (
+                "QuickBooks knows this write with another content. Look in QuickBooks whether it is there, then retry."
+            )
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical="9001"))
+            return
+        if found.request_id == wire.message_request_id(str(item.request_id)):
+            trouble = faults.of_answer(found, write=True)
+            if isinstance(trouble, Rejected | Stale):
+                self._record_refusal(conn, item, item.attempt, trouble)
+                return
+            # Where it says that it was written, the books say whether it still is: they may come from a backup.
+            txn_id = next((value(each, "TxnID") for each in found.objects), None) if trouble is None else None
+            outbox.record_look_up(conn, item, _search_from_start("", txn_id))
+            return
+        outbox.record_look_up(conn, item, _search_from_start("", None))
+
+    def _accept_search(self, conn: Any, item: Item, found: Answer) -> None:
+        guid = wire.external_guid(item.posting)
+        for element in found.objects:
+            named = (value(element, "ExternalGUID") or "").lower() == guid
+            if named or f"[tieout {item.posting.marker}]" in (value(element, "Memo") or ""):
+                self._record_found(conn, item, element)
+                return
+        position: dict[str, Any] = item.look_up or {}
+        if position["txn_id"]:  # it is gone, or was never this one
+            outbox.record_look_up(conn, item, _search_from_start(position["visit"], None))
+            return
+        if found.remaining > 0:
+            following = position | {"iterator": found.iterator_id, "n": position["n"] + 1}
+            outbox.record_look_up(conn, item, following)
+            return
+        self._booking.record_absent(conn, [item])
+
+    # ---- recording
+
+    def _book(self, conn: Any, item: Item, attempt: int | None, found: Answer) -> None:
+        entity = wire.ENTITY[item.posting.kind]
+        element = next((each for each in found.objects if each.tag == f"{entity}Ret"), None)
+        if element is None:
+            raise Ambiguous("QuickBooks answered without the document.", technical=found.kind)
+        try:
+            document = reading.books(conn, item.connection_id).document(element)
+        except UNREADABLE as odd:
+            raise Ambiguous("QuickBooks answered with something else than the document.", technical=repr(odd)) from None
+        self._booking.record_posted(conn, [made(conn, item, attempt, document, text_of(element))])
+
+    def _record_found(self, conn: Any, item: Item, element: Any) -> None:
+        try:
+            document = reading.books(conn, item.connection_id).document(element)
+        except UNREADABLE as error:
+            plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
+            return
+        self._booking.record_posted(conn, [made(conn, item, None, document, text_of(element))])
+
+    def _record_trouble(self, conn: Any, request: Request, item: Item, part: Part, error: SyncError) -> None:
+        later = self._clock.now() + self._booking.pause(item.attempt, error)
+        if request.kind == "read":  # the doubt stays; an iterator that is gone begins anew
+            position = _search_from_start("", item.look_up.get("txn_id")) if item.look_up else None
+            outbox.record_look_up(conn, item, position, next_at=later)
+        elif isinstance(error, Ambiguous) and part.attempt < ATTEMPTS:
+            outbox.record_doubt(conn, item, part.attempt, at=self._clock.now(), problem=error.plain)
+        elif isinstance(error, Transient | Unauthorized):
+            # The set's answer is stored under its id, so the same bytes would only bring the same answer again.
+            outbox.record_anew(conn, item.id, part.attempt, problem=error.plain, at=later)
+        else:
+            self._record_refusal(conn, item, part.attempt, error)
+
+    def _record_refusal(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
+        """What somebody changed meanwhile is decided anew on the books as they are; the rest waits for a person."""
+        if isinstance(error, Stale) and attempt < ATTEMPTS:
+            mirror.touch_links(conn, item.connection_id)
+            mirror.forget_cursor(conn, item.connection_id, BALANCES)
+            outbox.record_anew(conn, item.id, attempt, problem=error.plain)
+        else:
+            self._booking.set_aside(conn, item, attempt, error)
+
+
+def _search_from_start(visit: str, txn_id: str | None) -> dict[str, Any]:
+    """Where a search stands: at the document of that id, or at the first page."""
+    return {"visit": visit, "txn_id": txn_id, "iterator": None, "n": 0}
+
+
+def _receivables(conn: Any, connection_id: int, posting: Posting) -> str | None:
+    """The receivables account of what a document is applied to; QuickBooks' own choice where it is not known."""
+    for part in posting.applied:
+        raw = mirror.raw(conn, connection_id, part.id.partition(":")[0], part.id)
+        if raw:
+            return value(etree.fromstring(raw), "ARAccountRef", "ListID")
+    return None
+
+
+def _search_id(item: Item) -> str:
+    return f"s{item.id}-{(item.look_up or {'n': 0})['n']}"

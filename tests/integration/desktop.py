@@ -1,0 +1,167 @@
+"""A company that keeps its books in QuickBooks Desktop, on the stand-ins, visited by its Web Connector."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from emulators.clock import Clock, Rng
+from emulators.qbd import CompanyFile, Faults, WebConnector
+from emulators.server import serve
+from emulators.store import Store
+from emulators.stripe.emulator import StripeEmulator
+from reconcile.names import MARKER
+from reconcile.postings import Mappings, Policies
+from storage import connections
+from storage.engine import Database
+from storage.records import to_json
+from storage.vault import open_vault
+from sync import connecting, desktop
+from sync.clock import SystemRng
+from sync.environment import Environment
+from sync.processes import make_worker
+from sync.web import hooks_app
+from sync.worker import Worker
+from tests.contract.qbd_file import new_file
+from tests.integration.conftest import START, HurriedClock
+
+KINDS = ("ReceivePayment", "Check", "Deposit", "Transfer", "JournalEntry", "CreditMemo", "ARRefundCreditCard")
+ROLES = {
+    "disputes_receivable": "Disputes receivable",
+    "dispute_losses": "Dispute losses",
+    "dispute_fees": "Dispute fees",
+}
+
+
+@dataclass
+class Desktop:
+    """Stripe, a company file, its Web Connector, and Tieout between them."""
+
+    clock: Clock
+    stripe: StripeEmulator
+    file: CompanyFile
+    environment: Environment
+    sign_in: desktop.SignIn
+    address: str
+    connector: WebConnector
+
+    def visit(self) -> Any:
+        """One update of the Web Connector, while our worker works."""
+        return self.connector.run_once()
+
+    def settle(self, visits: int = 3) -> None:
+        """Visits until nothing is left; time goes by between them."""
+        for _ in range(visits):
+            self.environment.clock.sleep(900)
+            self.work()
+            self.visit()
+        self.work()
+
+    def work(self) -> Worker:
+        worker = make_worker(self.environment)
+        while worker.work():
+            pass
+        return worker
+
+    def pass_time(self, **step: float) -> None:
+        end = self.clock.now() + timedelta(**step)
+        while self.clock.now() < end:
+            self.clock.set(min(end, self.clock.now() + timedelta(hours=6)))
+            self.stripe.tick()
+
+    def customer(self, name: str = "Blue Foods") -> tuple[str, dict[str, Any]]:
+        there = self.stripe.request("POST", "/v1/customers", {"name": name, "email": "ap@blue.example"})
+        return there["id"], self.file.add("Customer", {"Name": name, "Email": "ap@blue.example"})
+
+    def invoice(self, payer: dict[str, Any], cents: int, number: str) -> dict[str, Any]:
+        line = {"ItemRef": {"FullName": "Services"}, "Amount": f"{Decimal(cents) / 100:.2f}"}
+        head = {"CustomerRef": {"ListID": payer["ListID"]}, "RefNumber": number}
+        return self.file.add("Invoice", head | {"InvoiceLineAdd": [line]})
+
+    def pay(self, stripe_customer: str, cents: int, description: str) -> dict[str, Any]:
+        params = {"amount": cents, "currency": "usd", "customer": stripe_customer, "payment_method": "pm_card_visa"}
+        more = {"confirm": True, "description": description}
+        return self.stripe.request("POST", "/v1/payment_intents", params | more)
+
+    def ours(self, kind: str) -> list[dict[str, Any]]:
+        return [body for body in self.file.all(kind) if "[tieout " in body.get("Memo", "")]
+
+    def markers(self) -> list[str]:
+        return [MARKER.search(body["Memo"]).group(1) for kind in KINDS for body in self.ours(kind)]  # type: ignore[union-attr]
+
+    def map_accounts(self) -> None:
+        """As the accountant would: by the names of the company's own accounts."""
+        (link,) = self._links()
+        named = lambda kind, name: self.file.named(kind, name)["ListID"]  # type: ignore[index]  # noqa: E731
+        fees = named("Account", "Stripe Fees")
+        mappings = Mappings(
+            clearing={"USD": named("Account", "Stripe Clearing")},
+            bank={"USD": named("Account", "Checking")},
+            fees={"stripe_fee": fees, "payment_method_passthrough_fee": fees, "tax": fees},
+            fee_vendor=named("Vendor", "Stripe"),
+            opening_account=named("Account", "Opening Balance Equity"),
+            accounts={role: named("Account", name) for role, name in ROLES.items()},
+        )
+        with self.environment.database.write() as conn:
+            connections.change_link(conn, link.id, mappings=to_json(mappings))
+
+    def switch_posting(self, on: bool) -> None:
+        (link,) = self._links()
+        with self.environment.database.write() as conn:
+            connections.change_link(conn, link.id, posting_on=on)
+
+    def _links(self) -> list[connections.Link]:
+        with self.environment.database.read() as conn:
+            return connections.all_links(conn)
+
+
+@contextmanager
+def open_desktop(database: Database, data_dir: Path, faults: Faults | None = None) -> Iterator[Desktop]:
+    """A company file with the accounts that postings need, joined to a Stripe account."""
+    clock = Clock(START)
+    stripe = StripeEmulator(Store(), clock, Rng(1))
+    file = new_file(clock)
+    for name, kind in (
+        ("Disputes receivable", "OtherCurrentAsset"),
+        ("Dispute losses", "Expense"),
+        ("Dispute fees", "Expense"),
+    ):
+        file.add("Account", {"Name": name, "AccountType": kind})
+    file.add("Vendor", {"Name": "Stripe"})
+    environment = Environment(
+        data_dir=data_dir,
+        demo=True,
+        database=database,
+        vault=open_vault(data_dir),
+        clock=HurriedClock(),
+        rng=SystemRng(),
+    )
+    with ExitStack() as stack:
+        stripe_address = stack.enter_context(serve(stripe.app))
+        ours = stack.enter_context(serve(hooks_app(environment)))
+        processor_id, zone = connecting.connect_stripe(environment, stripe.key, "emulated", {"api": stripe_address})
+        sign_in = desktop.connect_desktop(environment, "Larkspur", "emulated")
+        connecting.make_link(
+            environment,
+            processor_id=processor_id,
+            ledger_id=sign_in.connection_id,
+            cutover=START.date() - timedelta(days=1),
+            time_zone=zone,
+            policies=Policies(),
+            posting_on=True,
+            actor="test",
+            create_missing=False,
+        )
+        company = Desktop(clock, stripe, file, environment, sign_in, ours, None)  # type: ignore[arg-type]
+
+        def sleep(seconds: float) -> None:
+            environment.clock.sleep(seconds)
+            company.work()
+
+        text = desktop.qwc_file(environment, sign_in.connection_id, ours).decode()
+        company.connector = WebConnector(text, file, password=sign_in.password, faults=faults, sleep=sleep)
+        company.map_accounts()
+        yield company

@@ -1,0 +1,164 @@
+# ruff: noqa: RUF001 - letters that QuickBooks cannot store
+"""qbXML, held to Intuit's own schema: every document that is written, every question that is asked."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from reconcile.postings import Posting, PostingLine
+from reconcile.records import Applied
+from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient
+from sync.ports import Response
+from sync.qbd import faults, qbxml, reading, wire
+from sync.qbd.records import Books
+
+SET_ID = "s0123456789abcdef012345"
+COMMON: dict[str, Any] = {
+    "marker": "txn_1:gross:r1:s1",
+    "dated": date(2026, 11, 20),
+    "currency": "USD",
+    "amount_minor": 21_000,
+    "account_id": "80000013-1416570432",
+    "memo": "Zoë Müller’s order – 20 €: ch_3PabcdEfGhIjKlMnOpQrStUv",
+    "reference": "ch_3PabcdEfGhIjKlMnOpQrStUv",
+    "party_id": "80000013-1416570432",
+}
+EXPENSE = (PostingLine(amount_minor=320, account_id="80000014-1416570432", description="Stripe <fee> & more"),)
+ITEM = (PostingLine(amount_minor=21_000, item_id="80000015-1416570432"),)
+JOURNAL = (
+    PostingLine(amount_minor=21_000, account_id="80000014-1416570432", party_id="80000013-1416570432"),
+    PostingLine(amount_minor=-21_000, account_id="80000013-1416570432"),
+)
+ON_INVOICE = (Applied(id="invoice:C5-1417118624", amount_minor=20_600),)
+POSTINGS = [
+    Posting(kind="payment", applied=ON_INVOICE, **COMMON),
+    Posting(kind="payment", exchange_rate="1.08", **COMMON),
+    Posting(kind="sales_receipt", lines=ITEM, **COMMON),
+    Posting(kind="credit_memo", lines=ITEM, **COMMON),
+    Posting(kind="purchase", lines=EXPENSE, **COMMON),
+    Posting(kind="deposit", lines=EXPENSE, **COMMON),
+    Posting(kind="deposit", applied=(Applied(id="payment:B7-1417040299", amount_minor=21_000),), **COMMON),
+    Posting(kind="transfer", other_account_id="80000016-1416570432", **COMMON),
+    Posting(kind="journal_entry", lines=JOURNAL, **COMMON),
+]
+
+
+@pytest.fixture(scope="module")
+def schema(specs: Any) -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(specs / "qbxml" / "qbxmlops130.xsd"))
+
+
+@pytest.mark.specs
+@pytest.mark.parametrize("posting", POSTINGS, ids=lambda posting: posting.kind)
+def test_every_document_fits_the_schema(schema: etree.XMLSchema, posting: Posting) -> None:
+    body = wire.write_body(posting, SET_ID, "80000017-1416570432")
+    schema.assertValid(etree.fromstring(body.encode()))
+    assert body.isascii()
+    assert body == wire.write_body(posting, SET_ID, "80000017-1416570432")
+    assert f"[tieout {posting.marker}]" in body
+    assert (wire.external_guid(posting) in body) == (posting.kind != "transfer")
+
+
+@pytest.mark.specs
+@pytest.mark.parametrize("mark", [None, "2026-11-01T10:00:00"])
+@pytest.mark.parametrize("entity", [each for each in reading.ENTITIES if each != reading.AGAIN])
+def test_every_question_fits_the_schema(schema: etree.XMLSchema, entity: str, mark: str | None) -> None:
+    position = {"n": 7, "iterator": "{eb05f701-e727-472f-8ade-6753c4f67a46}" if mark else None}
+    body = reading.question(entity, mark, position)
+    schema.assertValid(etree.fromstring(body.encode()))
+
+
+@pytest.mark.specs
+def test_a_status_check_names_the_set_twice(schema: etree.XMLSchema) -> None:
+    """Once would make QuickBooks forget it."""
+    body = qbxml.status_check(SET_ID)
+    schema.assertValid(etree.fromstring(body.encode()))
+    assert body.count(SET_ID) == 2
+
+
+def test_a_set_has_an_id_that_quickbooks_takes_and_no_other_has() -> None:
+    ids = {wire.message_set_id(POSTINGS[0], connection, attempt) for connection in (1, 2) for attempt in (0, 1)}
+    ids.add(wire.message_set_id(replace(POSTINGS[0], marker="txn_2:gross:r1:s1"), 1, 0))
+    assert len(ids) == 5
+    assert {len(each) for each in ids} == {23}
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("Zoë’s “order” – 20 €", 'Zoë\'s "order" - 20 EUR'),
+        ("Ｆｕｌｌ ｗｉｄｔｈ", "Full width"),
+        ("Łódź 東京 \x00\x07bell", "?ódz ?? bell"),
+        ("e\u0301", "é"),
+    ],
+)
+def test_text_is_what_quickbooks_can_store(text: str, stored: str) -> None:
+    assert qbxml.fold(text) == stored
+
+
+@pytest.mark.parametrize(
+    "posting",
+    [
+        Posting(kind="refund_receipt", lines=ITEM, **COMMON),
+        Posting(kind="payment", target="payment:A1-1", change="link", **COMMON),
+        Posting(kind="sales_receipt", lines=ITEM, tax_minor=100, tax_code="TAX", **COMMON),
+        Posting(kind="payment", **COMMON | {"amount_minor": 0}),
+        Posting(kind="transfer", other_account_id="80000016-1", **COMMON | {"currency": "KWD", "amount_minor": 1_001}),
+    ],
+)
+def test_what_desktop_cannot_do_says_so(posting: Posting) -> None:
+    with pytest.raises(Rejected):
+        wire.write_body(posting, SET_ID)
+
+
+def answer(code: int, text: str = "", content: str = "", request_id: str = "r1") -> Response:
+    body = (
+        f'<?xml version="1.0" ?><QBXML><QBXMLMsgsRs><CheckAddRs requestID="{request_id}" statusCode="{code}" '
+        f'statusSeverity="Error" statusMessage="{text}">{content}</CheckAddRs></QBXMLMsgsRs></QBXML>'
+    )
+    return Response(status=200, body=body)
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (answer(3140, "There is an invalid reference"), Rejected),
+        (answer(3200, "The provided edit sequence is out-of-date"), Stale),
+        (answer(3210, "You cannot pay more than the amount due."), Stale),
+        (answer(3175, "There was an error: list element is in use"), Transient),
+        (answer(3180, "There was an error when saving"), Rejected),
+        (answer(1000, "There has been an internal error"), Ambiguous),
+        (answer(0, request_id="another"), Ambiguous),
+        (Response(status=200, body="<QBXML><QBXMLMsgsRs><Chec"), Ambiguous),
+        (Response(status=500, body="", lost="0x80040400 QuickBooks found an error when parsing"), Rejected),
+        (Response(status=500, body="", lost="0x80040402 unexpected"), Ambiguous),
+    ],
+)
+def test_what_an_answer_to_a_write_means(response: Response, error: type[SyncError]) -> None:
+    """Only what certainly was not done may be done again without a look."""
+    with pytest.raises(error) as raised:
+        faults.check(response, "r1", write=True)
+    assert type(raised.value) is error
+    assert raised.value.plain
+
+
+def test_a_document_of_a_company_with_one_currency() -> None:
+    payment = etree.fromstring(
+        "<ReceivePaymentRet><TxnID>B7-1417040299</TxnID><TimeModified>2026-07-19T07:21:56-05:00</TimeModified>"
+        "<EditSequence>1405768916</EditSequence><CustomerRef><ListID>80-1</ListID><FullName>Ann</FullName></CustomerRef>"
+        "<TxnDate>2026-07-19</TxnDate><RefNumber>ch_3PabcdEfGhIj</RefNumber><TotalAmount>100.00</TotalAmount>"
+        "<Memo>ch_3PabcdEfGhIj [tieout txn_1:gross:r1:s1]</Memo>"
+        "<DepositToAccountRef><ListID>90-1</ListID></DepositToAccountRef><UnusedPayment>20.00</UnusedPayment>"
+        "<AppliedToTxnRet><TxnID>C5-1417118624</TxnID><TxnType>Invoice</TxnType><Amount>80.00</Amount></AppliedToTxnRet>"
+        "</ReceivePaymentRet>"
+    )
+    document = Books("USD", {}).document(payment)
+    assert (document.id, document.amount_minor, document.open_minor) == ("payment:B7-1417040299", 10_000, 2_000)
+    assert document.applied == (Applied(id="invoice:C5-1417118624", amount_minor=8_000),)
+    assert [(leg.account_id, leg.amount_minor) for leg in document.legs] == [("90-1", 10_000)]
+    assert document.marker == "txn_1:gross:r1:s1"
+    assert document.external_ids == ("ch_3PabcdEfGhIj",)
+    assert reading.local_time("2026-07-19T07:21:56-05:00") == "2026-07-19T07:21:56"
