@@ -25,19 +25,19 @@ TITLES = {
 
 
 def render(context: Context, link_id: int) -> None:
-    """Nothing, if nothing is odd."""
+    """Folded, above what waits; nothing, if nothing is odd."""
     found = queries.odd(context.database, link_id)
     if not found:
         return
-    st.html(f'<p class="t-head">Documents to look at: {len(found):,}</p>')
-    for finding in found[:SHOWN_MAX]:
-        _one(context, link_id, finding)
-    if len(found) > SHOWN_MAX:
-        st.caption(f"And {len(found) - SHOWN_MAX:,} more; they follow when these are done.")
+    with st.expander(f"Documents in QuickBooks to look at: {len(found):,}"):
+        for finding in found[:SHOWN_MAX]:
+            _one(context, link_id, finding)
+        if len(found) > SHOWN_MAX:
+            st.caption(f"And {len(found) - SHOWN_MAX:,} more; they follow when these are done.")
 
 
 def _one(context: Context, link_id: int, finding: Finding) -> None:
-    head = (TITLES[finding.code], f"{finding.dated}", words.money(finding.amount_minor, finding.currency))
+    head = (TITLES[finding.code], words.day(finding.dated), words.money(finding.amount_minor, finding.currency))
     text = words.capitalised(finding.text)
     st.html(f"<div><b>{escape(' · '.join(head))}</b><br>{escape(text)}</div>")
     with st.container(horizontal=True, vertical_alignment="center"):

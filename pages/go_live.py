@@ -86,13 +86,13 @@ def _behind(start: Start) -> None:
 
 
 def _on_its_way(payout: PayoutView, start: Start) -> list[str]:
-    arrives = f"arrives {payout.arrives_on}"
+    arrives = f"arrives {words.day(payout.arrives_on)}"
     return [style.identifier(payout.id, words.short(payout.id)), arrives, _money(payout.amount_minor, start)]
 
 
 def _held(held: HeldView, start: Start) -> list[str]:
     name = escape(words.document(held.document_id, held.number))
-    return [held.dated.isoformat(), name, _money(held.amount_minor, start)]
+    return [words.day(held.dated), name, _money(held.amount_minor, start)]
 
 
 def _money(minor: int, start: Start) -> str:
@@ -152,7 +152,7 @@ def _payout(mixed: MixedPayout) -> list[str]:
     count = words.count(mixed.older_count, "movement")
     return [
         style.identifier(mixed.id, words.short(mixed.id)),
-        mixed.arrives_on.isoformat(),
+        words.day(mixed.arrives_on),
         f'{words.money(mixed.older_minor, mixed.currency)} <span class="s">({count})</span>',
         words.money(mixed.newer_minor, mixed.currency),
         words.money(mixed.older_minor + mixed.newer_minor, mixed.currency),
