@@ -13,12 +13,13 @@ install: .venv/run.stamp ## what `tieout` needs, in .venv
 demo-reset: .venv/run.stamp ## forget the demo company and everything the demo stored
 	@$(BIN)/tieout demo --reset
 
+# Two processes, a file's tests in one of them; ARGS="-n 0" runs all in one, for a debugger.
 test: .venv/test.stamp ## linters, types, import rules and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/pytest -m "not soak" $(ARGS)
+	@$(BIN)/pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
 soak: .venv/test.stamp ## what takes too long for every change
 	@$(BIN)/pytest -m soak $(ARGS)

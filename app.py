@@ -19,7 +19,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pages import chrome, connections, dry_run, files, go_live, mapping, overview, review, sending, style, syncs
+from pages import (
+    chrome,
+    connections,
+    dry_run,
+    files,
+    go_live,
+    mapping,
+    overview,
+    payouts,
+    review,
+    sending,
+    style,
+    syncs,
+)
 from pages.context import Context
 from storage import queries, sending_view, users
 from storage.queries import LinkView
@@ -125,25 +138,37 @@ def draw() -> None:
         session=users.digest(token or ""),
         pages=pages,
     )
+    of_files = link is not None and link.mode == "files"  # nothing is posted there, so there is nothing to set up
     work = [
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
+        _page(payouts.render, context, "Payouts", "payouts"),
         _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending"),
         _page(syncs.render, context, "Syncs", "syncs"),
     ]
     settings = [
         _page(connections.render, context, "Connections", "connections"),
         _page(files.render, context, "Files", "files"),
-        _page(mapping.render, context, "Mapping", "mapping"),
-        _page(go_live.render, context, "Go-live", "go-live"),
-        _page(dry_run.render, context, "Dry run", "dry-run"),
+        _page(mapping.render, context, "Mapping", "mapping", hidden=of_files),
+        _page(go_live.render, context, "Go-live", "go-live", hidden=of_files),
+        _page(dry_run.render, context, "Dry run", "dry-run", hidden=of_files),
     ]
     pages |= {page.url_path: page for page in (*work, *settings)}
     st.navigation({"": work, "Set up": settings}).run()
 
 
-def _page(render: Callable[[Context], None], context: Context, title: str, path: str, *, default: bool = False) -> Any:
-    return st.Page(partial(render, context), title=title, url_path=path, default=default)
+def _page(
+    render: Callable[[Context], None],
+    context: Context,
+    title: str,
+    path: str,
+    *,
+    default: bool = False,
+    hidden: bool = False,
+) -> Any:
+    """A hidden page is not offered; whoever has its address is told there why."""
+    visibility: Any = "hidden" if hidden else "visible"
+    return st.Page(partial(render, context), title=title, url_path=path, default=default, visibility=visibility)
 
 
 def _choose(links: list[LinkView]) -> LinkView | None:

@@ -230,11 +230,11 @@ def _follow(environment: Environment, worker: Worker, meter: Meter, payments: "P
         thread.join(120)
     told = _told_at(environment, charges)
     waits = sorted(meter.posted_at[each] - told[each] for each in charges if each in meter.posted_at and each in told)
-    cuts = statistics.quantiles(waits, n=20, method="inclusive") if len(waits) > 1 else [float("nan")] * 19
+    cuts = statistics.quantiles(waits, n=20, method="inclusive") if len(waits) > 1 else None  # none was posted in time
     return {
         "webhook_to_posted_number": len(waits),
-        "webhook_to_posted_p50_s": round(cuts[9], 1),
-        "webhook_to_posted_p95_s": round(cuts[18], 1),
+        "webhook_to_posted_p50_s": cuts and round(cuts[9], 1),
+        "webhook_to_posted_p95_s": cuts and round(cuts[18], 1),
     }
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from pages import chrome, opening, style, words
+from pages import chrome, desktop, opening, style, words
 from pages.context import Context
 from storage import connected
 from storage.connected import ConnectionView
@@ -18,6 +18,7 @@ NEEDS_ADMIN = "This takes the role admin."
 def render(context: Context) -> None:
     chrome.top(context, "Connections")
     opening.last_outcome(context)
+    desktop.show_password(context)
     found = connected.all_of(context.database)
     for each in found:
         _connection(context, each)
@@ -41,6 +42,7 @@ def _line(context: Context, shown: ConnectionView) -> str:
         f"{style.identifier(shown.external_id, shown.external_id)} {chrome.badge(shown.mode)}",
         f"{style.mark(state, word)} <span class='t-quiet'>{escape(_more(context, shown))}</span>",
     ]
+    rows += desktop.lines(shown, context.now)
     if shown.problem:
         rows.append(f'<span class="t-bad">{escape(shown.problem)}</span>')
     return f'<div class="t-lines">{"".join(f"<div>{row}</div>" for row in rows)}</div>'
@@ -52,7 +54,8 @@ def _more(context: Context, shown: ConnectionView) -> str:
         parts.append(f"key since {words.day(shown.secrets['key'].date())}")
     if shown.consent_ends_at is not None and shown.state == "ready":
         parts.append(f"consent until {words.day(shown.consent_ends_at.date())}")
-    parts.append("webhooks" if hooks.CURRENT in shown.secrets else "no webhooks: changes are found at each sync")
+    if shown.system != "qbd":
+        parts.append("webhooks" if hooks.CURRENT in shown.secrets else "no webhooks: changes are found at each sync")
     if hooks.BEFORE in shown.secrets and (ends := shown.secrets[hooks.BEFORE] + hooks.OVERLAP) > context.now:
         parts.append(f"the webhook secret before is valid until {words.day(ends.date())}")
     parts.append("" if shown.link_id is not None else "not joined yet")
@@ -67,7 +70,10 @@ def _manage(context: Context, shown: ConnectionView) -> None:
     with st.popover("Manage", key=f"manage-{shown.id}", disabled=not allowed, help=None if allowed else NEEDS_ADMIN):
         if shown.system == "stripe":
             _key(context, shown)
-        _webhooks(context, shown)
+        if shown.system == "qbd":
+            desktop.manage(context, shown)
+        else:
+            _webhooks(context, shown)
         st.divider()
         st.caption("Disconnecting ends the access, switches posting off and keeps everything that was read and posted.")
         opening.button(

@@ -170,7 +170,6 @@ def _next(context: Context) -> None:
     with st.container(horizontal=True):
         chrome.go(context, "", "Does it tie out?")  # the first page has no path
         chrome.go(context, "review", "What waits for you")
-        chrome.go(context, "dry-run", "What Tieout would record")
 
 
 # ---- what was imported

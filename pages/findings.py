@@ -21,6 +21,7 @@ TITLES = {
     "recorded_twice": "Recorded twice?",
     "not_deposited": "Not deposited",
     "in_the_bank": "Beside the clearing account",
+    "credit_note": "Credit note of Stripe",
 }
 
 

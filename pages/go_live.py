@@ -41,9 +41,14 @@ def render(context: Context) -> None:
         _behind(start)
     _step(3, "The opening entry")
     _entry(context, view.starts)
-    _step(4, "The first payouts")
+    number = 4
+    if any(start.disputes for start in view.starts):
+        _step(number, "Disputes that were open that morning")
+        _disputes(context, view.starts)
+        number += 1
+    _step(number, "The first payouts")
     _payouts(view)
-    _step(5, "Look at everything that would be posted, then switch posting on")
+    _step(number + 1, "Look at everything that would be posted, then switch posting on")
     chrome.go(context, "dry-run", "Open the dry run")
 
 
@@ -131,6 +136,25 @@ def _standing(start: Start) -> tuple[str, str]:
         f"{start.currency}: {words.money(abs(amount), start.currency)} is not planned yet. Choose both accounts above; "
         "the next sync plans it, unless the books are closed for that day."
     )
+
+
+# ---- disputes
+
+
+def _disputes(context: Context, starts: tuple[Start, ...]) -> None:
+    assert context.link is not None
+    st.caption(
+        "Stripe had taken this money already, so it is not in the balance above. If it stands on an account of yours, "
+        "say so; otherwise each gets an entry of its own, Disputes receivable against the other side of the opening "
+        "balance, and is closed when the dispute ends."
+    )
+    rows = [
+        [style.identifier(each.id, words.short(each.id)), _money(each.taken_minor, start)]
+        for start in starts
+        for each in start.disputes
+    ]
+    st.html(style.table(["Dispute", "Taken by then"], rows, frozenset((1,))))
+    mapping.policy_row(context, chart.view(context.database, context.link.id), "open_items")
 
 
 # ---- the first payouts

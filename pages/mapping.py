@@ -32,6 +32,14 @@ POLICIES: dict[str, tuple[str, dict[str, str]]] = {
         "A refund of a paid invoice",
         {"receipt": "becomes a refund receipt", "receivables": "goes through the customer's account"},
     ),
+    "open_items": (
+        "A dispute that was open at the cut-over",
+        {
+            "unsaid": "not said: its end is not posted",
+            "post": "gets an opening entry, and its end is posted",
+            "in_books": "is in the books already: its end is recorded by hand",
+        },
+    ),
 }
 
 SAVED = "Saved. The next sync plans with it."
@@ -203,22 +211,28 @@ def _label(entry: Any) -> str:
 
 
 def _policies(context: Context, view: MappingView) -> None:
-    for field, (title, options) in POLICIES.items():
-        name, choice, _ = st.columns([4, 5, 3], vertical_alignment="center")
-        name.html(escape(title))
-        key = f"policy-{field}"
-        st.session_state[key] = getattr(view.policies, field)
-        with choice:
-            st.selectbox(
-                title,
-                list(options),
-                format_func=options.__getitem__,
-                key=key,
-                label_visibility="collapsed",
-                disabled=not _may(context),
-                on_change=_policy,
-                args=(context, field, key),
-            )
+    for field in POLICIES:
+        policy_row(context, view, field)
+
+
+def policy_row(context: Context, view: MappingView, field: str) -> None:
+    """A choice, saved as soon as it is made; "not said" is offered only while nothing was said."""
+    title, options = POLICIES[field]
+    name, choice, _ = st.columns([4, 5, 3], vertical_alignment="center")
+    name.html(escape(title))
+    key, present = f"policy-{field}", getattr(view.policies, field)
+    st.session_state[key] = present
+    with choice:
+        st.selectbox(
+            title,
+            [each for each in options if each != "unsaid" or present == "unsaid"],
+            format_func=options.__getitem__,
+            key=key,
+            label_visibility="collapsed",
+            disabled=not _may(context),
+            on_change=_policy,
+            args=(context, field, key),
+        )
 
 
 def _policy(context: Context, field: str, key: str) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from pages import chrome, style
+from pages import chrome, desktop, style
 from pages.context import Context
 from storage import connected
 from storage.connected import ConnectionView
@@ -93,7 +93,7 @@ def offer(context: Context, found: list[ConnectionView]) -> None:
     if not allowed:
         return
     if not found or free:
-        _steps(context, accounts, [each for each in found if each.system == "qbo"])
+        _steps(context, accounts, [each for each in found if each.system != "stripe"])
     else:
         with st.expander("Connect another account or company", key="another"):
             _steps(context, [], [])
@@ -108,7 +108,7 @@ def _steps(context: Context, accounts: list[ConnectionView], companies: list[Con
         else:
             _stripe(context)
     with second:
-        _heading("2", "QuickBooks Online", done=bool(companies))
+        _heading("2", "QuickBooks", done=bool(companies))
         if companies:
             st.caption(f"{companies[0].name} is connected.")
         if not companies or all(each.mode != account.mode for each in companies for account in accounts):
@@ -153,6 +153,7 @@ def _quickbooks(context: Context, accounts: list[ConnectionView]) -> None:
     if known is None:
         st.caption("Add this redirect URI to the app at developer.intuit.com, under Keys & credentials:")
         st.code(f"{_origin()}{callback.PATH}", language=None, wrap_lines=True)
+    desktop.offer(context, mode)
 
 
 def _mode(context: Context, accounts: list[ConnectionView]) -> str:

@@ -15,6 +15,7 @@ SHEET = """<style>
 .t-bar h1 { font-size: 1.3rem; font-weight: 600; margin: 0; padding: 0; letter-spacing: -.01em }
 .t-right { justify-content: flex-end; font-size: .85rem }
 [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem }
+@media (max-width: 1100px) { [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem } }
 .t-badge { font-size: .68rem; font-weight: 650; letter-spacing: .06em; padding: .1rem .45rem; border-radius: .25rem;
   border: 1px solid currentColor; position: relative; top: -.1rem }
 .t-lines { display: flex; flex-direction: column; gap: .2rem; font-size: 1rem }

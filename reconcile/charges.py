@@ -9,7 +9,7 @@ from reconcile.currencies import over_bridge, settle
 from reconcile.days import before_cutover, day_of
 from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, divide, memo, share, total
 from reconcile.failures import plan_charge_failure, plan_failed_charge
-from reconcile.fees import book_fees
+from reconcile.fees import book_costs, book_fees
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
 from reconcile.money import Money
@@ -22,7 +22,12 @@ from reconcile.snapshot import Place, Snapshot, tax_of
 def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
     snapshot, charge = draft.snapshot, draft.snapshot.charges[charge_id]
     failures = [movement for movement in movements if movement.category == "charge_failure"]
+    late = _taken_back_later(draft, charge, movements)
+    _plan_taken_back(draft, charge_id, late)
+    movements = [movement for movement in movements if movement not in late]
     legs = draft.undecided([movement for movement in movements if movement not in failures])
+    if not movements:
+        return
     if before_cutover(snapshot, movements):
         draft.places[charge_id] = Place(customer_id=None, in_books=False)
         cover_by_opening(draft, legs, charge_id)
@@ -42,6 +47,30 @@ def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None
         _book_charge(draft, charge, movements, gross)
     if fees:
         book_fees(draft, charge_id, movements, fees)
+
+
+def _taken_back_later(draft: Draft, charge: Charge, movements: Sequence[Movement]) -> list[Movement]:
+    """Reversals of what was not captured, if the whole charge is recorded already: by us, or in the opening balance."""
+    (first, *_), gross = movements, f"{charge.movement_id}:gross"
+    is_open = gross not in draft.snapshot.decided_legs and charge.movement_id in [each.id for each in movements]
+    is_whole = not is_open or before_cutover(draft.snapshot, [first])
+    reversals = [each for each in movements if each.category == "partial_capture_reversal"]
+    return [each for each in reversals if is_whole and not before_cutover(draft.snapshot, [each])]
+
+
+def _plan_taken_back(draft: Draft, charge_id: str, reversals: Sequence[Movement]) -> None:
+    """Whom the books credited with it is not known; its fee is."""
+    for movement in reversals:
+        legs = draft.undecided([movement])
+        gross = gross_of(legs)
+        if gross and not draft.is_answered(movement.id, gross, movement.id):
+            amount = Money(abs(total(gross)), movement.currency)
+            detail = (
+                f"Stripe took {amount} of {charge_id} back, which was never captured, after the charge was recorded in "
+                f"full. Take it out of the clearing account by hand, with {movement.id} in the memo."
+            )
+            draft.wait(gross, movement.id, "taken_back_later", detail)
+        book_costs(draft, movement.id, [movement], fees_of(legs))
 
 
 def _awaited(charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] | None:

@@ -16,12 +16,15 @@ def book_day(instant: datetime, time_zone: str) -> date:
 
 
 def day_of(snapshot: Snapshot, movements: Sequence[Movement]) -> date:
-    """The day of movements that are booked together: that of the first."""
-    return book_day(movements[0].created_at, snapshot.time_zone)
+    """The day of movements that are booked together: that of the first, but never before the cut-over.
+
+    The fee of a payout that was on its way then is booked on the first day, as the opening holds what it was paid from.
+    """
+    return max(book_day(movements[0].created_at, snapshot.time_zone), snapshot.cutover)
 
 
 def before_cutover(snapshot: Snapshot, movements: Sequence[Movement]) -> bool:
-    return day_of(snapshot, movements) < snapshot.cutover
+    return book_day(movements[0].created_at, snapshot.time_zone) < snapshot.cutover
 
 
 def is_closed(snapshot: Snapshot, day: date) -> bool:

@@ -13,6 +13,7 @@ from reconcile.currencies import in_home
 from reconcile.days import before_cutover, book_day, first_open_day
 from reconcile.draft import Draft, cover_by_opening, divide, missing_account
 from reconcile.entries import book_entry, entry
+from reconcile.frames import withdrawal
 from reconcile.legs import fees_of, gross_of
 from reconcile.postings import Posting
 from reconcile.records import Dispute, Movement
@@ -23,13 +24,14 @@ ACCOUNTS = {"gross": "disputes_receivable", "stripe_fee": "dispute_fees"}
 
 
 def plan_dispute(draft: Draft, dispute_id: str, movements: list[Movement]) -> None:
-    for number, movement in enumerate(movements):
+    first = withdrawal(draft.snapshot.disputes[dispute_id], movements)
+    for movement in movements:
         legs = draft.undecided([movement])
         if before_cutover(draft.snapshot, [movement]):
             cover_by_opening(draft, legs, dispute_id)
             continue
-        # The matcher knows a dispute by its first movement; what comes later has rows of its own.
-        item_id = movement.id if number else dispute_id
+        # The matcher knows a dispute by its withdrawal; everything else has rows of its own.
+        item_id = dispute_id if movement is first else movement.id
         gross, fees = gross_of(legs), fees_of(legs)
         if gross and draft.is_answered(item_id, gross, dispute_id):
             if fees:  # under a name of its own: the gross may still be ours to post one day
@@ -48,6 +50,16 @@ def plan_closings(draft: Draft) -> None:
 
 def _with_planned(draft: Draft, dispute: Dispute) -> DisputeBooks:
     books = draft.snapshot.dispute_books.get(dispute.id, DisputeBooks())
+    opened = draft.opened.get(dispute.id)
+    if opened and not opened.movement_ids <= books.movement_ids:
+        books = replace(
+            books,
+            held_minor=books.held_minor + opened.held_minor,
+            taken=(*opened.taken, *books.taken),
+            movement_ids=books.movement_ids | opened.movement_ids,
+            last_day=books.last_day or opened.last_day,
+            last_marker=books.last_marker or opened.last_marker,
+        )
     for posting in draft.disputed[dispute.id]:
         held = held_by(posting, draft.snapshot.home_currency)
         books = replace(

@@ -11,7 +11,7 @@ from reconcile.matching import MatchResult
 from reconcile.money import Money
 from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
-from reconcile.snapshot import Place, Snapshot, recorded_place
+from reconcile.snapshot import DisputeBooks, Place, Snapshot, recorded_place
 
 REFERENCE_LENGTH = 21  # QuickBooks' limit for short reference fields
 
@@ -27,7 +27,9 @@ class Draft:
     places: dict[str, Place] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     openings: dict[str, str] = field(default_factory=dict)
+    opened: dict[str, DisputeBooks] = field(default_factory=dict)  # disputes that were open at the cut-over
     disputed: dict[str, list[Posting]] = field(default_factory=lambda: defaultdict(list))
+    settled_notes: list[str] = field(default_factory=list)
 
     def undecided(self, movements: Sequence[Movement]) -> list[Leg]:
         return [leg for movement in movements for leg in legs_of(movement) if leg.id not in self.snapshot.decided_legs]
@@ -144,6 +146,18 @@ def unknown_customer(place: Place) -> tuple[str, str]:
     if place.in_books:
         return "unknown_customer", "Its charge is of several customers in QuickBooks, or of none. Record it by hand."
     return "charge_before_cutover", "Its charge is from before the cut-over. Choose the customer it belongs to."
+
+
+def without_place(snapshot: Snapshot, charge_id: str) -> tuple[str, str]:
+    """Why what comes back of a charge waits while the charge itself is nowhere in the books."""
+    aside = snapshot.decision(charge_id, "ignore")
+    if aside is None:
+        return "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
+    detail = (
+        f"Its charge {charge_id} was set aside by {aside.actor} ({aside.reason}). Ignore this too, or undo that and "
+        f"settle the charge; this follows it then."
+    )
+    return "charge_set_aside", detail
 
 
 def memo(source_id: str, movements: Sequence[Movement]) -> str:

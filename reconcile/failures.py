@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from reconcile.currencies import over_bridge
 from reconcile.days import before_cutover
-from reconcile.draft import Draft, common_problem, cover_by_opening, share, unknown_customer
+from reconcile.draft import Draft, common_problem, cover_by_opening, share, unknown_customer, without_place
 from reconcile.entries import book_entry
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -41,9 +41,12 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
         cover_by_opening(draft, legs, charge_id)
         return
     gross, place = gross_of(legs), draft.places.get(charge_id) or snapshot.places.get(charge_id)
+    if gross and draft.is_answered(movements[0].id, gross, charge_id):
+        book_costs(draft, charge_id, movements, fees_of(legs))
+        return
     problem = common_problem(snapshot, movements, charge.currency) or missing_receivable(snapshot, charge.currency)
     if place is None:
-        problem = "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
+        problem = without_place(snapshot, charge_id)
     elif place.customer_id is None:
         problem = unknown_customer(place)
     if problem:

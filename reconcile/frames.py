@@ -280,19 +280,26 @@ def _refund(refund: Refund, settled: _Settled, charge: Row | None) -> Row | None
 
 
 def _dispute(dispute: Dispute, settled: _Settled, charges: Mapping[str, Row | None]) -> Row | None:
-    """The withdrawal, which comes first; money that comes back later is a row of its own."""
+    """The withdrawal; money that comes back later is a row of its own, also if the withdrawal was settled before."""
     known = [settled.by_id[each] for each in dispute.movement_ids if each in settled.by_id]
-    movement = min(known, key=lambda each: (each.created_at, each.id), default=None)
+    movement = withdrawal(dispute, known)
     if movement is None or settled.take(movement.id) is None:
         return None
+    amount = movement.gross_minor if movement.currency == dispute.currency else -dispute.amount_minor
     return {
         **_moved(movement, dispute.id, "dispute"),
         **_customer_of(charges.get(dispute.charge_id or "")),
         "currency": dispute.currency,
-        "amount_minor": -dispute.amount_minor,
+        "amount_minor": amount,
         "links": _names(dispute.charge_id, movement.id),
         "description": dispute.reason,
     }
+
+
+def withdrawal(dispute: Dispute, movements: Iterable[Movement]) -> Movement | None:
+    """The first of these that takes money for the dispute: what matching knows the dispute itself by."""
+    taken = (each for each in movements if each.category == "dispute" and each.id in dispute.movement_ids)
+    return min(taken, key=lambda each: (each.created_at, each.id), default=None)
 
 
 def _payout(payout: Payout, settled: _Settled) -> Row | None:

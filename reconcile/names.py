@@ -3,7 +3,7 @@
 import re
 
 MARKER = re.compile(r"\[tieout ([^\]\s]+)\]")  # ours, at the end of a memo
-STRIPE_ID = re.compile(r"\b(?:ch|py|pi|in|re|pyr|po|txn|dp|du)_[A-Za-z0-9]{8,}\b")
+STRIPE_ID = re.compile(r"\b(?:ch|py|pi|in|cn|re|pyr|po|txn|dp|du)_[A-Za-z0-9]{8,}\b")
 
 
 def stripe_ids(*texts: str) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
-"""The opening balance of a clearing account (rows 21 and 22)."""
+"""The opening balance of a clearing account, and of disputes that were open then (rows 21 and 22)."""
 
-from reconcile.currencies import rate_on, rate_problem
+from reconcile.currencies import in_home, rate_on, rate_problem
 from reconcile.days import closed_problem, out_of_closed
-from reconcile.draft import Draft
+from reconcile.draft import Draft, missing_account
+from reconcile.entries import entry
 from reconcile.money import Money
 from reconcile.postings import Posting, PostingLine
-from reconcile.snapshot import Opening, Snapshot
+from reconcile.snapshot import DisputeBooks, OpenDispute, Opening, Snapshot
 
 
 def plan_openings(draft: Draft) -> None:
@@ -15,6 +16,8 @@ def plan_openings(draft: Draft) -> None:
         if not problem and opening.currency not in draft.openings:
             draft.openings[opening.currency] = _opening_marker(draft.snapshot, opening.currency)
             draft.postings += _opening_posting(draft.snapshot, opening)
+        if not problem and draft.snapshot.policies.open_items == "post":
+            _open_disputes(draft, opening)
 
 
 def _opening_problem(snapshot: Snapshot, opening: Opening) -> str | None:
@@ -55,3 +58,32 @@ def _opening_posting(snapshot: Snapshot, opening: Opening) -> list[Posting]:
 
 def _opening_marker(snapshot: Snapshot, currency: str) -> str:
     return f"{snapshot.account_id}:opening-{currency.lower()}:r1:s1"
+
+
+def _open_disputes(draft: Draft, opening: Opening) -> None:
+    """What open disputes had taken is receivable; the entry of each names it, so that its end closes it."""
+    if missing_account(draft.snapshot, "disputes_receivable"):
+        return  # their movements of later days wait for the same account
+    for dispute in opening.disputes:
+        posting, books = _dispute_opening(draft.snapshot, dispute, opening.currency)
+        draft.postings.append(posting)  # planned once: markers are unique
+        draft.opened[dispute.id] = books
+
+
+def _dispute_opening(snapshot: Snapshot, dispute: OpenDispute, currency: str) -> tuple[Posting, DisputeBooks]:
+    known = rate_on(snapshot, currency, snapshot.cutover)
+    held = in_home(dispute.taken_minor, currency, known, snapshot.home_currency)
+    receivable = snapshot.mappings.accounts["disputes_receivable"]
+    amounts = {receivable: held, snapshot.mappings.opening_account or "": -held}
+    marker = f"{dispute.id}:opening:r1:s1"
+    text = f"{dispute.id} was open at the start of {snapshot.cutover}; taken by then: {' '.join(dispute.movement_ids)}"
+    posting = entry(snapshot, marker, snapshot.cutover, receivable, amounts, text, dispute.id)
+    posting = out_of_closed(snapshot, posting)
+    books = DisputeBooks(
+        held_minor=held,
+        taken=((dispute.taken_minor, held),),
+        movement_ids=frozenset(dispute.movement_ids),
+        last_day=posting.dated,
+        last_marker=marker,
+    )
+    return posting, books

@@ -26,6 +26,7 @@ WITHOUT_CENTS = frozenset(("ISK", "UGX"))  # two decimals at Stripe, but only wh
 LINES_MAX = 250  # of one invoice
 TEXT_MAX = 500
 REVISION_KEY, DIGEST_KEY = "tieout_revision", "tieout_digest"  # by these a Stripe invoice is known as ours
+CREDIT_KEY = "tieout_credit"  # by this a Stripe credit note is: the document of the books that it was given for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.charges import plan_charge
+from reconcile.credit_notes import plan_credit_notes
 from reconcile.days import before_cutover
 from reconcile.disputes import plan_closings, plan_dispute
 from reconcile.draft import Draft, cover_by_opening
@@ -51,12 +52,14 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
         for source_id in sorted(groups[rule]):
             planner(draft, source_id, groups[rule][source_id])
     plan_closings(draft)
+    plan_credit_notes(draft)
     for source_id, movements in sorted(groups["other"].items()):
         _wait_unmapped(draft, source_id, movements)
     for source_id, movements in sorted(groups["unread"].items()):
         _wait_unread(draft, source_id, movements)
     postings = label(snapshot, draft.postings, draft.decisions)
-    return Plan(postings=tuple(postings), decisions=tuple(_explained(snapshot, each) for each in draft.decisions))
+    decisions = tuple(_explained(snapshot, each) for each in draft.decisions)
+    return Plan(postings=tuple(postings), decisions=decisions, settled_notes=tuple(draft.settled_notes))
 
 
 def _group(snapshot: Snapshot) -> dict[str, dict[str, list[Movement]]]:

@@ -20,6 +20,7 @@ PostingKind = Literal[
 ]
 Change = Literal["link", "move", "restore"]
 POSTED = "posted:"  # before a marker: the document of that posting, whose id is known when this one is sent
+OpenItems = Literal["unsaid", "post", "in_books"]
 Sending = Literal["off", "draft", "finalize", "send"]
 LegState = Literal["matched", "posted", "waiting", "ignored"]
 
@@ -141,10 +142,13 @@ class LegDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything one round of matching decided: what to write, and where every leg stands."""
+    """Everything one round of matching decided: what to write, where every leg stands, and the credit notes of which
+    nothing is left to do.
+    """
 
     postings: tuple[Posting, ...] = ()
     decisions: tuple[LegDecision, ...] = ()
+    settled_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +179,8 @@ class Mappings:
 class Policies:
     """What to do where the accountant has a choice.
 
-    `sending` is how far invoices of the books go at Stripe, `create_customers` whether Stripe's customers are made in
-    the books too.
+    `open_items` is whether disputes that were open at the cut-over get an opening entry; `sending` is how far invoices
+    of the books go at Stripe, `create_customers` whether Stripe's customers are made in the books too.
     """
 
     charge_without_invoice: Literal["wait", "sales_receipt", "unapplied_payment"] = "wait"
@@ -185,3 +189,4 @@ class Policies:
     closed_period: Literal["wait", "first_open_day"] = "wait"
     refund: Literal["receipt", "receivables"] = "receipt"
     stripe_invoice: Literal["wait", "create"] = "wait"
+    open_items: OpenItems = "unsaid"

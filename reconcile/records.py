@@ -182,6 +182,27 @@ class InvoicePayment:
     charge_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNote:
+    """What lowers a Stripe invoice. `before_minor` came off what was open on it; of the rest, `credited_minor` went to
+    the customer's balance, `outside_minor` was credited outside of Stripe, and what is left was refunded.
+    """
+
+    id: str
+    created_at: datetime
+    effective_at: datetime
+    currency: str
+    total_minor: int
+    before_minor: int
+    credited_minor: int
+    outside_minor: int
+    invoice_id: str
+    status: str
+    number: str
+    refund_ids: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
 # ---- both
 
 
@@ -311,6 +332,7 @@ Record = (
     | PayoutItems
     | ProcessorInvoice
     | InvoicePayment
+    | CreditNote
     | Customer
     | Document
     | Account

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reconcile.currencies import over_bridge
 from reconcile.days import before_cutover
-from reconcile.draft import Draft, common_problem, cover_by_opening, divide, share, unknown_customer
+from reconcile.draft import Draft, common_problem, cover_by_opening, divide, share, unknown_customer, without_place
 from reconcile.failures import NEVER, plan_refund_failure
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
@@ -128,7 +128,7 @@ def _receipt(
 
 def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amount: int) -> tuple[str, str] | None:
     if place is None:
-        return "waits_with_charge", "Its charge is not in the books yet; settle the charge first."
+        return without_place(snapshot, refund.charge_id or "")
     if place.customer_id is None:
         return unknown_customer(place)
     through = snapshot.policies.refund == "receivables" and refund.currency in snapshot.mappings.clearing

@@ -1,6 +1,7 @@
 """What is to be done at Stripe next for an invoice of the books, or why it waits. Pure: everything known goes in.
 
     create_invoice -> add_lines -> (look) -> (report_payment) -> finalize -> (attach_payment) -> send
+    credited in the books:  (look) -> give_credit
     changed or voided in the books:  delete_draft | (look) -> void, then from the start if it is still owed
 
 A `look` reads the Stripe invoice and its customer again: nothing that matters is decided on what the mirror remembers.
@@ -25,12 +26,14 @@ Action = Literal[
     "finalize",
     "report_payment",
     "attach_payment",
+    "give_credit",
     "send",
     "delete_draft",
     "void",
 ]
 Stage = Literal["none", "created", "lined", "finalized", "mailed", "withdrawn"]
 Standing = Literal["elsewhere", "pending", "stripe", "credit", "unknown"]
+REPORTED = ("elsewhere", "credit")  # what Stripe is told of, so that it asks for no more than is open in the books
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class PaidPart:
     """A document that lowers what is open on an invoice.
 
     `standing`: money that certainly did not come through Stripe, may have (as far as matching knows today), did, a
-    credit, or something else. `record_id`: Stripe's record of it, once reported.
+    credit that somebody gave in the books, or something else. `record_id`: Stripe's record of it, once reported.
     """
 
     document_id: str
@@ -116,7 +119,7 @@ def decide(case: Case) -> Decision:
     if not case.is_owed:
         return _withdraw(case, case.there)
     if case.is_report_stale:
-        text = f"A payment of {case.name} that was reported to Stripe was changed or deleted in QuickBooks. "
+        text = f"A payment or credit of {case.name} that was reported to Stripe was changed or deleted in QuickBooks. "
         return _wait("report_stale", f"{text}Stripe cannot take it back: restore it, or make a new invoice.")
     match case.there.status:
         case "draft":
@@ -309,7 +312,7 @@ def _lower(case: Case, over: int) -> Decision:
     """Stripe asks for more than is open: somebody paid another way, or the books were lowered."""
     if case.is_disputed or any(part.standing == "pending" for part in case.paid):
         return _disputed(case)
-    missing = [part for part in case.paid if part.standing == "elsewhere" and not part.attached]
+    missing = [part for part in case.paid if part.standing in REPORTED and part.amount_minor and not part.attached]
     if sum(part.amount_minor for part in missing) != over:
         text = (
             f"Stripe still asks for {_shown(over, case.invoice.currency)} more than is open on {case.name}, which was "
@@ -319,11 +322,13 @@ def _lower(case: Case, over: int) -> Decision:
         return _do("look", f"Stripe is asked whether {case.name} is being paid.")
     if case.there is None or case.there.busy:
         return _processing(case)
-    return _reporting(case, missing[0])
+    return _reporting(case, min(missing, key=lambda part: part.standing == "credit"))  # credits last
 
 
 def _reporting(case: Case, part: PaidPart) -> Decision:
     shown = _shown(part.amount_minor, case.invoice.currency)
+    if part.standing == "credit":
+        return _do("give_credit", f"A credit note of {shown} for {case.name} is given at Stripe.", part)
     if part.record_id is None:
         return _do("report_payment", f"{shown} of {case.name}, paid elsewhere, is reported to Stripe.", part)
     return _do("attach_payment", f"{shown} of {case.name}, paid elsewhere, is taken off at Stripe.", part)

@@ -8,6 +8,7 @@ from reconcile.choices import DecisionKind, PersonDecision
 from reconcile.postings import Mappings, Policies
 from reconcile.records import (
     Charge,
+    CreditNote,
     Customer,
     Dispute,
     Document,
@@ -20,16 +21,27 @@ from reconcile.records import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDispute:
+    """A dispute that was open at the cut-over, and what Stripe had taken for it by then, in minor units."""
+
+    id: str
+    taken_minor: int
+    movement_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """What the clearing account of a currency must hold at the start of the cut-over day, and what it held already.
 
-    All in minor units: Stripe's balance then, the payouts then in transit, and the documents dated earlier.
+    All in minor units: Stripe's balance then, the payouts then in transit, and the documents dated earlier. `disputes`
+    stand beside it: what they had taken was no longer in Stripe's balance.
     """
 
     currency: str
     stripe_minor: int
     in_transit_minor: int
     existing_minor: int
+    disputes: tuple[OpenDispute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +129,10 @@ class Snapshot:
     `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `paid` are the
     invoices that payments among `documents` have paid: of them only the tax matters. `receivables` are the accounts
     receivable by currency. `rates` are QuickBooks' own, home units for one of a currency, by day.
+
+    `credit_notes` are those not settled; `noted_invoices` the Stripe invoices they lower, `noted_documents` what those
+    are in the books (by Stripe invoice). `note_markers` are our postings of them, True once in the books; `notes_left`
+    are those a person left as they are. `credit_memos` are others', dated around them.
     """
 
     account_id: str  # Stripe's, so that two links into one company never share a marker
@@ -147,6 +163,12 @@ class Snapshot:
     openings: tuple[Opening, ...] = ()
     opening_markers: dict[str, str] = field(default_factory=dict)
     decisions: dict[str, tuple[PersonDecision, ...]] = field(default_factory=dict)  # by Stripe object
+    credit_notes: tuple[CreditNote, ...] = ()
+    noted_invoices: dict[str, ProcessorInvoice] = field(default_factory=dict)
+    noted_documents: dict[str, Document] = field(default_factory=dict)
+    note_markers: dict[str, bool] = field(default_factory=dict)
+    notes_left: frozenset[str] = frozenset()
+    credit_memos: tuple[Document, ...] = ()
     broken: tuple[str, ...] = ()  # what is wrong with choices that `mappings` had, in sentences
 
     def decision(self, source_id: str, kind: DecisionKind) -> PersonDecision | None:

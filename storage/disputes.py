@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, or_, select
 
 from reconcile.disputes import gross_share, held_by
 from reconcile.postings import Posting
@@ -26,18 +26,24 @@ def load(conn: Connection, link: Link, disputes: Iterable[Dispute], home: str) -
     entries = _entries(conn, link.id)
     booked: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in legs.of_sources(conn, link.id, ids):
-        if any(marker in entries for marker in row.markers):
+        is_opened = row.before_cutover and opening_marker(row.source_id) in entries
+        if is_opened or any(marker in entries for marker in row.markers):
             booked[row.source_id].append(row)
-    closed = _closed_at(conn, link.processor_id, [each for each in ids if each in booked])
+    closed = closed_at(conn, link.processor_id, [each for each in ids if each in booked])
     found = {}
     for dispute_id, rows in booked.items():
         closings = [each for marker, each in entries.items() if marker.startswith(f"{dispute_id}:close:")]
         made = [
             entries[marker] for marker in sorted({each for row in rows for each in row.markers}) if marker in entries
         ]
+        opened = [entries[marker] for marker in (opening_marker(dispute_id),) if marker in entries]
+        before = -sum(row.amount_minor for row in rows if row.before_cutover and row.kind == "gross")
+        taken = [(before, _closed(each)) for each in opened]
+        taken += [(gross_share(each), held_by(each, home)) for each in made]
+        made += opened
         books = DisputeBooks(
-            held_minor=sum(_closed(posting) for posting in closings) + sum(held_by(each, home) for each in made),
-            taken=tuple((gross_share(each), held_by(each, home)) for each in made),
+            held_minor=sum(_closed(posting) for posting in closings) + sum(held for _, held in taken),
+            taken=tuple(taken),
             closings=len(closings),
             movement_ids=frozenset(row.movement_id for row in rows),
             last_day=max(posting.dated for posting in made),
@@ -47,6 +53,10 @@ def load(conn: Connection, link: Link, disputes: Iterable[Dispute], home: str) -
     return found
 
 
+def opening_marker(dispute_id: str) -> str:
+    return f"{dispute_id}:opening:r1:s1"
+
+
 def _entries(conn: Connection, link_id: int) -> dict[str, Posting]:
     """Our entries of disputes, by marker; not those that were taken back before they were sent."""
     rows = conn.execute(
@@ -54,18 +64,18 @@ def _entries(conn: Connection, link_id: int) -> dict[str, Posting]:
             outbox.c.link_id == link_id,
             outbox.c.kind == "journal_entry",
             outbox.c.state.not_in(("withdrawn", "spent")),
-            outbox.c.marker.like("%:close:%") | outbox.c.marker.like("%:dispute:%"),
+            or_(*(outbox.c.marker.like(f"%:{kind}:%") for kind in ("close", "dispute", "opening"))),
         )
     )
     return {row.marker: from_json(row.posting, Posting) for row in rows}
 
 
 def _closed(posting: Posting) -> int:
-    """What a closing entry did to Disputes receivable."""
+    """What a closing or opening entry did to Disputes receivable."""
     return sum(line.amount_minor for line in posting.lines if line.account_id == posting.account_id)
 
 
-def _closed_at(conn: Connection, processor: int, dispute_ids: list[str]) -> dict[str, Any]:
+def closed_at(conn: Connection, processor: int, dispute_ids: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for chunk in chunks(dispute_ids):
         rows = conn.execute(

@@ -20,7 +20,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 FILE_NAME = "tieout.db"
-BUSY_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_S = 30  # without WAL a commit waits for readers: longer than a large company takes to read
 WAL_SAFE_SINCE = (3, 51, 3)  # earlier SQLite can corrupt a WAL file that several connections use (its WAL-reset bug)
 
 Where = Callable[[Any], ColumnElement[bool]]
@@ -132,7 +133,7 @@ def _connect(url: URL) -> Engine:
             url,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
-            connect_args={"application_name": "tieout", "connect_timeout": BUSY_TIMEOUT_S},
+            connect_args={"application_name": "tieout", "connect_timeout": CONNECT_TIMEOUT_S},
         )
     # The driver must begin nothing by itself (isolation_level), and wait from its first statement on (timeout).
     options = {"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False}

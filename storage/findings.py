@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Text, and_, not_, or_, select, type_coerce, update
 
+from reconcile.credit_notes import day_of, decide_notes
 from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
-from storage import connections, mirror
+from storage import connections, mirror, snapshot
 from storage.connections import Link
+from storage.credit_notes import finding_id, is_shown, version_of
 from storage.engine import upsert
 from storage.models import findings as table
 from storage.models import legs, outbox
@@ -33,6 +35,7 @@ Code = Literal[
     "recorded_twice",
     "not_deposited",
     "in_the_bank",
+    "credit_note",
 ]
 Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
 IN_BOOKS = ("posted", "verified")
@@ -129,6 +132,7 @@ def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
     yield from _copied(conn, link)
     yield from _twice(conn, link, today)
     yield from _undeposited(conn, link)
+    yield from _notes(conn, link)
 
 
 def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
@@ -387,6 +391,26 @@ def _beside_clearing(document: Document, account: Account, link: Link) -> Iterat
         text = f"{head}. Stripe pays out many at once: if the bank never got this one, move it to the clearing account."
         offer = Offer(action="transfer", label="Move it to the clearing account")
         yield _about(document, "in_the_bank", text, (offer, ACCEPT))
+
+
+def _notes(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Stripe's credit notes that a person must look at (row 26)."""
+    if not mirror.load_open(conn, link.processor_id, ["credit_note"]):
+        return
+    found = snapshot.load(conn, link)
+    for each in decide_notes(found, {}):
+        if is_shown(each):
+            yield Finding(
+                id=finding_id(each.note.id),
+                code="credit_note",
+                document_id=finding_id(each.note.id),
+                version=version_of(each.note.status, each.reason),
+                dated=day_of(found, each.note),
+                currency=each.note.currency,
+                amount_minor=each.note.total_minor,
+                text=each.detail,
+                offers=(ACCEPT,),
+            )
 
 
 def _about(document: Document, code: Code, text: str, offers: tuple[Offer, ...]) -> Finding:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from reconcile.records import Movement, Payout, PayoutItems
-from reconcile.snapshot import Opening
+from reconcile.snapshot import OpenDispute, Opening
 from storage import connections, dry_run, mirror, openings, outbox
 from storage.connections import Link
 from storage.dry_run import DocumentView
@@ -57,6 +57,7 @@ class Start:
     in_transit_minor: int
     existing_minor: int
     payouts: tuple[PayoutView, ...]
+    disputes: tuple[OpenDispute, ...]
     held: tuple[HeldView, ...]
     held_count: int
     entry: DocumentView | None
@@ -113,6 +114,7 @@ def _starts(conn: Connection, link: Link, found: Sequence[Opening], movements: d
                     for payout, amount in travelling
                     if payout.currency == opening.currency
                 ),
+                disputes=opening.disputes,
                 held=tuple(mine[:SHOWN_MAX]),
                 held_count=len(mine),
                 entry=entry,

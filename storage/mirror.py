@@ -282,6 +282,11 @@ def close_payouts(conn: Connection, connection_id: int, ids: Sequence[str]) -> N
     _set_open(conn, connection_id, "payout", ids, False)
 
 
+def close_credit_notes(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:
+    """Nothing is left to do about them, as they are now."""
+    _set_open(conn, connection_id, "credit_note", ids, False)
+
+
 def _set_open(conn: Connection, connection_id: int, kind: str, ids: Sequence[str], is_open: bool) -> None:
     for chunk in chunks(ids):
         conn.execute(

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from reconcile.records import Document, Movement, Payout
-from reconcile.snapshot import Opening
+from reconcile.disputes import CLOSED
+from reconcile.records import Dispute, Document, Movement, Payout
+from reconcile.snapshot import OpenDispute, Opening
 from storage import clearing, mirror
+from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.records import DOCUMENT_KINDS
 
@@ -34,16 +36,47 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
     existing: dict[str, int] = defaultdict(int)
     for currency, _, amount in held_before(conn, link):
         existing[currency] += amount
+    open_then: dict[str, list[OpenDispute]] = defaultdict(list)
+    for currency, dispute in open_disputes(conn, link, movements):
+        open_then[currency].append(dispute)
     currencies = {currency for totals in (stripe, in_transit, existing) for currency, total in totals.items() if total}
+    currencies |= set(open_then)
     return tuple(
         Opening(
             currency=currency,
             stripe_minor=stripe[currency],
             in_transit_minor=in_transit[currency],
             existing_minor=existing[currency],
+            disputes=tuple(open_then[currency]),
         )
         for currency in sorted(currencies | set(link.mappings.clearing) & set(stripe))
     )
+
+
+def open_disputes(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[tuple[str, OpenDispute]]:
+    """Disputes that had taken money at the cut-over and were not closed then, with the currency it was taken in.
+
+    Stripe does not say when a dispute was closed but by an event: one that is closed now counts as open then only if
+    that event is later, or if it moved money since.
+    """
+    start = cutover_instant(link.cutover, link.time_zone)
+    disputes: list[Dispute] = mirror.load_all(conn, link.processor_id, ["dispute"])
+    closed = dispute_books.closed_at(conn, link.processor_id, sorted(each.id for each in disputes))
+    found = []
+    for dispute in sorted(disputes, key=lambda each: each.id):
+        known = [movements[each] for each in dispute.movement_ids if each in movements]
+        early = [each for each in known if each.created_at < start]
+        taken = -sum(each.gross_minor for each in early)
+        ended = closed.get(dispute.id)
+        was_open = (
+            dispute.status not in CLOSED
+            or (ended is not None and ended >= start)
+            or (ended is None and len(early) < len(known))
+        )
+        if taken > 0 and was_open:
+            ids = tuple(each.id for each in early)
+            found.append((early[0].currency, OpenDispute(id=dispute.id, taken_minor=taken, movement_ids=ids)))
+    return found
 
 
 def on_their_way(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[tuple[Payout, int]]:

@@ -287,10 +287,10 @@ def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
             return None
         openings, leg_frame = proof.load_openings(link), proof.load_legs(conn, link)
         clearing = proof.load_clearing(conn, link)
-        ledger_now = _ledger_balances(conn, link)
+        accepted, ledger_now = findings.accepted(conn, link.id), _ledger_balances(conn, link)
         is_moving = _first_run(conn, link.id, runs.c.state == "running", by=runs.c.id) is not None
     day = now.astimezone(ZoneInfo(link.time_zone)).date()
-    found = prove(openings, leg_frame, clearing, day)
+    found = prove(openings, leg_frame, clearing, day, accepted)
     violations: tuple[str, ...] = ()
     if not is_moving:  # otherwise both sides' own balances are of another moment than what is read so far
         violations = check_balances(openings, leg_frame, clearing, stripe_now=link.balances, ledger_now=ledger_now)

@@ -9,6 +9,7 @@ from reconcile.records import (
     Account,
     Charge,
     Company,
+    CreditNote,
     Customer,
     Dispute,
     Document,
@@ -32,6 +33,7 @@ TYPES: dict[str, type[Any]] = {
     "payout_items": PayoutItems,
     "processor_invoice": ProcessorInvoice,
     "invoice_payment": InvoicePayment,
+    "credit_note": CreditNote,
     "customer": Customer,
     "account": Account,
     "item": Named,
@@ -79,6 +81,8 @@ def parent_of(record: Record | None) -> str | None:
             return parent
         case Charge(payment_intent_id=parent):
             return parent
+        case CreditNote(invoice_id=parent):
+            return parent
         case InvoicePayment(payment_intent_id=intent, charge_id=charge):
             return intent or charge
         case Document(marker=marker):
@@ -90,7 +94,7 @@ def parent_of(record: Record | None) -> str | None:
 
 def number_of(record: Record | None) -> str | None:
     """The number a person would call it by."""
-    return record.number if isinstance(record, ProcessorInvoice) else None
+    return record.number if isinstance(record, ProcessorInvoice | CreditNote) else None
 
 
 def day_of(record: Record | None) -> date | None:
@@ -105,12 +109,12 @@ def day_of(record: Record | None) -> date | None:
 
 def is_open(record: Record | None) -> bool:
     """Whether somebody must look at it: a movement until its legs are settled, a charge until it has a movement, a
-    document unless we wrote it, an automatic payout until it is itemised.
+    document unless we wrote it, an automatic payout until it is itemised, a credit note until it is settled.
     """
     match record:
         case Payout(automatic=automatic):
             return automatic
-        case Movement():
+        case Movement() | CreditNote():
             return True
         case Charge(movement_id=None, status=status):  # Stripe has not settled it yet
             return status in ("succeeded", "pending")

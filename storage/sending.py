@@ -305,9 +305,12 @@ class _Facts:
     ) -> "_Facts":
         linked = sorted({each for content in contents.values() for each in content.linked})
         subjects = [*invoices, *(f"customer:{each.customer_id}" for each in invoices.values())]
+        documents = _documents(conn, link.ledger_id, linked)
+        records: list[Document] = [from_json(row.record, Document) for row in documents.values()]
+        used = {part.id for each in records for part in each.applied if part.id.startswith("credit_memo:")}
         return cls(
             around=around,
-            documents=_documents(conn, link.ledger_id, linked),
+            documents=documents | _documents(conn, link.ledger_id, sorted(used - set(documents))),
             twins=_twins(conn, link, invoices, around.realm_id),
             numbers=_numbers(conn, link, invoices.values()),
             unsettled=sendings.unsettled(conn, link.id, sorted(set(subjects))),
@@ -347,12 +350,22 @@ class _Facts:
         lowering = {part.document_id: part.amount_minor for part in self.parts(invoice, content, [], None)}
         return any(each["attached"] and lowering.get(each["document_id"]) != each["amount_minor"] for each in reported)
 
+    def _credit(self, ids: Sequence[str]) -> Standing:
+        """Credit memos that people typed in; one that names something of Stripe's follows a credit Stripe gave."""
+        rows = [self.documents.get(each) for each in ids if each.startswith("credit_memo:")]
+        memos: list[Document] = [from_json(row.record, Document) for row in rows if row is not None]
+        if len(memos) != len(ids) or not memos:
+            return "unknown"
+        return "stripe" if any(each.marker or each.external_ids for each in memos) else "credit"
+
     def _standing(self, document: Document, claimed: bool, payer: Customer | None) -> Standing:
         """Whether this money certainly did not come through Stripe."""
         if document.kind != "payment":
-            return "credit" if document.kind == "credit_memo" else "unknown"
+            return self._credit([document.id]) if document.kind == "credit_memo" else "unknown"
         if any(part.id.startswith("credit_memo:") for part in document.applied) or not document.amount_minor:
-            return "credit"
+            if document.amount_minor or document.marker:  # money is in it, or it follows a credit note of Stripe's
+                return "stripe" if document.marker else "unknown"
+            return self._credit([part.id for part in document.applied if not part.id.startswith("invoice:")])
         if document.marker or claimed or document.external_ids or document.account_id in self.around.clearing:
             return "stripe"
         if document.id in self.around.disputed:

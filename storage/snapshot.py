@@ -27,7 +27,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
-from storage import chart, connections, counterparts, decisions, legs, mirror, outbox, rates
+from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -63,7 +63,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
     payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
     account = connections.connection(conn, processor)
     wrong = chart.check(conn, link) if account.mode != "files" else []
-    return Snapshot(
+    found = Snapshot(
         account_id=account.external_id,
         can_post=account.mode != "files",
         home_currency=home,
@@ -96,6 +96,8 @@ def load(conn: Connection, link: Link) -> Snapshot:
         decisions=said,
         broken=tuple(each.text for each in wrong if not each.missing),
     )
+    noted = mirror.load(conn, processor, "processor_invoice", credit_notes.invoice_ids(conn, link))
+    return credit_notes.add(conn, link, found, {each.id: _of_realm(each, realm_id) for each in noted.values()})
 
 
 def _decisions(

@@ -5,7 +5,7 @@ import stripe
 from storage import connections
 from storage.connections import Connection, Link
 from sync.environment import Environment
-from sync.errors import Unauthorized
+from sync.errors import Rejected, Unauthorized
 from sync.files import books
 from sync.qbd.adapter import DesktopPeople, QuickBooksDesktop
 from sync.qbo import limits
@@ -19,6 +19,10 @@ from sync.stripe.client import PER_SECOND, PacedClient, make_client
 from sync.worker import Adapters
 
 DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
+VISITS_ONLY = (
+    "Tieout reaches QuickBooks Desktop only when its Web Connector visits. Make in QuickBooks what is missing there, "
+    "choose Update Selected in the Web Connector, then look here again."
+)
 
 
 def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapters | None:
@@ -65,7 +69,11 @@ def stripe_client(environment: Environment, processor: Connection) -> stripe.Str
 
 
 def quickbooks_carry(environment: Environment, ledger: Connection) -> Carry:
-    """For what is asked outside the ledger port, by whoever waits for the answer."""
+    """For what is asked outside the ledger port, by whoever waits for the answer. Raises Rejected for QuickBooks
+    Desktop, which calls us.
+    """
+    if ledger.system == "qbd":
+        raise Rejected(VISITS_ONLY)
     ours = limits.of(environment.database, environment.clock, ledger)
     return limits.within(ours, quickbooks_client(environment, ledger).send)
 

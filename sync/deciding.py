@@ -112,6 +112,8 @@ def _record(
                 return False
             _record_batch(conn, clock, link, found, matches, batch, facts, counts)
     with database.write() as conn:
+        if connections.link(conn, link.id).revision == link.revision:
+            mirror.close_credit_notes(conn, link.processor_id, planned.settled_notes)
         connections.record_decided(conn, link.id, link.revision)
     return True
 

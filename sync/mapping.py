@@ -33,6 +33,7 @@ POLICIES = {
     "charge_without_invoice": ("wait", "sales_receipt", "unapplied_payment"),
     "closed_period": ("wait", "first_open_day"),
     "refund": ("receipt", "receivables"),
+    "open_items": ("post", "in_books"),
 }
 PAGE = 1_000
 ACTOR = "quickbooks"

@@ -11,7 +11,7 @@ from typing import Any
 from storage import mirror, openings
 from sync.reader import Reader
 
-KINDS = ("charge", "refund", "dispute", "payout", "processor_invoice", "customer")
+KINDS = ("charge", "refund", "dispute", "payout", "processor_invoice", "credit_note", "customer")
 REACH, SLICE, ROUND = timedelta(days=180), timedelta(days=30), timedelta(days=7)
 SLICES = len(KINDS) * (REACH // SLICE)
 PAGES = 10  # requests of one sync at most

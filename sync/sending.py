@@ -126,6 +126,8 @@ class Sender:
                 sending.record(conn, link.id, dossier, found, warnings_of(dossier), self.clock.now())
             if found.kind != "do" or not self._perform(link, dossier, found):
                 return
+            if found.reason == "give_credit":  # Stripe answers with the credit note, not with the invoice
+                self._look(link, dossier)
 
     def _load(self, link: Link, ids: list[str]) -> list[Dossier]:
         today = self.clock.now().astimezone(ZoneInfo(link.time_zone)).date()
@@ -192,6 +194,12 @@ class Sender:
             case "create_invoice" | "add_lines":
                 outgoing = self._compose(conn, link, dossier)
                 return outgoing, {"digest": outgoing.digest, "payer_id": outgoing.customer_id}
+            case "give_credit":
+                assert decision.part is not None
+                credit: PaidPart = decision.part
+                effect = {"document_id": credit.document_id, "amount_minor": credit.amount_minor}
+                target = case.sent.processor_invoice_id or ""
+                return (credit, target, realm(conn, link), link.policies.sending), effect
             case "report_payment" | "attach_payment":
                 assert decision.part is not None
                 part: PaidPart = decision.part
@@ -377,14 +385,15 @@ def _take_effect(conn: Any, link_id: int, begun: Sending, result_id: str, now: A
             spent = sending.progress(conn, link_id, invoice_id).spent + (begun.step == "void")
             values = {"stage": "none", "processor_invoice_id": None, "digest": "", "spent": spent}
             sending.record_progress(conn, link_id, invoice_id, revision=begun.revision + 1, **values)
-        case "report_payment" | "attach_payment":
+        case "report_payment" | "attach_payment" | "give_credit":
             _record_reported(conn, link_id, begun, result_id)
 
 
 def _record_reported(conn: Any, link_id: int, begun: Sending, result_id: str) -> None:
     known = {each["document_id"]: each for each in sending.progress(conn, link_id, begun.subject).reported}
     old = known.get(begun.effect["document_id"], {})
-    new = {"attached": True} if begun.step == "attach_payment" else {"record_id": result_id, "attached": False}
+    record = {} if begun.step == "attach_payment" else {"record_id": result_id}
+    new = record | {"attached": begun.step != "report_payment"}
     known[begun.effect["document_id"]] = old | begun.effect | new
     sending.record_progress(conn, link_id, begun.subject, reported=[known[key] for key in sorted(known)])
 

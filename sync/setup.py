@@ -12,7 +12,7 @@ from reconcile.postings import Policies
 from storage import audit, connections, leases, runs
 from storage.connections import Connection
 from storage.users import User
-from sync import callback, connecting, hooks
+from sync import callback, connecting, desktop, hooks
 from sync.commands import RefusedError, check
 from sync.connecting import EMULATED
 from sync.environment import Environment, hooks_url
@@ -120,6 +120,40 @@ def begin_consent(
         )
 
 
+# ---- QuickBooks Desktop
+
+
+def connect_desktop(environment: Environment, actor: User, name: str, mode: str) -> desktop.SignIn:
+    """The connection of a company file, with the password its Web Connector asks for: it is not shown again."""
+    _allow(environment, actor, "connect")
+    if not name.strip():
+        raise RefusedError("Give the company's name, so that you know it again in the Web Connector.")
+    mode = EMULATED if environment.stand_ins() else mode
+    with _plainly():
+        return desktop.connect_desktop(environment, name, mode, actor=actor.email)
+
+
+def new_desktop_password(environment: Environment, actor: User, connection_id: int) -> desktop.SignIn:
+    """The one before opens nothing any more. A company file that was disconnected is connected again."""
+    _allow(environment, actor, "connect")
+    made = desktop.new_password(environment, connection_id, actor=actor.email)
+    with environment.database.write() as conn:
+        connections.set_state(conn, connection_id, "ready", None, environment.clock.now())
+    return made
+
+
+def pause_desktop(environment: Environment, actor: User, connection_id: int, paused: bool) -> bool:
+    """Nothing more is asked of QuickBooks after the request under way, until somebody allows it again."""
+    _allow(environment, actor, "reconnect")
+    return desktop.pause(environment, connection_id, paused=paused, actor=actor.email)
+
+
+def qwc_file(environment: Environment, connection_id: int) -> bytes:
+    """What is opened in the Web Connector; it holds no secret."""
+    with _plainly():
+        return desktop.qwc_file(environment, connection_id)
+
+
 # ---- both
 
 
@@ -164,7 +198,7 @@ def disconnect(environment: Environment, actor: User, connection_id: int) -> boo
     if connection.system == "qbo":
         with _plainly():
             _revoke(environment, connection)
-    elif base := hooks_url():
+    elif connection.system == "stripe" and (base := hooks_url()):
         with suppress(SyncError):  # the key may be refused already, which is why somebody disconnects
             hooks.unsubscribe(environment, connection_id, base)
     now = environment.clock.now()

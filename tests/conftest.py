@@ -72,7 +72,6 @@ NEEDS: dict[str, tuple[Callable[[], object], str]] = {
 }
 MISSING = {marker: remedy for marker, (find, remedy) in NEEDS.items() if not find()}
 REQUIRED = set(filter(None, os.environ.get("TIEOUT_REQUIRE", "").split(",")))
-skipped: set[str] = set()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -81,11 +80,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         if marker in REQUIRED:
             pytest.fail(f"TIEOUT_REQUIRE names {marker}: {remedy}", pytrace=False)
-        skipped.add(marker)
         pytest.skip(f"{marker}: {remedy}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Asks the reports: the tests themselves ran in other processes."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    skipped = {marker for marker in MISSING if any(f"{marker}: {MISSING[marker]}" in reason for reason in reasons)}
     if skipped:
         remedies = "; ".join(f"{marker} ({MISSING[marker]})" for marker in sorted(skipped))
         terminalreporter.write_line(f"Skipped tests that need: {remedies}", yellow=True)

@@ -12,6 +12,7 @@ from emulators.faults import Faults
 from emulators.store import Store
 from emulators.stripe import (
     charges,
+    credit_notes,
     disputes,
     idempotency,
     invoice_items,
@@ -44,6 +45,7 @@ TASKS = {
 }
 RENDERERS = {
     "bank_account": payouts.show_bank_account,
+    "credit_note": credit_notes.show,
     "dispute": disputes.show,
     "invoice": invoices.show,
     "invoiceitem": invoice_items.show,

@@ -102,6 +102,26 @@ def enter(office: Office, invoice: Body, amount: int) -> None:
         office.emit(event, invoice)
 
 
+def lower(office: Office, invoice: Body, before: int, after: int) -> None:
+    """A credit note (below zero: one that was voided) takes `before` off what is due, and gives `after` back."""
+    old = {name: invoice[name] for name in ("amount_due", "amount_remaining", "status")}
+    invoice |= {
+        "amount_due": invoice["amount_due"] - before, "amount_remaining": invoice["amount_remaining"] - before,
+        "pre_payment_credit_notes_amount": invoice["pre_payment_credit_notes_amount"] + before,
+        "post_payment_credit_notes_amount": invoice["post_payment_credit_notes_amount"] + after,
+    }  # fmt: skip
+    is_settled = before > 0 and invoice["amount_remaining"] == 0
+    if is_settled:
+        invoice = settled(invoice, office.now())
+    office.save(invoice)
+    if before:
+        _adjust_default(office, invoice)
+    office.emit("invoice.updated", invoice, old)
+    if is_settled:
+        for event in ("invoice.paid", "invoice.payment_succeeded"):
+            office.emit(event, invoice)
+
+
 def settled(invoice: Body, now: int) -> Body:
     transitions = invoice["status_transitions"] | {"paid_at": now}
     return invoice | {

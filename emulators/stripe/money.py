@@ -4,9 +4,10 @@ from emulators.stripe.errors import Body, invalid
 from emulators.stripe.settings import Account, Rates
 
 ZERO_DECIMAL = frozenset(
-    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 )
 THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+WHOLE_ONLY = frozenset(("isk", "ugx"))  # two decimals in the API, which must be zeros
 
 PRICES_BPS = {"card": 290, "us_bank_account": 80, "sepa_debit": 80}
 INTERNATIONAL_BPS, CONVERSION_BPS = 150, 100
@@ -27,6 +28,9 @@ def check_amount(amount: int, currency: str) -> None:
     if amount > 99_999_999:
         message = "Amount must be no more than 99999999 in the smallest unit of the currency."
         raise invalid(message, param="amount", code="amount_too_large")
+    if currency in WHOLE_ONLY and amount % 100:
+        message = f"Amounts in {currency} must be divisible by 100."
+        raise invalid(message, param="amount", code="parameter_invalid_integer")
     if currency in THREE_DECIMAL and amount % 10:
         message = "Amounts of three-decimal currencies must end in 0."
         raise invalid(message, param="amount", code="parameter_invalid_integer")

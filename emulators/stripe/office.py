@@ -13,6 +13,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "balance_transaction": ("currency", "source", "type", "_payout", "_unpaid", "_pending_until"),
     "bank_account": ("currency",),
     "charge": ("customer", "payment_intent", "transfer_group"),
+    "credit_note": ("customer", "invoice"),
     "customer": ("email",),
     "delivery": ("_event",),
     "dispute": ("charge", "payment_intent"),
@@ -28,7 +29,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "webhook_endpoint": (),
 }
 PREFIXES = {
-    "balance_transaction": "txn", "bank_account": "ba", "charge": "ch", "customer": "cus", "dispute": "du",
+    "balance_transaction": "txn", "bank_account": "ba", "charge": "ch", "credit_note": "cn",
+    "credit_note_line_item": "cnli", "customer": "cus", "customer_balance_transaction": "cbtxn", "dispute": "du",
     "event": "evt", "invoice": "in", "invoice_payment": "inpay", "invoiceitem": "ii", "line_item": "il",
     "payment_intent": "pi", "payment_method": "pm", "payment_record": "pr", "payout": "po", "refund": "re",
     "webhook_endpoint": "we",

@@ -104,14 +104,14 @@ def finish(office: Office, id: str) -> None:  # noqa: A002
 
 
 def fail(office: Office, id: str, reason: str = "unknown") -> Body:  # noqa: A002
-    """The money comes back, also after it seemed to have arrived."""
+    """The money comes back, also after it seemed to have arrived; at the rate of that day, not of the refund's."""
     refund = office.get("refund", id)
     if refund["status"] in ("failed", "canceled"):
         raise invalid(f"Refund {id} is already {refund['status']}.")
-    posted = office.get("balance_transaction", refund["balance_transaction"])
+    settled, currency, rate = ledger.convert(office, refund["amount"], refund["currency"])
     back = ledger.post(
-        office, amount=-posted["amount"], currency=posted["currency"], type="refund_failure",
-        category="refund_failure", source=id, description="REFUND FAILURE", exchange_rate=posted["exchange_rate"],
+        office, amount=settled, currency=currency, type="refund_failure",
+        category="refund_failure", source=id, description="REFUND FAILURE", exchange_rate=rate,
     )  # fmt: skip
     before = {"status": refund["status"]}
     refund |= {"status": "failed", "failure_reason": reason, "failure_balance_transaction": back["id"]}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from emulators.stripe import (
     accounts,
     charges,
+    credit_notes,
     customers,
     disputes,
     events,
@@ -133,6 +134,14 @@ add("DELETE", "invoiceitems/*", invoices.delete_item)
 
 add("GET", "invoice_payments", invoice_payments.list_, invoice_payments.LIST_PARAMS)
 add("GET", "invoice_payments/*", invoice_payments.retrieve)
+
+add("POST", "credit_notes", credit_notes.create, credit_notes.CREATE_PARAMS)
+add("GET", "credit_notes", credit_notes.list_, credit_notes.LIST_PARAMS)
+add("GET", "credit_notes/preview", credit_notes.preview, credit_notes.CREATE_PARAMS)
+add("GET", "credit_notes/*", credit_notes.retrieve)
+add("POST", "credit_notes/*", credit_notes.update, credit_notes.UPDATE_PARAMS)
+add("GET", "credit_notes/*/lines", credit_notes.lines)
+add("POST", "credit_notes/*/void", credit_notes.void)
 
 add("POST", "payment_records/report_payment", payment_records.report, payment_records.REPORT_PARAMS)
 add("GET", "payment_records/*", payment_records.retrieve)

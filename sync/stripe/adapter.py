@@ -19,8 +19,10 @@ from sync.stripe.writing import StripeWriter
 STREAMS = tuple(SERVICES)
 LIST_ALL = frozenset({"customer", "processor_invoice"})  # older ones are pointed at by newer payments
 LIFETIME = datetime(2010, 1, 1, tzinfo=UTC)  # before there was Stripe
-# An invoice payment is created with its invoice, long before it is paid. One older than this is found by its event.
+# An invoice payment is created with its invoice, long before it is paid, and a dispute stays open for months. One older
+# than this is found by its event.
 LOOK_BACK = timedelta(days=400)
+FROM_BEFORE = ("invoice_payment", "dispute")
 
 
 class StripeProcessor(StripeWriter):
@@ -33,7 +35,7 @@ class StripeProcessor(StripeWriter):
         """From when on a stream matters to somebody responsible since `cutover`."""
         if stream in LIST_ALL:
             return LIFETIME
-        return cutover - LOOK_BACK if stream == "invoice_payment" else cutover
+        return cutover - LOOK_BACK if stream in FROM_BEFORE else cutover
 
     def page(self, stream: str, since: datetime, cursor: Any | None) -> Page:
         """One page, newest first, as Stripe lists: by `created`, payouts by arrival."""
@@ -48,8 +50,9 @@ class StripeProcessor(StripeWriter):
             params["starting_after"] = cursor
         service = getattr(self._client.v1, SERVICES[stream])
         listing = call(lambda: service.list(params))
-        objects = tuple(fetched(stream, plain(body)) for body in listing.data)
-        return Page(objects=objects, cursor=objects[-1].id if listing.has_more and objects else None)
+        bodies = [plain(body) for body in listing.data]
+        objects = tuple(found for body in bodies for found in _with_movements(stream, body))
+        return Page(objects=objects, cursor=bodies[-1]["id"] if listing.has_more and bodies else None)
 
     def window(self, stream: str, since: datetime, until: datetime, cursor: Any | None) -> Page:
         """One page of what was created in a window, with what hangs on each object."""
@@ -107,3 +110,9 @@ class StripeProcessor(StripeWriter):
         zone = (settings.get("dashboard") or {}).get("timezone") or "Etc/UTC"
         name = (settings.get("dashboard") or {}).get("display_name") or body["id"]
         return body["id"], name, zone
+
+
+def _with_movements(stream: str, body: dict[str, Any]) -> list[Fetched]:
+    """A dispute shows its balance transactions whole, also those from before anybody listed them."""
+    inside = body["balance_transactions"] if stream == "dispute" else []
+    return [fetched("movement", each) for each in inside if isinstance(each, dict)] + [fetched(stream, body)]

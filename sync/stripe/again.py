@@ -23,6 +23,7 @@ SERVICES = {
     "customer": "customers",
     "processor_invoice": "invoices",
     "invoice_payment": "invoice_payments",
+    "credit_note": "credit_notes",
     "charge": "charges",
     "refund": "refunds",
     "dispute": "disputes",

@@ -63,7 +63,7 @@ def translate(error: stripe.StripeError) -> SyncError:
     """What a Stripe error means for us. Reads only: nothing of it can have been half done."""
     technical = f"{type(error).__name__} {error.http_status} {error.code} request {error.request_id}"
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        plain = "Stripe refused the key. Give Tieout a key that is valid and may read payments, payouts and invoices."
+        plain = "Stripe refused the key. Give Tieout a key that may read payments, payouts, invoices and credit notes."
         return Unauthorized(plain, technical=technical)
     if isinstance(error, stripe.RateLimitError):
         return Transient("Stripe asked us to slow down; the sync goes on by itself.", technical=technical)

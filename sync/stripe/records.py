@@ -8,6 +8,7 @@ from typing import Any
 from reconcile.records import (
     BilledContent,
     Charge,
+    CreditNote,
     Customer,
     Dispute,
     Fee,
@@ -182,6 +183,26 @@ def invoice_payment(body: Body) -> InvoicePayment:
     )
 
 
+def credit_note(body: Body) -> CreditNote:
+    outside, after = body.get("out_of_band_amount") or 0, body["post_payment_amount"]
+    refunded = sum(each["amount_refunded"] for each in body["refunds"])
+    return CreditNote(
+        id=body["id"],
+        created_at=_instant(body["created"]),
+        effective_at=_instant(body.get("effective_at") or body["created"]),
+        currency=_currency(body),
+        total_minor=body["total"],
+        before_minor=body["pre_payment_amount"],
+        credited_minor=after - refunded - outside,
+        outside_minor=outside,
+        invoice_id=_id(body["invoice"]) or "",
+        status=body["status"],
+        number=body["number"],
+        refund_ids=tuple(_id(each.get("refund")) or "" for each in body["refunds"]),
+        metadata=dict(body.get("metadata") or {}),
+    )
+
+
 def customer(body: Body) -> Customer:
     return Customer(
         id=body["id"],
@@ -207,6 +228,7 @@ READERS: dict[str, tuple[str, Callable[[Body], Record]]] = {
     "customer": ("customer", customer),
     "processor_invoice": ("invoice", invoice),
     "invoice_payment": ("invoice_payment", invoice_payment),
+    "credit_note": ("credit_note", credit_note),
     "charge": ("charge", charge),
     "refund": ("refund", refund),
     "dispute": ("dispute", dispute),

@@ -3,13 +3,16 @@
 from datetime import UTC, datetime, time
 from typing import Any
 
-from reconcile.outgoing import InvoiceLine, Outgoing
+from reconcile.counterparts import REALM_KEY
+from reconcile.outgoing import CREDIT_KEY, InvoiceLine, Outgoing
 from reconcile.records import Customer
 from reconcile.sending import PaidPart
 
 
 def params(step: str, about: Any) -> dict[str, Any]:
-    """`about`: an Outgoing, a Customer as it is to be there, or a PaidPart (with its currency and its payer)."""
+    """`about`: an Outgoing, a Customer as it is to be there, or a PaidPart (with its currency and its payer, or
+    its Stripe invoice, our company and how far invoices go).
+    """
     match step, about:
         case "create_customer" | "mark_customer", Customer():
             return _customer(step, about)
@@ -19,6 +22,8 @@ def params(step: str, about: Any) -> dict[str, Any]:
             return {"lines": [_line(number, line) for number, line in enumerate(lines, start=1)]}
         case "report_payment", (PaidPart() as part, str() as currency, str() as payer_id):
             return _payment(part, currency, payer_id)
+        case "give_credit", (PaidPart() as part, str() as invoice_id, str() as realm_id, str() as mode):
+            return _credit(part, invoice_id, realm_id, mode)
         case "attach_payment", PaidPart(record_id=str() as record_id):
             return {"payment_record": record_id}
         case "finalize", _:
@@ -51,6 +56,16 @@ def _invoice(outgoing: Outgoing) -> dict[str, Any]:
 
 def _line(number: int, line: InvoiceLine) -> dict[str, Any]:
     return {"amount": line.amount_minor, "description": line.description, "metadata": {"qbo_line": str(number)}}
+
+
+def _credit(part: PaidPart, invoice_id: str, realm_id: str, mode: str) -> dict[str, Any]:
+    """A credit note that only lowers what is open: Stripe refuses it if that is less by then."""
+    return {
+        "invoice": invoice_id,
+        "amount": part.amount_minor,
+        "email_type": "credit_note" if mode == "send" else "none",
+        "metadata": {REALM_KEY: realm_id, CREDIT_KEY: part.document_id},
+    }
 
 
 def _payment(part: PaidPart, currency: str, payer_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import stripe
 
 from reconcile.counterparts import CUSTOMER_KEY, REALM_KEY
-from reconcile.outgoing import REVISION_KEY
+from reconcile.outgoing import CREDIT_KEY, REVISION_KEY
 from reconcile.records import ProcessorInvoice
 from sync.errors import Ambiguous, Rejected, SyncError, Transient, Unauthorized
 from sync.ports import Fetched, Write
@@ -57,6 +57,7 @@ CALLS: dict[str, tuple[str, Call]] = {
         "processor_invoice",
         lambda v1, target, params, options: v1.invoices.attach_payment(target, params, options),
     ),
+    "give_credit": ("credit_note", lambda v1, _, params, options: v1.credit_notes.create(params, options)),
 }
 
 
@@ -84,6 +85,8 @@ class StripeWriter:
                 return self._find_customer(write)
             case "create_invoice":
                 return self._find_invoice(write)
+            case "give_credit":
+                return self._find_credit(write)
             case "report_payment":
                 raise Ambiguous(NOBODY_KNOWS)  # payment records cannot be listed
         return self._find_changed(write)
@@ -126,6 +129,12 @@ class StripeWriter:
         params = {"limit": PAGE, "customer": write.params["customer"]}
         found = (plain(body) for body in self._all("invoices", params))
         return next((fetched("processor_invoice", body) for body in found if _has(body, wanted)), None)
+
+    def _find_credit(self, write: Write) -> Fetched | None:
+        wanted = _named(write.params, REALM_KEY, CREDIT_KEY)
+        found = (plain(body) for body in self._all("credit_notes", {"limit": PAGE, "invoice": write.params["invoice"]}))
+        issued = (body for body in found if body["status"] == "issued" and _has(body, wanted))
+        return next((fetched("credit_note", body) for body in issued), None)
 
     def _find_changed(self, write: Write) -> Fetched | None:
         """Whether an invoice is as the write would have left it."""
@@ -175,7 +184,9 @@ def _meaning(error: stripe.StripeError) -> SyncError:
     """What an error of a write means: unless Stripe certainly refused it, it may have been done."""
     known = translate(error)
     if isinstance(error, stripe.PermissionError):  # a key that may only read: everything else goes on with it
-        plain_ = "Stripe's key may not write this. Give Tieout a key that may write customers and invoices."
+        plain_ = (
+            "Stripe's key may not write this. Give Tieout a key that may write customers, invoices and credit notes."
+        )
         return Rejected(plain_, technical=known.technical)
     if isinstance(known, Rejected | Unauthorized):
         return known

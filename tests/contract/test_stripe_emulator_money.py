@@ -115,8 +115,11 @@ def test_other_currencies_are_settled_in_dollars(bench: Bench) -> None:
     assert (first.currency, first.amount, first.exchange_rate) == ("usd", 3_356, 0.6712)
     assert (second.currency, second.amount, second.exchange_rate) == ("usd", 10_834, 1.0834)
     assert fees(second) == [("Stripe processing fees", 507), ("Stripe currency conversion fee", 108)]
-    bench.api.refunds.create({"charge": euro.latest_charge, "amount": 5_000})
+    refund = bench.api.refunds.create({"charge": euro.latest_charge, "amount": 5_000})
     assert bench.movements(type="refund")[0].amount == -5_417
+    bench.emulator.office.rates.usd_ppm["eur"] = 1_100_000  # what fails comes back at the rate of that day
+    bench.control("refund_failures", refund=refund.id)
+    assert bench.movements(type="refund_failure")[0].amount == 5_500
 
 
 def test_a_refund_that_fails_comes_back(bench: Bench) -> None:

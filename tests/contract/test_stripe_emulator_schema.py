@@ -71,9 +71,9 @@ def test_planted_errors_are_caught(bodies: dict[str, Body], name: str, path: str
     assert any(complaint in found for found in complaints(body)), complaints(body)
 
 
-EXAMPLES = ("account", "balance", "balance_transaction", "charge", "customer", "dispute", "invoice", "invoice_payment",
-            "invoiceitem", "line_item", "payment_intent", "payment_method", "payout", "refund",
-            "webhook_endpoint")  # fmt: skip
+EXAMPLES = ("account", "balance", "balance_transaction", "charge", "credit_note", "credit_note_line_item", "customer",
+            "dispute", "invoice", "invoice_payment", "invoiceitem", "line_item", "payment_intent", "payment_method",
+            "payout", "refund", "webhook_endpoint")  # fmt: skip
 
 
 @pytest.mark.specs
@@ -90,6 +90,10 @@ def test_stripes_own_examples_pass_but_for_what_changed_since(specs: Path) -> No
 SERVICES = {
     ("POST", "charges"): (stripe.ChargeService, "create"),
     ("POST", "charges", "*"): (stripe.ChargeService, "update"),
+    ("GET", "credit_notes"): (stripe.CreditNoteService, "list"),
+    ("GET", "credit_notes", "preview"): (stripe.CreditNoteService, "preview"),
+    ("POST", "credit_notes"): (stripe.CreditNoteService, "create"),
+    ("POST", "credit_notes", "*"): (stripe.CreditNoteService, "update"),
     ("POST", "customers"): (stripe.CustomerService, "create"),
     ("POST", "customers", "*"): (stripe.CustomerService, "update"),
     ("POST", "disputes", "*"): (stripe.DisputeService, "update"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from storage import findings
+from storage import findings, queries
 from storage.findings import Finding
 from sync import mending
 from sync.commands import RefusedError
@@ -46,6 +46,13 @@ def typed_payment(company: Company, account: str) -> str:
     return str(company.qbo.create("Payment", body)["Id"])
 
 
+def shown_reasons(company: Company) -> set[str]:
+    """What the Overview says the difference is made of."""
+    tied = queries.tie_out(company.environment.database, link(company).id, company.clock.now())
+    assert tied is not None
+    return set(tied.items["reason"])
+
+
 def test_a_document_somebody_changed_is_restored_or_left(company: Company) -> None:
     paid_charge(company)
     sync_and_check(company)
@@ -60,11 +67,13 @@ def test_a_document_somebody_changed_is_restored_or_left(company: Company) -> No
     assert found(company) == {}
 
     (fee,) = company.ours("Purchase")
-    change(company, "Purchase", fee, TxnDate="2026-01-02")
+    change(company, "Purchase", fee, TxnDate="2026-01-02", Line=[line])
     sync_and_check(company)
+    assert "drift" in shown_reasons(company)
     assert mend(company, found(company)["changed"], "accept")
     sync_and_check(company)
     assert found(company) == {}
+    assert "drift" not in shown_reasons(company)
     (fee,) = company.ours("Purchase")
     change(company, "Purchase", fee, TxnDate="2026-01-03")  # another change is another question
     sync_and_check(company)

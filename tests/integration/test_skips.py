@@ -19,11 +19,12 @@ def test_two(): ...
 """
 
 
-def run_without_chromium(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_without_chromium(tmp_path: Path, processes: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "test_in_a_browser.py").write_text(TEST)
     root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(processes)]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-c", root / "pyproject.toml", tmp_path],
+        [*command, "-p", "conftest", "-c", root / "pyproject.toml", tmp_path],
         env={**os.environ, "PATH": "", "PYTHONPATH": f"{root / 'tests'}:{root}", **environment},
         cwd=tmp_path,
         capture_output=True,
@@ -32,8 +33,9 @@ def run_without_chromium(tmp_path: Path, **environment: str) -> subprocess.Compl
     )
 
 
-def test_one_line_names_the_package(tmp_path: Path) -> None:
-    done = run_without_chromium(tmp_path, TIEOUT_REQUIRE="postgres")
+@pytest.mark.parametrize("processes", [0, 2])
+def test_one_line_names_the_package(tmp_path: Path, processes: int) -> None:
+    done = run_without_chromium(tmp_path, processes, TIEOUT_REQUIRE="postgres")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 skipped" in done.stdout
     assert done.stdout.count("sudo apt install chromium") == 1

@@ -12,12 +12,13 @@ import requests
 import zeep
 
 from emulators.server import serve
-from storage import web_connectors
+from storage import users, web_connectors
 from storage.engine import Database
 from storage.vault import open_vault
-from sync import desktop
+from sync import desktop, mapping, setup
 from sync.clock import FixedClock, SystemRng
 from sync.environment import Environment
+from sync.errors import Rejected
 from sync.qbd import qwc, visits
 from sync.web import hooks_app
 
@@ -173,3 +174,17 @@ def test_the_qwc_file_is_one_a_web_connector_takes(service: Service) -> None:
     for refused in ("http://tieout.example.com", "https://10.0.0.7"):
         with pytest.raises(Exception, match="TIEOUT_URL"):
             desktop.qwc_file(service.environment, service.sign_in.connection_id, refused)
+
+
+def test_a_company_file_that_was_disconnected_is_left_alone_until_a_new_password_is_made(service: Service) -> None:
+    environment, connection_id = service.environment, service.sign_in.connection_id
+    with environment.database.write() as conn:
+        user_id = users.ensure_user(conn, email="ann@example.com", name="Ann", role="admin")
+    ann = users.User(id=user_id, email="ann@example.com", name="Ann", role="admin")
+    assert setup.disconnect(environment, ann, connection_id)
+    assert service.begin()[1] == "none"
+    new = setup.new_desktop_password(environment, ann, connection_id)
+    assert service.begin()[1] == "nvu"
+    assert service.begin(new.password)[1] is None
+    with pytest.raises(Rejected, match="Update Selected"):
+        mapping.read_lists(environment, connection_id)

@@ -1,5 +1,7 @@
 """Each page drawn without a browser, over databases in every stage of a company's life."""
 
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import connections, dry_run, go_live, mapping, overview, review, sending, syncs
+from pages import connections, dry_run, go_live, mapping, overview, payouts, review, sending, syncs, words
 from pages.context import Context
 from reconcile.postings import Posting
+from reconcile.records import PayoutItems
+from reconcile.snapshot import OpenDispute
 from storage import connections as store
-from storage import outbox, queries, users
+from storage import mirror, outbox, queries, users
 from storage import review as waiting
 from storage.engine import Database
+from storage.records import to_json
 from storage.users import User
 from storage.vault import open_vault
 from sync.clock import FixedClock, SeededRng
@@ -22,7 +27,13 @@ from tests import factories
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DECIDING = ("Accept", "This one", "Not these two", "It is another one", "Record without invoice…", "Ignore…")
-PAGES = {"overview": overview.render, "review": review.render, "syncs": syncs.render, "sending": sending.render}
+PAGES = {
+    "overview": overview.render,
+    "review": review.render,
+    "payouts": payouts.render,
+    "syncs": syncs.render,
+    "sending": sending.render,
+}
 SETTINGS = {
     "connections": connections.render,
     "mapping": mapping.render,
@@ -58,6 +69,12 @@ def context(database: Database, role: str = "admin", interval_s: int | None = 90
     )
 
 
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts `__main__` back: AppTest leaves its script there, and a spawned process would start by running that."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 def draw(name: str, shown: Context, /, **query: str) -> AppTest:
     def script(render, context):  # type: ignore[no-untyped-def]  # its source alone is run, without our imports
         render(context)
@@ -91,6 +108,7 @@ def test_connected_but_never_synced(sqlite_database: Database, page: str) -> Non
         "review": "nothing was synced",
         "syncs": "No sync was run",
         "sending": "Nothing was synced",
+        "payouts": "No payout was read yet",
     }[page] in text
 
 
@@ -141,6 +159,24 @@ def test_the_item_of_the_url_is_shown_wherever_it_is_in_the_list(sqlite_database
 def test_a_strange_url_breaks_nothing(sqlite_database: Database, query: dict[str, str]) -> None:
     factories.seed_company(sqlite_database, NOW)
     draw("review", context(sqlite_database), **query)
+
+
+def test_a_payout_is_a_statement_that_ties_or_says_why_not(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    shown, payout_id = context(sqlite_database, role="viewer"), "po_1Qtide000000000017"
+    assert len(draw("payouts", shown).dataframe) == 1
+    assert "Stripe has not said yet what is in it" in said(draw("payouts", shown, payout=payout_id))
+    with sqlite_database.write() as conn:
+        [out] = mirror.load_children(conn, seeded.processor_id, "movement", [payout_id])
+        [charge] = mirror.load_children(conn, seeded.processor_id, "movement", ["ch_3Qtide000000000000"])
+        items = PayoutItems(id=payout_id, movement_ids=(out.id, charge.id))
+        mirror.store(conn, seeded.processor_id, [("payout_items", payout_id, items, "{}")], at=NOW, actor="test")
+    rest = words.money(charge.net_minor + out.net_minor, "USD")
+    test = draw("payouts", shown, payout=payout_id)
+    assert f"It does not tie: the 2 entries that Stripe lists for it leave {rest} over" in said(test)
+    assert test.dataframe[0].value["Stripe"].tolist() == [payout_id, charge.source_id]
+    assert "po_gone is not known" in said(draw("payouts", shown, payout="po_gone"))
+    assert "No payout fits" in said(draw("payouts", shown, q="%", bank="nonsense", page="x"))
 
 
 def test_retry_of_a_refused_posting(sqlite_database: Database) -> None:
@@ -312,6 +348,23 @@ def test_the_go_live_shows_both_sides_and_the_entry(sqlite_database: Database) -
     text = said(draw("go-live", context(sqlite_database)))
     assert "812.40" in text
     assert "Dr Stripe clearing 812.40; Cr Opening Balance Equity 812.40. It is in QuickBooks." in text
+
+
+def test_the_go_live_asks_about_disputes_that_were_open(sqlite_database: Database) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    with sqlite_database.write() as conn:
+        (opening,) = store.link(conn, seeded.link_id).openings or ()
+        taken = OpenDispute(id="du_1Before", taken_minor=12_345, movement_ids=("txn_before",))
+        found = (replace(opening, disputes=(taken,)),)
+        store.change_link(conn, seeded.link_id, openings=to_json(found))
+    shown = draw("go-live", context(sqlite_database))
+    assert "du_1Before" in said(shown)
+    assert "123.45 USD" in said(shown)
+    (choice,) = [each for each in shown.selectbox if each.label == "A dispute that was open at the cut-over"]
+    assert choice.value == "unsaid"
+    choice.select("post").run()
+    with sqlite_database.read() as conn:
+        assert store.link(conn, seeded.link_id).policies.open_items == "post"
 
 
 def test_posting_is_switched_on_only_where_the_dry_run_was_seen(sqlite_database: Database) -> None:

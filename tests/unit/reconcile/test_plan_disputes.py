@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from reconcile.postings import ROLES, Plan, Posting, Share
+from reconcile.frames import processor_frame
+from reconcile.postings import ROLES, Plan, Policies, Posting, Share
 from reconcile.records import Dispute, Document, Movement
-from reconcile.snapshot import DisputeBooks, Snapshot
+from reconcile.snapshot import DisputeBooks, OpenDispute, Opening, Snapshot
 from tests.unit.reconcile.test_plan import MAPPINGS, NOON, decide, movement, only, reasons, snapshot
 
 MAPPED = replace(MAPPINGS, accounts={role: role for role in ROLES})
@@ -48,6 +49,16 @@ def test_row_11_a_withdrawal_is_one_entry_of_both_its_legs() -> None:
     }
     assert entry.dated == date(2026, 9, 14)
     assert "du_1" in entry.memo
+
+
+def test_row_12_a_return_after_its_withdrawal_was_settled_is_compared_by_its_own_amount() -> None:
+    back = movement("txn_4", "du_1", 6_000, 0, "dispute_reversal")
+    won = dispute("won", "txn_3", "txn_4")
+    rows = processor_frame("1", [], [], [won], [], [back], [], [], [])
+    assert rows.select("id", "amount_minor").rows() == [("txn_4", 6_000)]
+    later = movement("txn_5", "du_1", -500, 0, "dispute")
+    rows = processor_frame("1", [], [], [dispute("lost", "txn_3", "txn_5")], [], [later], [], [], [])
+    assert rows.select("id", "amount_minor").rows() == [("du_1", -500)]
 
 
 def test_row_11_a_withdrawal_in_question_can_still_be_posted_after_its_fee() -> None:
@@ -173,3 +184,31 @@ def test_row_18b_a_hold_and_its_release_make_no_document() -> None:
         "txn_2:gross": "minimum_balance",
     }
     assert not found.postings
+
+
+OPEN_THEN = Opening(
+    currency="USD",
+    stripe_minor=0,
+    in_transit_minor=0,
+    existing_minor=0,
+    disputes=(OpenDispute(id="du_1", taken_minor=10_000, movement_ids=("txn_2",)),),
+)
+OPENED = {"du_1:opening:r1:s1": {"disputes_receivable": 10_000, "equity": -10_000}}
+
+
+def test_row_21_a_dispute_that_was_open_at_the_cutover_is_opened_and_closed() -> None:
+    post, rest = Policies(open_items="post"), {"openings": (OPEN_THEN,)}
+    still_open = disputed([], dispute("needs_response", "txn_2"), policies=post, **rest)
+    assert entries(decide(still_open)) == OPENED
+    lost = disputed([], dispute("lost", "txn_2"), policies=post, **rest)
+    closing = {"du_1:close:r1:s1": {"disputes_receivable": -10_000, "dispute_losses": 10_000}}
+    assert entries(decide(lost)) == OPENED | closing
+    back = movement("txn_4", "du_1", 10_000, 0, "dispute_reversal")
+    won = entries(decide(disputed([back], dispute("won", "txn_2", "txn_4"), policies=post, **rest)))
+    assert won == OPENED | {"txn_4:dispute:r1:s1": {"clearing": 10_000, "disputes_receivable": -10_000}}
+
+
+def test_row_21_nothing_is_opened_that_is_in_the_books_or_of_which_nobody_said() -> None:
+    for said in (Policies(), Policies(open_items="in_books")):
+        found = disputed([], dispute("lost", "txn_2"), policies=said, openings=(OPEN_THEN,))
+        assert decide(found).postings == ()

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from reconcile.postings import ROLES, Posting
-from reconcile.records import Charge, Movement, Payout, Refund
+from reconcile.choices import PersonDecision
+from reconcile.postings import ROLES, Policies, Posting
+from reconcile.records import Charge, Document, Movement, Payout, Refund
 from reconcile.snapshot import Place, Snapshot, Tax
 from tests.unit.reconcile.test_plan import MAPPINGS, NOON, charge, decide, movement, only, payout, reasons, snapshot
 
@@ -135,6 +136,36 @@ def test_row_10_one_from_before_the_cutover_waits_for_its_customer() -> None:
     }
 
 
+def test_row_10_one_that_somebody_recorded_is_not_posted_again() -> None:
+    typed = Document(
+        id="purchase:9",
+        kind="purchase",
+        ledger_id="9",
+        version="0",
+        currency="USD",
+        amount_minor=10_000,
+        dated=date(2026, 9, 17),
+        memo="Stripe txn_5",
+        external_ids=("txn_5",),
+    )
+    found = decide(replace(world([FAILED]), documents={typed.id: typed}))
+    assert reasons(found)["txn_5:gross"] == "already_recorded"
+    assert [posting.amount_minor for posting in found.postings] == [400]
+    less = replace(typed, amount_minor=9_000)
+    doubtful = decide(replace(world([FAILED]), documents={typed.id: less}))
+    assert reasons(doubtful)["txn_5:gross"] == "AMOUNT_DIFF"
+    assert [posting.amount_minor for posting in doubtful.postings] == [400]
+
+
+def test_what_comes_back_of_a_charge_that_was_set_aside_says_so() -> None:
+    aside = PersonDecision(source_id="ch_1", kind="ignore", actor="ann@example.com", reason="a test payment")
+    found = decide(world([REFUNDED, FAILED], places={}, decisions={"ch_1": (aside,)}))
+    waiting = {each.leg.id: each for each in found.decisions}
+    for leg_id in ("txn_2:gross", "txn_5:gross"):
+        assert waiting[leg_id].reason == "charge_set_aside"
+        assert "ann@example.com (a test payment)" in waiting[leg_id].detail
+
+
 PAID_OUT = movement("txn_9", "po_1", -98_140, category="payout")
 CAME_BACK = movement("txn_8", "po_1", 98_140, category="payout_reversal", created_at=LATER)
 
@@ -221,3 +252,21 @@ def test_row_19b_a_refund_of_a_euro_charge_has_its_own_rate() -> None:
     receipt = only(found, "refund_receipt")
     assert (receipt.currency, receipt.amount_minor, receipt.exchange_rate) == ("EUR", 3_333, "1.08010801080")
     assert receipt.shares[0].amount_minor == -3_600
+
+
+def test_row_7_what_was_not_captured_and_is_taken_back_after_the_cutover_is_not_in_the_opening() -> None:
+    early = movement("txn_1", "ch_1", 10_000, 320, created_at=datetime(2026, 8, 31, 12, tzinfo=UTC))
+    back = movement("txn_6", "ch_1", -4_000, -116, "partial_capture_reversal")
+    expected = {"txn_6:gross": "taken_back_later", "txn_6:stripe_fee": "queued"}
+    facts = {"charges": {"ch_1": charge(captured=6_000)}, "places": {}}
+    both = decide(world([early, back], **facts))
+    assert reasons(both) == {"txn_1:gross": "opening", "txn_1:stripe_fee": "opening"} | expected
+    assert only(both, "deposit").amount_minor == 116
+    later = decide(world([back], policies=Policies(charge_without_invoice="sales_receipt"), **facts))
+    assert reasons(later) == expected
+
+
+def test_row_14_the_fee_of_a_payout_on_its_way_at_the_cutover_is_dated_the_first_day() -> None:
+    early = movement("txn_9", "po_1", -98_140, 150, "payout", created_at=datetime(2026, 8, 30, tzinfo=UTC))
+    found = decide(world([early], payouts={"po_1": payout("paid", date(2026, 9, 2))}, closed_through=date(2026, 8, 31)))
+    assert (only(found, "transfer").dated, only(found, "purchase").dated) == (date(2026, 9, 2), date(2026, 9, 1))

@@ -113,6 +113,18 @@ CASES = {
     "... reported": (at_stripe("mailed", OPEN, **lowered(2_000, record_id="pr_1")), "do", "attach_payment"),
     "... while it is paid": (at_stripe("mailed", OPEN | {"busy": True}, **lowered(2_000)), "wait",
                              "payment_processing"),
+    "lowered by a credit": (at_stripe("mailed", OPEN, **lowered(2_000, standing="credit")), "do", "give_credit"),
+    "... and a part was paid there": (
+        at_stripe("mailed", OPEN | {"paid_minor": 3_000, "remaining_minor": 7_000},
+                  **(lowered(2_000, standing="credit") | {"invoice": replace(INVOICE, open_minor=5_000)})), "do",
+        "give_credit",
+    ),
+    "... while it is paid there": (at_stripe("mailed", OPEN | {"busy": True}, **lowered(2_000, standing="credit")),
+                                   "wait", "payment_processing"),
+    "... of which Stripe knows": (
+        at_stripe("mailed", OPEN, **lowered(2_000, standing="credit", record_id="cn_1", attached=True)), "wait",
+        "paid_otherwise",
+    ),
     "lowered by what may be Stripe's": (at_stripe("mailed", OPEN, **lowered(2_000, standing="stripe")), "wait",
                                         "paid_otherwise"),
     "lowered, and matching has not looked": (at_stripe("mailed", OPEN, **lowered(2_000, standing="pending")), "wait",

@@ -1,0 +1,39 @@
+"""The tables. Everything durable is here; uniqueness lives in the schema, not in code.
+
+Amounts are BigInteger minor units; instants are UTC. `version` columns count a row's changes, so that what a person
+saw can be checked when they act on it.
+"""
+
+from storage.models.base import metadata
+from storage.models.booked import decisions, findings, legs, matches, outbox
+from storage.models.connected import budgets, connections, consents, leases, links, metered_reads, secrets
+from storage.models.kept import audit, runs, sign_ins, users
+from storage.models.mirrored import cursors, imports, inbox, mirror
+from storage.models.sent import customer_links, sendings, sent_invoices
+
+__all__ = [
+    "audit",
+    "budgets",
+    "connections",
+    "consents",
+    "cursors",
+    "customer_links",
+    "decisions",
+    "findings",
+    "imports",
+    "inbox",
+    "leases",
+    "legs",
+    "links",
+    "matches",
+    "metadata",
+    "metered_reads",
+    "mirror",
+    "outbox",
+    "runs",
+    "secrets",
+    "sendings",
+    "sent_invoices",
+    "sign_ins",
+    "users",
+]

@@ -1,0 +1,72 @@
+"""Who works here, what was run, and what was done."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
+
+from storage.models.base import Id, metadata
+from storage.types import Json, Utc
+
+# Every sync, asked for or due: one row a due time, however many processes tick.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # sync
+    Column("cause", String(64), nullable=False),  # schedule | the person who asked
+    Column("scheduled_for", Utc, nullable=False),
+    Column("state", String(16), nullable=False),  # queued | running | done | failed
+    Column("step", String(64), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer),
+    Column("counts", Json, nullable=False),
+    Column("problem", Text),
+    Column("lease_until", Utc),
+    Column("started_at", Utc),
+    Column("finished_at", Utc),
+    UniqueConstraint("link_id", "kind", "scheduled_for"),
+    Index(
+        "uq_runs_at_work",
+        "link_id",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index("ix_runs_state", "state", "id"),
+)
+
+# Who did what to which record. Append-only; each row's hash covers the one before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("link_id", Id),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("digest", String(64)),  # of the new mirror row, where the action made one
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_subject", "subject", "id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email", String(255), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(16), nullable=False),  # viewer | reviewer | accountant | manager | admin
+)
+
+# One-time sign-in links and the browser sessions they open; only hashes are kept.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # link | session
+    Column("expires_at", Utc, nullable=False),
+    Column("used_at", Utc),
+)
