@@ -99,6 +99,7 @@ def config() -> dict[str, Any]:
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": True,
         "logger.enableRich": False,
+        "runner.fastReruns": False,  # with it, a click that follows at once drops the one before, callback and all
         "runner.postScriptGC": False,  # a full collection after each view took 95 % of the time
         **{f"theme.{name}": value for name, value in THEME.items()},
     }

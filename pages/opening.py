@@ -69,14 +69,19 @@ def take(key: str) -> str:
 
 
 def do(context: Context, action: Callable[[], Any], done: str) -> None:
-    """Does it; a refusal stays on the page until the next action."""
+    """Does it; a refusal stays on the page until the next action.
+
+    The action comes first: when the person clicks on at once, Streamlit ends a callback where it next touches the
+    state of the session, and what was promised must have been done by then.
+    """
     consent = connected.last_consent(context.database, context.session)
-    st.session_state[SEEN] = consent.id if consent else None
+    said = {}
     try:
         if action():
-            st.session_state[chrome.FLASH] = done
+            said[chrome.FLASH] = done
     except RefusedError as error:
-        st.session_state[PROBLEM] = str(error)
+        said[PROBLEM] = str(error)
+    st.session_state.update(said | {SEEN: consent.id if consent else None})
 
 
 # ---- the steps

@@ -105,6 +105,7 @@ def choose(page: Page) -> None:
     """Takes what is proposed, has the rest created, and chooses the bank account among two."""
     page.get_by_role("link", name="Mapping").click()
     page.get_by_role("button", name=re.compile("Take .* proposal")).click()
+    expect(page.get_by_text("Taken. The next sync plans with it.")).to_be_visible(timeout=SOON)
     page.get_by_role("button", name=re.compile("Create .* missing")).click()
     expect(page.get_by_text("1 choice missing: Bank account")).to_be_visible(timeout=SOON)
     page.get_by_label("Bank account of the payouts, USD").click()
