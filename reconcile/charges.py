@@ -12,7 +12,7 @@ from reconcile.failures import plan_charge_failure, plan_failed_charge
 from reconcile.fees import book_costs, book_fees
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
-from reconcile.money import Money
+from reconcile.money import Money, books_unit
 from reconcile.postings import POSTED, Leg, Posting
 from reconcile.receipts import receipt
 from reconcile.records import Applied, Charge, Movement, ProcessorInvoice
@@ -121,7 +121,7 @@ def _pay_invoices(
         return
     customers = sorted(by_customer.items())
     amounts = [paid if len(customers) == 1 else sum(line.amount_minor for line in lines) for _, lines in customers]
-    parts, postings = divide(settled, amounts), []
+    parts, postings = divide(settled, amounts, books_unit(movements[0].currency)), []
     for step, (customer_id, lines) in enumerate(customers, start=1):
         kept = tuple(line for line in lines if line.amount_minor)
         for line in kept:

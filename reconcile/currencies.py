@@ -12,7 +12,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from reconcile.days import day_of
-from reconcile.money import exponent
+from reconcile.money import books_unit, exponent
 from reconcile.postings import ROLES, Posting, PostingLine
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
@@ -105,11 +105,12 @@ def rate_problem(snapshot: Snapshot, currency: str, day: date) -> tuple[str, str
 
 
 def in_home(minor: int, currency: str, known: str | None, home: str) -> int:
-    """Minor units of home currency, as QuickBooks converts: to the last unit, halves away from zero."""
+    """Minor units of home currency, as QuickBooks converts: to the last unit it keeps, halves away from zero."""
     if known is None or currency == home:
         return minor
-    value = (Decimal(minor) * Decimal(known)).scaleb(exponent(home) - exponent(currency))
-    return int(value.quantize(Decimal(1), ROUND_HALF_UP))
+    unit = books_unit(home)
+    value = (Decimal(minor) * Decimal(known)).scaleb(exponent(home) - exponent(currency)) / unit
+    return int(value.quantize(Decimal(1), ROUND_HALF_UP)) * unit
 
 
 def cent_entry(posting: Posting, document_rate: str | None, home: str, exchange_account: str) -> Posting | None:

@@ -28,7 +28,11 @@ def before_cutover(snapshot: Snapshot, movements: Sequence[Movement]) -> bool:
 
 
 def is_closed(snapshot: Snapshot, day: date) -> bool:
-    return snapshot.closed_through is not None and day <= snapshot.closed_through
+    return is_closed_day(snapshot.closed_through, day)
+
+
+def is_closed_day(closed_through: date | None, day: date) -> bool:
+    return closed_through is not None and day <= closed_through
 
 
 def closed_problem(snapshot: Snapshot, day: date) -> tuple[str, str] | None:

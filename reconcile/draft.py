@@ -8,7 +8,7 @@ from reconcile.currencies import needs_bridge, rate_problem
 from reconcile.days import closed_problem, day_of, out_of_closed
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
-from reconcile.money import Money
+from reconcile.money import Money, in_books
 from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
 from reconcile.snapshot import DisputeBooks, Place, Snapshot, recorded_place
@@ -30,9 +30,13 @@ class Draft:
     opened: dict[str, DisputeBooks] = field(default_factory=dict)  # disputes that were open at the cut-over
     disputed: dict[str, list[Posting]] = field(default_factory=lambda: defaultdict(list))
     settled_notes: list[str] = field(default_factory=list)
+    exact: dict[str, Leg] = field(default_factory=dict)  # the legs as Stripe has them
 
     def undecided(self, movements: Sequence[Movement]) -> list[Leg]:
-        return [leg for movement in movements for leg in legs_of(movement) if leg.id not in self.snapshot.decided_legs]
+        """The legs still to be decided, with the amounts that the books can keep of them."""
+        legs = [leg for each in movements for leg in legs_of(each) if leg.id not in self.snapshot.decided_legs]
+        self.exact.update((leg.id, leg) for leg in legs)
+        return [replace(leg, amount_minor=in_books(leg.amount_minor, leg.currency)) for leg in legs]
 
     def decide(
         self,
@@ -47,7 +51,7 @@ class Draft:
     ) -> None:
         self.decisions += [
             LegDecision(
-                leg=leg,
+                leg=self.exact.get(leg.id, leg),
                 state=state,
                 reason=reason,
                 detail=detail,
@@ -75,7 +79,11 @@ class Draft:
 
         What comes back at another exchange rate than it went is not the same amount.
         """
-        if rest := sum(leg.amount_minor for leg in legs):
+        rest = sum(self.exact.get(leg.id, leg).amount_minor for leg in legs)
+        if rest and not any(leg.amount_minor for leg in legs):
+            detail = "Less than QuickBooks can keep. It goes into the rounding entry of its month."
+            self.wait(legs, source_id, "rounding", detail)
+        elif rest:
             gap = Money(abs(rest), legs[0].currency)
             detail = f"What Stripe took and what it gave back differ by {gap}. Record both by hand."
             self.wait(legs, source_id, "came_back_in_part", detail)
@@ -185,11 +193,11 @@ def total(legs: Sequence[Leg]) -> int:
     return sum(leg.amount_minor for leg in legs)
 
 
-def divide(settled: int, parts: Sequence[int]) -> list[int]:
-    """`settled` in proportion to `parts`, to the last unit."""
-    left, whole, divided = settled, sum(parts), []
+def divide(settled: int, parts: Sequence[int], unit: int = 1) -> list[int]:
+    """`settled` in proportion to `parts`, to the last `unit`, of which it is made."""
+    left, whole, divided = settled // unit, sum(parts), []
     for part in parts:
         amount = (2 * left * part + whole) // (2 * whole) if whole else left
-        divided.append(amount)
+        divided.append(amount * unit)
         left, whole = left - amount, whole - part
     return divided

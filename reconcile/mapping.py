@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from reconcile.money import THREE_DECIMAL
 from reconcile.postings import ROLES, Mappings
 from reconcile.records import Account, Named
 
@@ -37,8 +38,9 @@ ROLE_TYPES: dict[str, tuple[str, ...]] = {
     "refunds_owed": ("Other Current Liability",),
     "exchange": ("Other Expense", "Other Income", "Expense", "Income"),
     "bridge": ("Bank",),
+    "rounding": (*COST, "Other Income", "Income"),
 }
-OPTIONAL_ROLES = ("bridge", "exchange")
+OPTIONAL_ROLES = ("bridge", "exchange", "rounding")
 OPENING_NOT = ("Accounts Receivable", "Accounts Payable")
 OPENING = "Opening Balance Equity"
 
@@ -114,7 +116,9 @@ def roles(mappings: Mappings, chart: Chart, currencies: Iterable[str] = ()) -> l
                 title=name,
                 types=ROLE_TYPES[key],
                 name=None if key == "exchange" else name,  # QuickBooks makes that one itself
-                needed=key not in OPTIONAL_ROLES or (key == "bridge" and bool(foreign)),
+                needed=key not in OPTIONAL_ROLES
+                or (key == "bridge" and bool(foreign))
+                or (key == "rounding" and not THREE_DECIMAL.isdisjoint(all_currencies)),
             )
             for key, name in ROLES.items()
         ),

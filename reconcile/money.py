@@ -10,6 +10,8 @@ ZERO_DECIMAL = frozenset(
 )
 THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 
+BOOKS_DECIMALS = 2  # QuickBooks keeps amounts of every currency to no more
+
 
 class MoneyError(ValueError):
     """A figure that is not money: not a number, too many decimals, or of another currency."""
@@ -46,6 +48,18 @@ def exponent(currency: str) -> int:
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2
+
+
+def books_unit(currency: str) -> int:
+    """The smallest amount the books can keep, in minor units: 10 of a currency with three decimals, else 1."""
+    return int(10 ** max(0, exponent(currency) - BOOKS_DECIMALS))
+
+
+def in_books(minor: int, currency: str) -> int:
+    """The nearest amount the books can keep, in minor units, halves away from zero."""
+    unit = books_unit(currency)
+    size = (2 * abs(minor) + unit) // (2 * unit) * unit
+    return size if minor >= 0 else -size
 
 
 def to_minor(value: Decimal | int | str, currency: str) -> int:

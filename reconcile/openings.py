@@ -4,7 +4,7 @@ from reconcile.currencies import in_home, rate_on, rate_problem
 from reconcile.days import closed_problem, out_of_closed
 from reconcile.draft import Draft, missing_account
 from reconcile.entries import entry
-from reconcile.money import Money
+from reconcile.money import Money, in_books
 from reconcile.postings import Posting, PostingLine
 from reconcile.snapshot import DisputeBooks, OpenDispute, Opening, Snapshot
 
@@ -29,7 +29,8 @@ def _opening_problem(snapshot: Snapshot, opening: Opening) -> str | None:
 
 def _opening_posting(snapshot: Snapshot, opening: Opening) -> list[Posting]:
     """Brings the clearing account to Stripe's balance plus what was on its way to the bank; nothing if it is there."""
-    amount = opening.stripe_minor + opening.in_transit_minor - opening.existing_minor
+    exact = opening.stripe_minor + opening.in_transit_minor - opening.existing_minor
+    amount = in_books(exact, opening.currency)
     clearing, other = snapshot.mappings.clearing[opening.currency], snapshot.mappings.opening_account
     if not amount:
         return []

@@ -33,6 +33,7 @@ ROLES = {
     "refunds_owed": "Refunds owed",
     "exchange": "Exchange Gain or Loss",
     "bridge": "Stripe FX bridge",
+    "rounding": "Rounding",
 }
 
 

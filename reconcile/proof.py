@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from reconcile.discrepancy import money
-from reconcile.money import THREE_DECIMAL, Money
+from reconcile.money import Money, books_unit
 from reconcile.records import Movement, PayoutItems
 
 # `stripe_minor` is the balance at the start of the cut-over day.
@@ -286,7 +286,7 @@ def _leg_item(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["from_day"] < day:
         return _item(row, "date_moved", f"{amount} of {source} is in the books on {booked_on}, before {day}.")
     gap = f"{row['document_id']} books {source} with a difference of {amount}."
-    if row["reason"] == "rounding" or (row["currency"] in THREE_DECIMAL and abs(row["amount_minor"]) < 10):
+    if row["reason"] == "rounding" or (abs(row["amount_minor"]) < books_unit(row["currency"])):
         return _item(row, "rounding", f"{gap} The books keep two decimals.")
     return _item(row, "recorded_elsewhere" if row["state"] == "matched" else "drift", gap)
 
@@ -296,6 +296,9 @@ def _unbooked_item(row: Mapping[str, Any], amount: str) -> dict[str, Any]:
     start = f"{amount} of {row['source_id']}"
     if row["reason"] == "in_transit":
         return _item(row, "in_transit", f"{start} is on its way. {detail}".strip())
+    is_left = row["state"] == "posted" and abs(row["amount_minor"]) < books_unit(row["currency"])
+    if row["reason"] == "rounding" or is_left:
+        return _item(row, "rounding", f"{start}: the books keep two decimals. It goes into its month's rounding entry.")
     if row["reason"] == "cancels_out":
         return _item(row, "in_transit", f"{start} was on its way and came back. {detail}".strip())
     if row["state"] == "matched":
@@ -326,6 +329,8 @@ def _foreign_item(row: Mapping[str, Any]) -> dict[str, Any]:
 def _opening_item(row: Mapping[str, Any]) -> dict[str, Any]:
     gap = money(row["amount_minor"], row["currency"])
     text = f"The clearing account's opening balance differs by {gap} from Stripe's balance at the cut-over."
+    if abs(row["amount_minor"]) < books_unit(row["currency"]):
+        return _item(row, "rounding", f"{text} The books keep two decimals.")
     return _item(row, "opening", text)
 
 

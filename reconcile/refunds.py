@@ -9,6 +9,7 @@ from reconcile.draft import Draft, common_problem, cover_by_opening, divide, sha
 from reconcile.failures import NEVER, plan_refund_failure
 from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
+from reconcile.money import books_unit
 from reconcile.postings import POSTED, Leg, Posting
 from reconcile.receipts import receipt
 from reconcile.receivables import give_back, link, missing_receivable
@@ -52,7 +53,7 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
         draft.wait(gross, refund.id, *(problem or ("waits_with_charge", "Its charge is not in the books.")))
         return
     credit = min(amount, place.unapplied_minor)
-    moved = divide(settled, [credit, amount - credit])
+    moved = divide(settled, [credit, amount - credit], books_unit(movements[0].currency))
     booked = [
         *_credit(snapshot, refund, movements, place, credit, moved[0]),
         *_rest(snapshot, refund, movements, place, amount - credit, moved[1]),

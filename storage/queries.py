@@ -32,6 +32,7 @@ PENDING = (
     "awaiting_reversal",
     "source_unread",
     "opening",
+    "rounding",
 )
 
 

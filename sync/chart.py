@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from reconcile.money import THREE_DECIMAL
 from reconcile.postings import ROLES, Mappings
 from sync.errors import Rejected
 from sync.ports import Request, Response
@@ -27,6 +28,7 @@ ROLE_TYPES = {
     "reserve": "Other Current Asset",
     "refunds_owed": "Other Current Liability",
 }
+LATER = ("bridge", "rounding")  # made when a currency needs them
 
 
 def prepare(carry: Carry, home_currency: str) -> Mappings:
@@ -49,7 +51,7 @@ def prepare(carry: Carry, home_currency: str) -> Mappings:
         refund_item=refund["Id"],
         sales_tax_code=_tax_code(carry),
         opening_account=opening["Id"] if opening else None,
-        accounts=_role_accounts(carry),
+        accounts=_role_accounts(carry) | _rounding(carry, home_currency),
     )
 
 
@@ -75,8 +77,15 @@ def add_currency(carry: Carry, mappings: Mappings, currency: str) -> Mappings:
         clearing=mappings.clearing | {currency: clearing["Id"]},
         bank=mappings.bank | ({currency: bank["Id"]} if bank else {}),
         foreign_vendors=mappings.foreign_vendors | {currency: vendor["Id"]},
-        accounts=mappings.accounts | {"bridge": bridge["Id"]},
+        accounts=mappings.accounts | {"bridge": bridge["Id"]} | _rounding(carry, currency),
     )
+
+
+def _rounding(carry: Carry, currency: str) -> dict[str, str]:
+    """Where what the books cannot keep of a currency with three decimals goes."""
+    if currency not in THREE_DECIMAL:
+        return {}
+    return {"rounding": _ensure(carry, "Account", "Name", ROLES["rounding"], {"AccountType": "Expense"})["Id"]}
 
 
 def _tax_code(carry: Carry) -> str | None:
@@ -111,7 +120,7 @@ def _role_accounts(carry: Carry) -> dict[str, str]:
     for role, name in ROLES.items():
         if role in ROLE_TYPES:
             found[role] = _ensure(carry, "Account", "Name", name, {"AccountType": ROLE_TYPES[role]})["Id"]
-        elif role != "bridge" and (account := _find(carry, "Account", f"Name = '{name}'")):
+        elif role not in LATER and (account := _find(carry, "Account", f"Name = '{name}'")):
             found[role] = account["Id"]
     return found
 

@@ -9,6 +9,7 @@ from storage import connections, findings, inbox, mirror, openings, outbox, rate
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
+from sync import rounding
 from sync.customers import Counterparts
 from sync.deciding import decide
 from sync.errors import SyncError, Transient, Unauthorized
@@ -89,6 +90,7 @@ class Worker:
         if adapters.carry is None and adapters.ledger.is_reading(link.ledger_id):
             return  # half a view of the books is none to decide on; the end of the reading asks for another run
         self._decide(link, fetcher, adapters)
+        rounding.complete(self.database, self.clock, link.id)
         self._send(link, adapters)
         self._post(link, adapters)
         if self._is_to_be_decided_again(link):  # what was in doubt is not in the books, or was built on older ones

@@ -1,16 +1,18 @@
 """The laws of the design, checked against the emulated books themselves rather than what Tieout remembers."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 from sqlalchemy import select
 
 from emulators.qbo.emulator import QboEmulator
+from emulators.qbo.money import wire
 from emulators.stripe.emulator import StripeEmulator
 from reconcile.days import book_day
 from reconcile.legs import legs_of
+from reconcile.money import to_minor
 from reconcile.names import MARKER
 from storage import audit, connections, mirror
 from storage.connections import Link
@@ -48,13 +50,18 @@ def check_balances(environment: Environment, link: Link, stripe: StripeEmulator,
             continue
         while day <= today:
             (row,) = days.filter(pl.col("day") == day).to_dicts()
-            assert row["clearing_minor"] == qbo.account_balance(account, day), f"{currency} clearing on {day}"
+            assert row["clearing_minor"] == book_balance(qbo, account, currency, day), f"{currency} clearing on {day}"
             items = proof.items_on(currency, day)["amount_minor"].sum()
             assert row["stripe_minor"] - row["clearing_minor"] == items, f"{currency} items on {day}"
             day += timedelta(days=1)
     for currency, minor in stripe_balance(stripe).items():
         last = proof.days.filter(pl.col("currency") == currency, pl.col("day") == today)["stripe_minor"]
         assert last.to_list() == [minor], f"Stripe's balance in {currency}"
+
+
+def book_balance(qbo: QboEmulator, account: str, currency: str, day: date | None = None) -> int:
+    """In our minor units, of which a currency may have more than the books keep."""
+    return to_minor(str(wire(qbo.account_balance(account, day), currency)), currency)
 
 
 def stripe_balance(stripe: StripeEmulator) -> dict[str, int]:

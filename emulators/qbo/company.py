@@ -18,6 +18,7 @@ USD_VALUES = {
     "CAD": "0.7310",
     "AUD": "0.6580",
     "CHF": "1.1320",
+    "KWD": "3.2550",
 }
 
 
@@ -211,4 +212,5 @@ CURRENCY_NAMES = {
     "CAD": "Canadian Dollar",
     "AUD": "Australian Dollar",
     "CHF": "Swiss Franc",
+    "KWD": "Kuwaiti Dinar",
 }

@@ -2,9 +2,11 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
-# Currencies that have no cents. Every other one is kept to two decimals, as QuickBooks does.
+from emulators.qbo.fault import invalid
+
+# Currencies that have no cents. Every other one is kept to two decimals, as QuickBooks does, also dinars of three.
 WHOLE = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
 )
 Number = int | float | str | Decimal
 
@@ -15,13 +17,26 @@ def decimal(value: Number) -> Decimal:
 
 
 def minor(value: Number, currency: str) -> int:
+    """An amount somebody sent. What QuickBooks cannot keep is refused: whether it would round it is not documented."""
+    amount = rounded(value, currency)
+    if _units(amount, currency) != decimal(value):
+        raise invalid("Amount", f"{value} {currency} has more decimals than are kept of {currency}")
+    return amount
+
+
+def rounded(value: Number, currency: str) -> int:
+    """An amount that is worked out here: a product, a conversion."""
     scaled = decimal(value) if currency in WHOLE else decimal(value) * 100
     return int(scaled.quantize(Decimal(1), ROUND_HALF_UP))
 
 
+def _units(amount: int, currency: str) -> Decimal:
+    return Decimal(amount) if currency in WHOLE else Decimal(amount) / 100
+
+
 def wire(amount: int, currency: str) -> int | float:
     """The JSON number of an amount: the shortest one that reads back as exactly that decimal."""
-    return amount if currency in WHOLE else number(Decimal(amount) / 100)
+    return number(_units(amount, currency))
 
 
 def number(value: Number) -> int | float:
@@ -36,8 +51,7 @@ def number(value: Number) -> int | float:
 
 def converted(amount: int, currency: str, rate: Decimal, home: str) -> int:
     """`amount` in home currency, `rate` being home units for one unit."""
-    units = Decimal(amount) if currency in WHOLE else Decimal(amount) / 100
-    return minor(units * rate, home)
+    return rounded(_units(amount, currency) * rate, home)
 
 
 def share(whole: int, part: int, total: int) -> int:

@@ -6,7 +6,7 @@ from emulators.qbo.books import Leg
 from emulators.qbo.checks import Body
 from emulators.qbo.company import Company
 from emulators.qbo.fault import against_rules, invalid, missing, refused
-from emulators.qbo.money import decimal, minor, wire
+from emulators.qbo.money import decimal, minor, rounded, wire
 from emulators.qbo.open_items import Opened
 
 MONEY_ACCOUNTS = ("Bank", "Other Current Asset", "Credit Card")
@@ -81,7 +81,7 @@ def _sales_line(company: Company, currency: str, line: Body) -> int:
         if not detail.get(name):
             detail.pop(name, None)
     if "Qty" in detail and "UnitPrice" in detail:
-        product = minor(decimal(detail["Qty"]) * decimal(detail["UnitPrice"]), currency)
+        product = rounded(decimal(detail["Qty"]) * decimal(detail["UnitPrice"]), currency)
         if product != amount:
             raise refused(
                 6070,

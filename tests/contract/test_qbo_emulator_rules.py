@@ -48,6 +48,12 @@ PURCHASE = {"PaymentType": "Cash", "AccountRef": ref("1"), "Line": [EXPENSE_LINE
         ("2020", "Purchase", {**PURCHASE, "PaymentType": None}),
         ("2030", "Purchase", {**PURCHASE, "PaymentType": "Barter"}),
         ("2030", "Payment", {**PAYMENT, "TotalAmt": "ten"}),
+        ("2030", "Payment", {**PAYMENT, "TotalAmt": 10.005}),
+        (
+            "2030",
+            "JournalEntry",
+            {"CurrencyRef": ref("JPY"), "Line": [journal_line("Debit", 0.5, {"Id": "1"}), *JOURNAL]},
+        ),
         ("2030", "Payment", {**PAYMENT, "TotalAmt": float("nan")}),
         ("2030", "Payment", {**PAYMENT, "TotalAmt": 1e30}),
         ("2030", "Payment", {**PAYMENT, "TxnDate": "20.11.2026"}),
