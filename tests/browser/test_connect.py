@@ -107,7 +107,7 @@ def choose(page: Page) -> None:
     page.get_by_role("button", name=re.compile("Take .* proposal")).click()
     expect(page.get_by_text("Taken. The next sync plans with it.")).to_be_visible(timeout=SOON)
     page.get_by_role("button", name=re.compile("Create .* missing")).click()
-    expect(page.get_by_text("1 choice missing: Bank account")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("1 choice missing: Bank account")).to_be_visible(timeout=SYNCED)  # twelve are made
     page.get_by_label("Bank account of the payouts, USD").click()
     page.get_by_role("option", name="Checking").click()
     expect(page.get_by_text("Every choice is made")).to_be_visible(timeout=SOON)
