@@ -43,6 +43,7 @@ POLICIES: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 SAVED = "Saved. The next sync plans with it."
+VISIT = "It is made, and chosen, with the next visit of the Web Connector (Update Selected)."
 
 
 def render(context: Context) -> None:
@@ -53,8 +54,10 @@ def render(context: Context) -> None:
     opening.last_problem()
     view = chart.view(context.database, context.link.id)
     if not view.is_read:
-        st.html(style.note("QuickBooks' chart of accounts was not read yet; the first sync does that."))
-        _read_again(context)
+        first = "visit of the Web Connector" if view.by_visits else "sync"
+        st.html(style.note(f"QuickBooks' chart of accounts was not read yet; the first {first} does that."))
+        if not view.by_visits:
+            _read_again(context)
         return
     _summary(context, view)
     _roles(context, view)
@@ -74,7 +77,12 @@ def _may(context: Context) -> bool:
 def _summary(context: Context, view: MappingView) -> None:
     broken = [each.text for each in view.problems if not each.missing]
     proposed = _proposals(view)
-    makeable = [role for role in view.missing if role.name and role.id not in proposed]
+    coming = [each for each in view.asked.values() if each.state != "refused"]
+    makeable = [
+        role
+        for role in view.missing
+        if role.name and role.id not in proposed and role.id not in {each.subject for each in coming}
+    ]
     if not view.problems:
         st.html(style.note("Every choice is made, and fits what QuickBooks has.", "good"))
     for text in broken:
@@ -82,6 +90,9 @@ def _summary(context: Context, view: MappingView) -> None:
     if view.missing:
         names = words.listed([role.title for role in view.missing[:4]]) + (" ..." if len(view.missing) > 4 else "")
         st.html(style.note(f"{words.count(len(view.missing), 'choice')} missing: {names}. What needs them waits."))
+    if coming:
+        names = words.listed(sorted({f"“{each.name}”" for each in coming}))
+        st.html(style.note(f"Asked for: {names}. {VISIT}"))
     with st.container(horizontal=True):
         if proposed:
             opening.button(
@@ -99,12 +110,17 @@ def _summary(context: Context, view: MappingView) -> None:
                 f"Create {words.count(len(makeable), 'missing one')} in QuickBooks",
                 lambda: _create_all(context, makeable),
                 key="create-missing",
-                done="Created and chosen.",
+                done=_made(view, "Created and chosen."),
                 type="secondary" if proposed else "primary",
                 disabled=not _may(context),
                 help=", ".join(str(role.name) for role in makeable),
             )
-        _read_again(context)
+        if not view.by_visits:
+            _read_again(context)
+
+
+def _made(view: MappingView, done: str) -> str:
+    return f"Asked for. {VISIT}" if view.by_visits else done
 
 
 def _create_all(context: Context, roles: list[Role]) -> bool:
@@ -172,18 +188,23 @@ def role_row(context: Context, view: MappingView, role: Role) -> None:
             on_change=_chosen,
             args=(context, role.id, key),
         )
+    asked = None if present else view.asked.get(role.id)
     with more:
         if proposed:
             st.caption(f"proposed: {_label(fitting[proposed])}")
+        elif asked and asked.state != "refused":
+            st.caption(f"“{asked.name}” is made with the next visit")
         elif role.name and not present:
             opening.button(
                 context,
                 f"Create “{role.name}”",
                 partial(_act, context, actions.create, role.id),
                 key=f"create-{role.id}",
-                done=f"“{role.name}” is created and chosen.",
+                done=_made(view, f"“{role.name}” is created and chosen."),
                 disabled=not _may(context),
             )
+            if asked:
+                st.caption(f"not made: {asked.problem}")
 
 
 def _title(view: MappingView, role: Role) -> str:

@@ -1,6 +1,6 @@
 """The chart of accounts and the lists beside it, as they were read last."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from reconcile.mapping import Chart, Problem, Role, problems, roles
 from reconcile.postings import Mappings, Policies
-from storage import connections, mirror, outbox
+from storage import connections, errands, mirror, outbox
 from storage.connections import Link
 from storage.engine import Database
+from storage.errands import Errand
 
 KINDS = ("account", "item", "vendor", "class", "department", "payment_method")
 
@@ -84,6 +85,8 @@ class MappingView:
     taken: tuple[str, ...]
     is_read: bool  # the chart was read at all
     has_posted: bool
+    asked: Mapping[str, Errand]  # what the Web Connector is to make for a role, by role
+    by_visits: bool  # QuickBooks calls us: what is made goes with its next visit
 
     @property
     def missing(self) -> tuple[Role, ...]:
@@ -103,6 +106,8 @@ def view(database: Database, link_id: int) -> MappingView:
             taken=tuple(others),
             is_read=bool(chart.accounts),
             has_posted=outbox.any_sent(conn, link_id),
+            asked=errands.of_roles(conn, link_id),
+            by_visits=connections.connection(conn, link.ledger_id).system == "qbd",
         )
 
 

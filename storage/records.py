@@ -51,6 +51,7 @@ DOCUMENT_KINDS = (
     "sales_receipt",
     "refund_receipt",
     "credit_memo",
+    "ar_refund",
     "purchase",
     "deposit",
     "transfer",

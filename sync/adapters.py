@@ -20,8 +20,8 @@ from sync.worker import Adapters
 
 DISCOVERY = "production"  # intuit-oauth's own word for Intuit's discovery document
 VISITS_ONLY = (
-    "Tieout reaches QuickBooks Desktop only when its Web Connector visits. Make in QuickBooks what is missing there, "
-    "choose Update Selected in the Web Connector, then look here again."
+    "Tieout reaches QuickBooks Desktop only when its Web Connector visits, which also brings its lists. Choose Update "
+    "Selected in the Web Connector, then look here again."
 )
 
 
@@ -44,7 +44,7 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
             processor=StripeProcessor(stripe_client(environment, processor)),
             ledger=QuickBooksDesktop(environment.database, environment.clock, environment.rng),
             carry=None,
-            people=DesktopPeople(),
+            people=DesktopPeople(environment.database, environment.clock, link),
         )
     client = quickbooks_client(environment, ledger)
     ours = limits.of(environment.database, environment.clock, ledger)

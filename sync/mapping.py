@@ -7,21 +7,22 @@ switched on.
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 from reconcile.labels import LabelRule
-from reconcile.mapping import Chart, Role, candidates, chosen, problems, roles, with_choice
-from reconcile.postings import Mappings
-from storage import audit, chart, connections, mirror, outbox, runs
+from reconcile.mapping import Chart, Entity, Role, candidates
+from storage import audit, chart, connections, errands, mirror
 from storage.connections import Link
 from storage.records import to_json
 from storage.users import User
+from sync import choosing
 from sync.adapters import quickbooks_carry
+from sync.choosing import ChoiceError
 from sync.commands import RefusedError, check
 from sync.environment import Environment
 from sync.errors import Rejected, SyncError
 from sync.ports import Request
+from sync.qbd.errands import name_of
 from sync.qbo import faults, records
 from sync.qbo.limits import Carry
 from sync.qbo.wire import encode
@@ -29,6 +30,7 @@ from sync.qbo.wire import encode
 LABELS = ("Class", "Department", "PaymentMethod")
 LISTS = ("Preferences", "Account", "Item", "Vendor", *LABELS)
 ENTITIES = {"account": "Account", "item": "Item", "vendor": "Vendor"}
+ERRANDS: dict[Entity, errands.Kind] = {"account": "account", "item": "item", "vendor": "vendor"}
 POLICIES = {
     "charge_without_invoice": ("wait", "sales_receipt", "unapplied_payment"),
     "closed_period": ("wait", "first_open_day"),
@@ -97,41 +99,55 @@ def choose(environment: Environment, actor: User, link_id: int, choices: Mapping
     now = environment.clock.now()
     with environment.database.write() as conn:
         check(conn, actor, "map")
-        link = connections.link(conn, link_id)
-        known = {role.id: role for role in _roles(conn, link)}
-        changes = {known[role_id]: value for role_id, value in choices.items() if role_id in known}
-        changes = {role: value for role, value in changes.items() if chosen(link.mappings, role) != value}
-        mappings = link.mappings
-        for role, value in changes.items():
-            _guard(conn, link, role, value)
-            mappings = with_choice(mappings, role, value)
-        if not changes:
-            return False
-        _refuse_wrong(conn, link, mappings, changes)
-        detail = {role.id: [chosen(link.mappings, role), value] for role, value in changes.items()}
-        values: dict[str, Any] = {"mappings": to_json(mappings)}
-        if mappings.clearing != link.mappings.clearing:
-            values["openings"] = None  # found anew: what a clearing account holds already is a part of them
-        _change(conn, now, actor, link, "changed mappings", detail, **values)
-    return True
+        try:
+            return choosing.take(conn, now, actor.email, connections.link(conn, link_id), choices)
+        except ChoiceError as error:
+            raise RefusedError(str(error)) from None
 
 
 def create(environment: Environment, actor: User, link_id: int, role_id: str) -> bool:
-    """Makes in QuickBooks what a role needs, under its usual name, and chooses it; what is there already is taken."""
+    """Makes in QuickBooks what a role needs, under its usual name, and chooses it; what is there already is taken.
+
+    In QuickBooks Desktop the next visit of its Web Connector does that.
+    """
     link = _link(environment, actor, link_id)
     with environment.database.read() as conn:
-        role = next((role for role in _roles(conn, link) if role.id == role_id), None)
+        role = next((role for role in choosing.roles_of(conn, link) if role.id == role_id), None)
         ledger = connections.connection(conn, link.ledger_id)
         account_name = connections.connection(conn, link.processor_id).name
         others = chart.taken(conn, link)
     if role is None or role.name is None:
         raise RefusedError("This cannot be made from here. Make it in QuickBooks, then read the lists again.")
     name = f"{role.name} - {account_name}" if role.field == "clearing" and others else role.name
+    if ledger.system == "qbd":
+        return _ask_for(environment, actor, link, role, name)
     try:
         made = _find_or_make(environment, quickbooks_carry(environment, ledger), link, role, name)
     except SyncError as error:
         raise RefusedError(error.plain.replace("this document", f"“{name}”")) from None
     return choose(environment, actor, link_id, {role_id: made})
+
+
+def _ask_for(environment: Environment, actor: User, link: Link, role: Role, name: str) -> bool:
+    now = environment.clock.now()
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        errands.ask(
+            conn,
+            connection_id=link.ledger_id,
+            link_id=link.id,
+            kind=ERRANDS[role.entity],
+            subject=role.id,
+            name=name_of(role.entity, name),
+            content={"type": role.types[0] if role.types else None, "currency": role.currency},
+            asked_by=actor.email,
+            at=now,
+        )
+        detail = {"role": role.id, "name": name}
+        subject = f"link {link.id}"
+        entry = audit.Entry(actor=actor.email, action="asked for", subject=subject, link_id=link.id, detail=detail)
+        audit.append(conn, now, [entry])
+    return True
 
 
 def _find_or_make(environment: Environment, carry: Carry, link: Link, role: Role, name: str) -> str:
@@ -162,27 +178,6 @@ def _body(role: Role, name: str, lists: Chart) -> dict[str, Any]:
     return {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": income[0]}}
 
 
-def _roles(conn: Any, link: Link) -> list[Role]:
-    return roles(link.mappings, chart.load_chosen(conn, link.ledger_id, link.mappings), link.balances)
-
-
-def _guard(conn: Any, link: Link, role: Role, value: str | None) -> None:
-    """The clearing account stays once it holds documents: they would be torn apart."""
-    before = chosen(link.mappings, role)
-    if role.field == "clearing" and before and outbox.any_sent(conn, link.id):
-        entry = mirror.load(conn, link.ledger_id, "account", [before]).get(before)
-        if entry is not None and entry.active and value != before:
-            raise RefusedError(f"Documents were posted to “{entry.name}” already; the clearing account stays the same.")
-
-
-def _refuse_wrong(conn: Any, link: Link, mappings: Mappings, changes: Mapping[Role, str | None]) -> None:
-    lists = chart.load_chosen(conn, link.ledger_id, mappings)
-    wrong = problems(mappings, lists, link.balances, chart.taken(conn, link))
-    texts = [each.text for each in wrong if each.role in changes and not each.missing]
-    if texts:
-        raise RefusedError(" ".join(texts))
-
-
 # ---- rules and policies
 
 
@@ -201,7 +196,7 @@ def change_rules(
         _check_rules(conn, link, rules)
         detail = {"before": to_json(link.mappings.rules), "after": to_json(tuple(rules))}
         mappings = to_json(replace(link.mappings, rules=tuple(rules)))
-        _change(conn, now, actor, link, "changed rules", detail, mappings=mappings)
+        choosing.change(conn, now, actor.email, link, "changed rules", detail, mappings=mappings)
     return True
 
 
@@ -236,19 +231,8 @@ def change_policy(environment: Environment, actor: User, link_id: int, name: str
         if value == before:
             return False
         policies = to_json(link.policies) | {name: value}
-        _change(conn, now, actor, link, "changed policies", {name: [before, value]}, policies=policies)
+        choosing.change(conn, now, actor.email, link, "changed policies", {name: [before, value]}, policies=policies)
     return True
-
-
-def _change(
-    conn: Any, now: datetime, actor: User, link: Link, action: str, detail: dict[str, Any], **values: Any
-) -> None:
-    connections.change_link(conn, link.id, **values)
-    connections.record_dry_run(conn, link.id, None, None)
-    entry = audit.Entry(actor=actor.email, action=action, subject=f"link {link.id}", link_id=link.id, detail=detail)
-    audit.append(conn, now, [entry])
-    if not runs.queued(conn, link.id):
-        runs.enqueue(conn, link_id=link.id, kind="sync", cause=actor.email, scheduled_for=now)
 
 
 def _link(environment: Environment, actor: User, link_id: int) -> Link:

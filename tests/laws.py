@@ -18,7 +18,6 @@ from storage import audit, connections, mirror
 from storage.connections import Link
 from storage.models import legs
 from storage.proof import tie_out
-from storage.records import DOCUMENT_KINDS
 from sync.environment import Environment
 from sync.qbo.wire import ENTITY
 
@@ -94,11 +93,9 @@ def check_markers(qbo: QboEmulator) -> None:
 def marked(qbo: QboEmulator) -> list[tuple[str, str]]:
     """Every document of ours in the books, as (id, marker)."""
     found = []
-    for kind in DOCUMENT_KINDS:
+    for kind, entity in ENTITY.items():
         start = 1
-        while page := qbo.query(f"SELECT * FROM {ENTITY[kind]} STARTPOSITION {start} MAXRESULTS 1000").get(
-            ENTITY[kind], []
-        ):
+        while page := qbo.query(f"SELECT * FROM {entity} STARTPOSITION {start} MAXRESULTS 1000").get(entity, []):
             for body in page:
                 marker = MARKER.search(body.get("PrivateNote") or "")
                 if marker:

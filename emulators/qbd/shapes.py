@@ -48,8 +48,8 @@ LEAVES = {
     "/SalesReceipt/VendorCredit",
     "TxnVoidType": "ARRefundCreditCard/Bill/Charge/Check/CreditCardCharge/CreditCardCredit/CreditMemo/Deposit/Invoice"
     "/JournalEntry/SalesReceipt/VendorCredit",
-    "ListDelType": "Account/Class/Currency/Customer/Employee/ItemDiscount/ItemOtherCharge/ItemSalesTax/ItemService"
-    "/OtherName/PaymentMethod/SalesTaxCode/Vendor",
+    "ListDelType": "Account/Class/Currency/Customer/Employee/ItemDiscount/ItemInventory/ItemInventoryAssembly"
+    "/ItemNonInventory/ItemOtherCharge/ItemSalesTax/ItemService/OtherName/PaymentMethod/SalesTaxCode/Vendor",
     "IsAutomaticLogin": "bool", "QBFileMode": "MultiUser/SingleUser",
 }  # fmt: skip
 

@@ -1,6 +1,18 @@
 """Who is connected to whom, and what keeps that running."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from storage.models.base import Id, metadata
 from storage.types import Json, Utc
@@ -99,4 +111,24 @@ links = Table(
     Column("openings", Json),  # Stripe's balances at the start of the cut-over day; null until they are known
     Column("balances", Json, nullable=False),  # the Stripe balance at the last sync, by currency
     Column("balances_at", Utc),
+)
+
+# What a Web Connector is to make or note in the lists of its company file with its next visit, each once.
+errands = Table(
+    "errands",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("connection_id", ForeignKey("connections.id"), nullable=False, index=True),
+    Column("link_id", ForeignKey("links.id"), nullable=False),
+    Column("kind", String(16), nullable=False),  # account | item | vendor | customer | note
+    Column("subject", String(64), nullable=False),  # the role it is for; the customer of Stripe, or of the books
+    Column("name", String(255), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("state", String(16), nullable=False),  # asked | sending | done | refused
+    Column("attempt", Integer, nullable=False),
+    Column("object_id", String(64)),  # what it made, or was written on
+    Column("problem", Text),
+    Column("asked_by", String(255), nullable=False),
+    Column("asked_at", Utc, nullable=False),
+    UniqueConstraint("link_id", "kind", "subject"),
 )

@@ -1,21 +1,24 @@
 """The ledger port on QuickBooks Desktop: what its Web Connector is to ask next, and what an answer changes.
 
 The Web Connector calls us, in visits: it takes one request after the other along to QuickBooks until none is due.
-Doubts are settled first, then the books are read, then what was decided on them is written. Outside a visit there is
-nothing to ask: a sync of ours only reads Stripe and decides.
+Doubts are settled first, then the books are read, then lists get what was asked for, then what was decided is
+written. Outside a visit there is nothing to ask: a sync of ours only reads Stripe and decides.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from reconcile.counterparts import emails
 from reconcile.outgoing import InvoiceContent
 from reconcile.records import Customer
-from storage import connections, mirror, outbox
+from storage import connections, errands, mirror, outbox
+from storage.connections import Link
 from storage.engine import Database
 from sync.errors import Rejected, SyncError, Transient, Unclassified
 from sync.ports import Clock, Fetched, Request, Response, Rng
 from sync.qbd import faults, reading
+from sync.qbd.errands import Errands, name_of
 from sync.qbd.sales import content
 from sync.qbd.writing import BALANCES, Writing
 
@@ -28,12 +31,13 @@ class QuickBooksDesktop:
 
     def __init__(self, database: Database, clock: Clock, rng: Rng, visit: str | None = None) -> None:
         self._database, self._clock, self._visit = database, clock, visit
-        self._writing = Writing(clock, rng, LEASE_S)
+        self._writing, self._errands = Writing(clock, rng, LEASE_S), Errands(clock)
 
     def begin(self, connection_id: int) -> None:
         """A visit begins: what earlier ones left unanswered is in doubt, and the books are read."""
         with self._database.write() as conn:
             self._writing.doubt_all(conn, connection_id)
+            errands.ask_again(conn, connection_id)
         self.request_read(connection_id)
 
     def request_read(self, connection_id: int) -> None:
@@ -53,6 +57,7 @@ class QuickBooksDesktop:
             return (
                 self._writing.next_doubtful(conn, connection_id, self._visit)
                 or reading.next_request(conn, connection_id, self._visit)
+                or self._errands.next_request(conn, connection_id)
                 or self._writing.next_planned(conn, connection_id, self._visit)
             )
 
@@ -60,6 +65,9 @@ class QuickBooksDesktop:
         with self._database.write() as conn:
             if request.purpose in ABOUT_ONE:
                 self._writing.accept(conn, request, response)
+                return
+            if request.purpose == "errand":
+                self._errands.accept(conn, request, response)
                 return
             expected = _expected(conn, connection_id, request)
         try:
@@ -91,9 +99,11 @@ class QuickBooksDesktop:
             return outbox.count_ready(conn, connection_id)
 
     def has_writes(self, connection_id: int) -> bool:
-        """Whether a document may be sent now, or one is in doubt."""
+        """Whether a document or an errand may be sent now, or a document is in doubt."""
         with self._database.write() as conn:
             now = self._clock.now()
+            if errands.any_asked(conn, connection_id):
+                return True
             return bool(outbox.ready(conn, connection_id, now) or outbox.doubtful(conn, connection_id, now, 1))
 
     def invoice_content(self, raw: str, currency: str) -> InvoiceContent:
@@ -101,13 +111,47 @@ class QuickBooksDesktop:
 
 
 class DesktopPeople:
-    """Implements sync.ports.People: nothing is written on customers; which is which stays in Tieout and at Stripe."""
+    """Implements sync.ports.People: what is to be written on customers goes with the next visit."""
+
+    def __init__(self, database: Database, clock: Clock, link: Link) -> None:
+        self._database, self._clock, self._link = database, clock, link
 
     def note_counterpart(self, customer_id: str, counterpart_id: str, home_currency: str) -> Fetched | None:  # noqa: ARG002
+        with self._database.write() as conn:
+            self._ask(conn, "note", customer_id, counterpart_id, {"stripe_id": counterpart_id})
         return None
 
-    def make(self, customer: Customer, currency: str, home_currency: str) -> Fetched | None:  # noqa: ARG002
-        raise Rejected("Tieout makes no customers in QuickBooks Desktop. Make the customer there, then sync.")
+    def make(self, customer: Customer, currency: str, home_currency: str) -> Fetched | None:
+        """Raises Transient until the visit that makes it, and Rejected once if that could not be done."""
+        with self._database.write() as conn:
+            asked = errands.find(conn, self._link.id, "customer", customer.id)
+            if asked is not None and asked.state == "refused":
+                errands.forget(conn, asked)
+            else:
+                self._ask_for_customer(conn, customer, currency, home_currency)
+        if asked is not None and asked.state == "refused":
+            raise Rejected(asked.problem or "QuickBooks refused this customer.")
+        raise Transient("The customer is made with the next visit of QuickBooks' Web Connector.")
+
+    def _ask_for_customer(self, conn: Any, customer: Customer, currency: str, home_currency: str) -> None:
+        email = sorted(emails(customer))
+        name = name_of("customer", customer.name or next(iter(email), customer.id))
+        if currency != home_currency:
+            name = f"{name[:35].strip()} ({currency})"
+        self._ask(conn, "customer", customer.id, name, {"email": ", ".join(email) or None, "currency": currency})
+
+    def _ask(self, conn: Any, kind: errands.Kind, subject: str, name: str, content: dict[str, Any]) -> None:
+        errands.ask(
+            conn,
+            connection_id=self._link.ledger_id,
+            link_id=self._link.id,
+            kind=kind,
+            subject=subject,
+            name=name,
+            content=content,
+            asked_by="tieout",
+            at=self._clock.now(),
+        )
 
 
 def _expected(conn: Any, connection_id: int, request: Request) -> str:

@@ -16,10 +16,11 @@ from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
-from sync.qbd.records import Books
+from sync.qbd.qwc import OWNER_ID
+from sync.qbd.records import SOLD, Books, is_kept
 from sync.qbd.wire import ENTITY, KIND
 
-LISTS = ("Account", "Customer", "Vendor", "Item")
+LISTS = ("Account", "Customer", "Vendor", "Item", "Class", "PaymentMethod")
 DOCUMENTS = (
     "Invoice",
     "CreditMemo",
@@ -33,9 +34,16 @@ DOCUMENTS = (
 )
 AGAIN = "again"  # invoices whose payments were read: whether a payment changes their time is not documented
 ENTITIES = ("Currency", *LISTS, *DOCUMENTS, "TxnDeleted", "ListDeleted", AGAIN)
-WHOLE = ("Currency", "Account", "TxnDeleted", "ListDeleted", AGAIN)  # these have no iterator
+WHOLE = ("Currency", "Account", "Class", "PaymentMethod", "TxnDeleted", "ListDeleted", AGAIN)  # without an iterator
 DELETED = tuple(entity for entity in DOCUMENTS if entity != "Transfer")  # QuickBooks never reports those of transfers
-LISTS_DELETED = {"Account": "account", "Customer": "customer", "Vendor": "vendor", "ItemService": "item"}
+LISTS_DELETED = {
+    "Account": "account",
+    "Customer": "customer",
+    "Vendor": "vendor",
+    **dict.fromkeys(SOLD, "item"),
+    "Class": "class",
+    "PaymentMethod": "payment_method",
+}
 PAGE = 100  # far within a minute on an old computer
 OVERLAP = timedelta(minutes=70)
 READING = "reading"  # the cursor's name
@@ -104,6 +112,20 @@ def begin_again(conn: Any, connection_id: int, now: datetime) -> None:
     mirror.move_cursor(conn, connection_id, READING, position, now)
 
 
+def forget_mark(conn: Any, connection_id: int, entity: str, now: datetime) -> None:
+    """The next reading brings all of an entity."""
+    position = mirror.cursor(conn, connection_id, READING)
+    marks = {each: mark for each, mark in position["marks"].items() if each != entity}
+    mirror.move_cursor(conn, connection_id, READING, position | {"marks": marks}, now)
+
+
+def currency_id(conn: Any, connection_id: int, code: str) -> str | None:
+    """The ListID of a currency; None if the company does not use it."""
+    position = mirror.cursor(conn, connection_id, READING) or {}
+    found = position.get("currencies", {})
+    return next((list_id for list_id, each in found.items() if each == code), None)
+
+
 def books(conn: Any, connection_id: int) -> Books:
     position = mirror.cursor(conn, connection_id, READING) or {}
     return Books(mirror.home_currency(conn, connection_id), position.get("currencies", {}))
@@ -119,7 +141,7 @@ def newest_mark(conn: Any, connection_id: int, kind: str) -> datetime | None:
 def store(conn: Any, connection_id: int, elements: Iterable[Any], now: datetime) -> list[Document]:
     """Stores what was read; gives the documents among it."""
     reader = books(conn, connection_id)
-    found = [_fetched(reader, element) for element in elements]
+    found = [_fetched(reader, element) for element in elements if is_kept(element)]
     store_found(conn, connection_id, found, now)
     return [each.record for each in found if isinstance(each.record, Document)]
 
@@ -175,8 +197,8 @@ def _filter(entity: str, mark: str | None) -> list[Node]:
     if entity in LISTS:
         since = None if mark is None else (datetime.fromisoformat(mark) - OVERLAP).isoformat()
         size: list[Node] = [] if entity in WHOLE else [("MaxReturned", str(PAGE))]
-        owner: list[Node] = [("OwnerID", "0")] if entity == "Customer" else []
-        return [*size, ("ActiveStatus", "All"), ("FromModifiedDate", since), *owner]
+        owners: list[Node] = [("OwnerID", "0"), ("OwnerID", OWNER_ID)] if entity == "Customer" else []
+        return [*size, ("ActiveStatus", "All"), ("FromModifiedDate", since), *owners]
     lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
     linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity == "Invoice" else []
     return [("MaxReturned", str(PAGE)), *modified_since(mark), *lines, *linked]

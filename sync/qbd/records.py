@@ -20,6 +20,8 @@ Legs = list[tuple[str | None, int]]
 
 HOME_OF_COUNTRY = {"US": "USD", "CA": "CAD", "UK": "GBP", "GB": "GBP", "AU": "AUD"}
 STRIPE_ID_FIELD = "Stripe ID"
+SOLD = ("ItemService", "ItemOtherCharge", "ItemNonInventory", "ItemInventory", "ItemInventoryAssembly")
+NAMED = {"Vendor": "vendor", "Class": "class", "PaymentMethod": "payment_method"} | dict.fromkeys(SOLD, "item")
 TYPES = {  # QuickBooks' types of accounts in the words the rest of Tieout knows
     "AccountsReceivable": "Accounts Receivable",
     "AccountsPayable": "Accounts Payable",
@@ -51,8 +53,8 @@ class Books:
             return "account", need(element, "ListID"), self._account(element)
         if name == "Customer":
             return "customer", need(element, "ListID"), self._customer(element)
-        if name == "Vendor" or name.startswith("Item"):
-            return "vendor" if name == "Vendor" else "item", need(element, "ListID"), self._named(element)
+        if name in NAMED:
+            return NAMED[name], need(element, "ListID"), self._named(element)
         raise ValueError(f"{name} is nothing Tieout reads")
 
     def document(self, element: Any) -> Document:
@@ -125,7 +127,7 @@ class Books:
         )
 
     def _named(self, element: Any) -> Named:
-        """An item or a vendor."""
+        """An item, a vendor, a class or a payment method."""
         name = value(element, "FullName") or need(element, "Name")
         return Named(
             id=need(element, "ListID"), name=name, currency=self._currency(element), active=_is_active(element)
@@ -138,6 +140,12 @@ class Books:
         if list_id not in self._currencies:
             raise ValueError(f"its currency {value(element, 'CurrencyRef', 'FullName')} is not known")
         return self._currencies[list_id]
+
+
+def is_kept(element: Any) -> bool:
+    """Not taxes, discounts and subtotals, which stand in the list of items too but are no sales."""
+    name = local(element).removesuffix("Ret")
+    return not name.startswith("Item") or name in SOLD
 
 
 def company(preferences: Any | None, name: str, country: str, currencies: Currencies) -> Company:

@@ -15,7 +15,7 @@ from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
 from reconcile.names import MARKER
 from reconcile.postings import Mappings, Policies
-from storage import connections
+from storage import connections, users
 from storage.engine import Database
 from storage.records import to_json
 from storage.vault import open_vault
@@ -92,6 +92,11 @@ class Desktop:
     def markers(self) -> list[str]:
         return [MARKER.search(body["Memo"]).group(1) for kind in KINDS for body in self.ours(kind)]  # type: ignore[union-attr]
 
+    def person(self, role: str = "accountant") -> users.User:
+        with self.environment.database.write() as conn:
+            user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role, role=role)
+        return users.User(id=user_id, email=f"{role}@example.com", name=role, role=role)
+
     def map_accounts(self) -> None:
         """As the accountant would: by the names of the company's own accounts."""
         (link,) = self._links()
@@ -119,18 +124,23 @@ class Desktop:
 
 
 @contextmanager
-def open_desktop(database: Database, data_dir: Path, faults: Faults | None = None) -> Iterator[Desktop]:
-    """A company file with the accounts that postings need, joined to a Stripe account."""
+def open_desktop(
+    database: Database, data_dir: Path, faults: Faults | None = None, *, is_mapped: bool = True
+) -> Iterator[Desktop]:
+    """A company file with the accounts that postings need, joined to a Stripe account; or without most of them, and
+    with nothing chosen.
+    """
     clock = Clock(START)
     stripe = StripeEmulator(Store(), clock, Rng(1))
     file = new_file(clock)
-    for name, kind in (
-        ("Disputes receivable", "OtherCurrentAsset"),
-        ("Dispute losses", "Expense"),
-        ("Dispute fees", "Expense"),
-    ):
-        file.add("Account", {"Name": name, "AccountType": kind})
-    file.add("Vendor", {"Name": "Stripe"})
+    if is_mapped:
+        for name, kind in (
+            ("Disputes receivable", "OtherCurrentAsset"),
+            ("Dispute losses", "Expense"),
+            ("Dispute fees", "Expense"),
+        ):
+            file.add("Account", {"Name": name, "AccountType": kind})
+        file.add("Vendor", {"Name": "Stripe"})
     environment = Environment(
         data_dir=data_dir,
         demo=True,
@@ -163,5 +173,6 @@ def open_desktop(database: Database, data_dir: Path, faults: Faults | None = Non
 
         text = desktop.qwc_file(environment, sign_in.connection_id, ours).decode()
         company.connector = WebConnector(text, file, password=sign_in.password, faults=faults, sleep=sleep)
-        company.map_accounts()
+        if is_mapped:
+            company.map_accounts()
         yield company
