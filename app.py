@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages import (
+    audit,
     chrome,
     connections,
     dry_run,
@@ -146,6 +147,7 @@ def draw() -> None:
         _page(payouts.render, context, "Payouts", "payouts"),
         _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending"),
         _page(syncs.render, context, "Syncs", "syncs"),
+        _page(audit.render, context, "Audit", "audit"),
     ]
     settings = [
         _page(connections.render, context, "Connections", "connections"),

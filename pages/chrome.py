@@ -38,10 +38,10 @@ def top(context: Context, title: str) -> None:
         _warn(context, context.link)
 
 
-def go(context: Context, path: str, label: str) -> None:
-    """A link to another page."""
+def go(context: Context, path: str, label: str, **query: str) -> None:
+    """A link to another page, to what `query` says."""
     if path in context.pages:
-        st.page_link(context.pages[path], label=label)
+        st.page_link(context.pages[path], label=label, query_params=query or None)
 
 
 def _warn(context: Context, link: LinkView) -> None:

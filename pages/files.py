@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages import chrome, style, words
 from pages.context import Context
+from pages.tables import as_csv
 from storage import imports
 from storage.imports import Import, Refused
 from storage.queries import LinkView
@@ -39,7 +40,6 @@ HOW = (
     "summary tells what was there before. From QuickBooks: the Invoice List, and the Transaction Detail by Account of "
     "the account that stands for Stripe, as CSV or Excel. Nothing leaves this machine, and nothing can be posted."
 )
-CELL_RISK = ("=", "+", "-", "@", "\t")  # a spreadsheet would take these for formulas
 
 
 def render(context: Context) -> None:
@@ -251,9 +251,3 @@ def problems_frame(problems: Sequence[Refused]) -> pl.DataFrame:
         },
         schema={"Line": pl.Int64, "Column": pl.String, "Value": pl.String, "What to do": pl.String},
     )
-
-
-def as_csv(frame: pl.DataFrame) -> str:
-    """Values that a spreadsheet would take for formulas are quoted: they came from somebody's file."""
-    quoted = [f"'{value}" if value.startswith(CELL_RISK) else value for value in frame["Value"]]
-    return frame.with_columns(Value=pl.Series(quoted, dtype=pl.String)).write_csv()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from storage.models import audit
+from storage.models import audit, audit_checks
 from storage.types import encode
 
 START = "0" * 64
@@ -68,10 +68,38 @@ def chain(previous: str, at: datetime, entry: Entry) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the chain: the last entry that was found whole, 0 for none, and its hash."""
+
+    entry_id: int
+    hash: str
+
+
+BEGIN = Mark(0, START)
+
+
 def verify(conn: Connection) -> list[str]:
     """What is wrong with the chain, in plain words; nothing if it is whole."""
-    previous = START
-    for row in conn.execute(select(audit).order_by(audit.c.id)).yield_per(1000):
+    mark = BEGIN
+    while True:
+        reached, wrong = verify_after(conn, mark)
+        if wrong or reached == mark:
+            return wrong
+        mark = reached
+
+
+def verify_after(conn: Connection, mark: Mark, limit: int = 10_000) -> tuple[Mark, list[str]]:
+    """The next `limit` entries of the chain; how far it is whole, and what is wrong after that, in plain words.
+
+    The mark's own entry must still be there as it was: else entries were removed from the end.
+    """
+    if mark.entry_id:
+        known = conn.execute(select(audit.c.hash).where(audit.c.id == mark.entry_id)).scalar()
+        if known != mark.hash:
+            return mark, [f"Audit entry {mark.entry_id} is not the one that was verified before."]
+    query = select(audit).where(audit.c.id > mark.entry_id).order_by(audit.c.id).limit(limit)
+    for row in conn.execute(query).yield_per(1000):
         entry = Entry(
             actor=row.actor,
             action=row.action,
@@ -80,12 +108,24 @@ def verify(conn: Connection) -> list[str]:
             detail=row.detail,
             digest=row.digest,
         )
-        if row.previous != previous:
-            return [f"Before audit entry {row.id} an entry was removed or put in."]
-        if row.hash != chain(previous, row.at, entry):
-            return [f"Audit entry {row.id} ({row.action} {row.subject}) was changed after it was written."]
-        previous = row.hash
-    return []
+        if row.previous != mark.hash:
+            return mark, [f"Before audit entry {row.id} an entry was removed or put in."]
+        if row.hash != chain(mark.hash, row.at, entry):
+            return mark, [f"Audit entry {row.id} ({row.action} {row.subject}) was changed after it was written."]
+        mark = Mark(row.id, row.hash)
+    return mark, []
+
+
+def last_check(conn: Connection) -> tuple[Mark, datetime, str, str | None] | None:
+    """How far the chain was verified last, when and by whom, and what was wrong then; None if it never was."""
+    row = conn.execute(select(audit_checks).order_by(audit_checks.c.id.desc()).limit(1)).first()
+    return None if row is None else (Mark(row.entry_id, row.entry_hash), row.at, row.actor, row.problem)
+
+
+def record_check(conn: Connection, mark: Mark, at: datetime, actor: str, problem: str | None) -> None:
+    """The next check goes on from here."""
+    row = {"at": at, "actor": actor, "entry_id": mark.entry_id, "entry_hash": mark.hash, "problem": problem}
+    conn.execute(audit_checks.insert().values(**row))
 
 
 def _lock(conn: Connection) -> None:

@@ -35,6 +35,10 @@ NEEDS = {
     "make_customer": "accountant",
     "mend": "accountant",
     "import_report": "accountant",
+    "verify_chain": "viewer",
+    "export_audit": "viewer",
+    "sync_again": "accountant",
+    "leave_received": "accountant",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from reconcile.money import Money
-from storage import audit, budgets, connections, mirror, queries
+from storage import budgets, connections, mirror, queries
 from storage import trace as traces
 from storage.connections import Connection
+from sync import auditing
 from sync.environment import Environment
 from sync.qbo.limits import READS_A_MONTH
 
@@ -87,8 +88,9 @@ def trace(environment: Environment, object_id: str) -> int:
 
 def check(environment: Environment) -> int:
     """Whether the audit log is whole and what is stored is what it says was stored; 0 if so."""
+    wrong = auditing.verify(environment.database, environment.clock, "command line", anew=True)
     with environment.database.read() as conn:
-        wrong = audit.verify(conn) + mirror.verify(conn)
+        wrong += mirror.verify(conn)
     for line in wrong:
         click.echo(line, err=True)
     if not wrong:

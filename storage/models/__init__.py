@@ -7,12 +7,13 @@ saw can be checked when they act on it.
 from storage.models.base import metadata
 from storage.models.booked import decisions, findings, legs, matches, outbox
 from storage.models.connected import budgets, connections, consents, errands, leases, links, metered_reads, secrets
-from storage.models.kept import audit, runs, sign_ins, users
+from storage.models.kept import audit, audit_checks, runs, sign_ins, users
 from storage.models.mirrored import cursors, imports, inbox, mirror
 from storage.models.sent import customer_links, sendings, sent_invoices
 
 __all__ = [
     "audit",
+    "audit_checks",
     "budgets",
     "connections",
     "consents",

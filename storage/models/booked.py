@@ -43,6 +43,7 @@ legs = Table(
     Index("ix_legs_state", "link_id", "state", "created_at"),
     Index("ix_legs_movement", "link_id", "movement_id"),
     Index("ix_legs_source", "link_id", "source_id"),
+    Index("ix_legs_reason", "link_id", "state", "reason"),
 )
 
 # What matching found, with its reasons; replaced as a whole for the items it names.
@@ -115,6 +116,7 @@ outbox = Table(
     Column("document_version", String(32)),
     Column("problem", Text),
     Column("technical", Text),
+    Column("cause", String(32)),  # of a refusal, in our words (sync.errors); null: nothing more is known than its text
     Column("planned_at", Utc, nullable=False),
     Column("posted_at", Utc),
     Column("look_up", Json),  # where a search for the marker stands, while doubtful

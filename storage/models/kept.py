@@ -11,7 +11,7 @@ runs = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("link_id", ForeignKey("links.id"), nullable=False),
-    Column("kind", String(16), nullable=False),  # sync
+    Column("kind", String(16), nullable=False),  # sync | look (says what a sync again would change) | again
     Column("cause", String(64), nullable=False),  # schedule | the person who asked
     Column("scheduled_for", Utc, nullable=False),
     Column("state", String(16), nullable=False),  # queued | running | done | failed
@@ -19,6 +19,8 @@ runs = Table(
     Column("done", Integer, nullable=False),
     Column("total", Integer),
     Column("counts", Json, nullable=False),
+    Column("scope", Json),  # what a look, or a sync again, is about (storage.replay)
+    Column("found", Json),  # what came of a look
     Column("problem", Text),
     Column("lease_until", Utc),
     Column("started_at", Utc),
@@ -49,6 +51,21 @@ audit = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("ix_audit_subject", "subject", "id"),
+    Index("ix_audit_actor", "actor", "id"),
+    Index("ix_audit_action", "action", "id"),
+    Index("ix_audit_at", "at"),
+)
+
+# How far the chain of the audit log was verified, each time somebody did: the next one goes on from there.
+audit_checks = Table(
+    "audit_checks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("entry_id", Id, nullable=False),  # the last entry that was found whole; 0 for none
+    Column("entry_hash", String(64), nullable=False),
+    Column("problem", Text),  # what is wrong after it
 )
 
 users = Table(

@@ -25,6 +25,7 @@ inbox = Table(
     Column("problem", Text),
     UniqueConstraint("connection_id", "event_id"),
     Index("ix_inbox_due", "connection_id", "state", "id"),
+    Index("ix_inbox_object", "object_id"),
 )
 
 # Where each listing of a connection stands.

@@ -107,6 +107,7 @@ sendings = Table(
     Column("done_at", Utc),
     UniqueConstraint("link_id", "key"),
     Index("ix_sendings_state", "link_id", "state", "id"),
+    Index("ix_sendings_subject", "link_id", "subject"),
     Index(
         "uq_sendings_unsettled",
         "link_id",

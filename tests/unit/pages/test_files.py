@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from pages.files import as_csv, problems_frame, standing
+from pages.files import problems_frame, standing
+from pages.tables import as_csv
 from storage.imports import Import, Refused
 
 REFUSED = Refused(line=3, column="gross", value="=HYPERLINK(1)", text="This is not an amount.")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import connections, dry_run, go_live, mapping, overview, payouts, review, sending, syncs, words
+from pages import audit, connections, dry_run, go_live, mapping, overview, payouts, review, sending, syncs, words
 from pages.context import Context
 from reconcile.postings import Posting
 from reconcile.records import PayoutItems
@@ -33,6 +33,7 @@ PAGES = {
     "payouts": payouts.render,
     "syncs": syncs.render,
     "sending": sending.render,
+    "audit": audit.render,
 }
 SETTINGS = {
     "connections": connections.render,
@@ -109,6 +110,7 @@ def test_connected_but_never_synced(sqlite_database: Database, page: str) -> Non
         "syncs": "No sync was run",
         "sending": "Nothing was synced",
         "payouts": "No payout was read yet",
+        "audit": "Nobody has done anything yet",
     }[page] in text
 
 
