@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from reconcile.days import day_of
 from reconcile.draft import REFERENCE_LENGTH, Draft, memo
 from reconcile.postings import Posting, PostingLine
+from reconcile.receipts import tax_problem
 from reconcile.records import Charge, Movement, ProcessorInvoice
-from reconcile.snapshot import Snapshot, Tax
+from reconcile.snapshot import Snapshot
+from reconcile.taxes import Tax
 
 TEXT_MAX = 1000
 
@@ -46,7 +48,7 @@ def billing_problem(snapshot: Snapshot, charge: Charge, invoice: ProcessorInvoic
         return "unmapped_item", "No item is chosen for sales without an invoice. Choose one."
     if content.tax_minor and snapshot.mappings.sales_tax_code is None:
         return "unmapped_tax", f"{name} carries tax, and no tax code is chosen for it. Choose one."
-    return None
+    return None if content.tax_minor else tax_problem(snapshot, "invoice")
 
 
 def billing(
@@ -55,7 +57,8 @@ def billing(
     """The invoice as Stripe wrote it, dated the day it did, but not before the cut-over."""
     content = invoice.content
     assert content is not None, "looked at before"
-    code = snapshot.mappings.sales_tax_code if content.tax_minor else None
+    mappings = snapshot.mappings
+    code = mappings.sales_tax_code if content.tax_minor else mappings.tax_codes.get("invoice")
     day = day_of(snapshot, movements)
     posting = Posting(
         marker=f"{invoice.id}:invoice:r1:s1",
@@ -75,5 +78,5 @@ def billing(
             for amount, text in content.lines
         ),
     )
-    tax = Tax(tax_minor=content.tax_minor, total_minor=invoice.total_minor, code=code) if content.tax_minor else None
+    tax = Tax(tax_minor=content.tax_minor, total_minor=invoice.total_minor, code=code) if code else None
     return posting, tax

@@ -14,9 +14,10 @@ from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
 from reconcile.money import Money, books_unit
 from reconcile.postings import POSTED, Leg, Posting
-from reconcile.receipts import receipt
+from reconcile.receipts import mapped_tax, receipt, tax_problem
 from reconcile.records import Applied, Charge, Movement, ProcessorInvoice
-from reconcile.snapshot import Place, Snapshot, tax_of
+from reconcile.snapshot import Place, Snapshot
+from reconcile.taxes import tax_of
 
 
 def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
@@ -201,6 +202,8 @@ def _book_without_invoice(
         draft.places[charge.id] = Place(
             customer_id=customer_id, marker=posting.marker, unapplied_minor=amount, is_payment=True
         )
+    elif untaxed := tax_problem(snapshot, "sales_receipt"):
+        draft.wait(gross, charge.id, *untaxed)
     elif snapshot.mappings.sales_item is None:
         draft.wait(gross, charge.id, "unmapped_item", "No item is chosen for sales without an invoice. Choose one.")
     else:
@@ -209,7 +212,8 @@ def _book_without_invoice(
             snapshot, "sales_receipt", charge.id, movements, amount, customer_id, currency=currency, settled=settled
         )
         draft.post(share(over_bridge(snapshot, posting, movements, settled), gross), gross, charge.id)
-        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker)
+        tax = mapped_tax(snapshot, "sales_receipt")
+        draft.places[charge.id] = Place(customer_id=customer_id, marker=posting.marker, tax=tax)
 
 
 def _payment(

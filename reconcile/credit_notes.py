@@ -17,7 +17,8 @@ from reconcile.money import Money
 from reconcile.outgoing import CREDIT_KEY
 from reconcile.postings import POSTED, Posting, PostingLine
 from reconcile.records import Applied, CreditNote, Document
-from reconcile.snapshot import Snapshot, tax_of
+from reconcile.snapshot import Snapshot
+from reconcile.taxes import tax_of
 
 WINDOW = timedelta(days=30)  # how far from the note a credit memo may be dated that a person typed in for it
 Problem = tuple[str, str]

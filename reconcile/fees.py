@@ -9,13 +9,18 @@ from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_op
 from reconcile.postings import Leg, Mappings, Posting, PostingLine, Share
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
+from reconcile.taxes import has_input_tax
 
-# Kinds that go where Stripe's other fees go, unless the accountant chose an account of their own.
-LIKE_FEES = ("fee", "stripe_fx_fee", "network_cost")
+# Kinds that go where another kind goes, unless the accountant chose an account or a tax code of their own.
+LIKE = {"fee": "stripe_fee", "stripe_fx_fee": "stripe_fee", "network_cost": "stripe_fee", "tax_fee": "tax"}
 
 
 def fee_account(mappings: Mappings, kind: str) -> str | None:
-    return mappings.fees.get(kind) or (mappings.fees.get("stripe_fee") if kind in LIKE_FEES else None)
+    return mappings.fees.get(kind) or mappings.fees.get(LIKE.get(kind, ""))
+
+
+def fee_tax_code(mappings: Mappings, kind: str) -> str | None:
+    return mappings.fee_tax_codes.get(kind) or mappings.fee_tax_codes.get(LIKE.get(kind, ""))
 
 
 def book_fees(draft: Draft, source_id: str, movements: Sequence[Movement], fees: list[Leg]) -> None:
@@ -33,7 +38,7 @@ def plan_bill(draft: Draft, movement_id: str, movements: list[Movement]) -> None
     if before_cutover(draft.snapshot, movements):
         cover_by_opening(draft, legs, movement_id)
     elif not draft.is_answered(movement_id, legs, movement_id):
-        own = movement.type if movement.type in LIKE_FEES else movement.category
+        own = movement.type if movement.type in LIKE else movement.category
         book_costs(draft, movement_id, movements, legs, {"gross": own})
 
 
@@ -73,6 +78,9 @@ def fee_vendor(snapshot: Snapshot, currency: str) -> str | None:
 
 def _unmapped(snapshot: Snapshot, kinds: Mapping[str, list[Leg]], currency: str) -> tuple[str, str] | None:
     missing = sorted(kind for kind in kinds if fee_account(snapshot.mappings, kind) is None)
+    uncoded = sorted(kind for kind in kinds if fee_tax_code(snapshot.mappings, kind) is None)
+    if uncoded and has_input_tax(snapshot.levies):
+        return "unmapped_tax", f"No tax code is chosen for Stripe's fees of the kind {', '.join(uncoded)}. Choose one."
     if not missing and fee_vendor(snapshot, currency) is not None:
         return None
     what = ", ".join(missing) or f"the vendor Stripe in {currency}"
@@ -82,9 +90,15 @@ def _unmapped(snapshot: Snapshot, kinds: Mapping[str, list[Leg]], currency: str)
 def _cost(
     snapshot: Snapshot, source_id: str, movements: Sequence[Movement], kinds: Mapping[str, list[Leg]], step: int
 ) -> Posting:
-    """Step 1 is what Stripe took, step 2 what it gave back: QuickBooks has no expense below zero."""
+    """Step 1 is what Stripe took, step 2 what it gave back: QuickBooks has no expense below zero.
+
+    Tax on fees whose code reclaims it is the document's tax, else a line of its own.
+    """
     day, currency = day_of(snapshot, movements), movements[0].currency
     totals = {kind: abs(sum(leg.amount_minor for leg in legs)) for kind, legs in sorted(kinds.items())}
+    codes = {kind: snapshot.levies.get(fee_tax_code(snapshot.mappings, kind) or "") for kind in totals}
+    reclaimed = any(code.purchases for code in codes.values() if code)
+    tax = totals.get("tax", 0) if reclaimed and len(totals) > 1 else 0
     return Posting(
         marker=f"{movements[0].id}:fee:r1:s{step}",
         kind="purchase" if step == 1 else "deposit",
@@ -96,13 +110,16 @@ def _cost(
         memo=memo(source_id, movements),
         reference=movements[0].id[-REFERENCE_LENGTH:],
         party_id=fee_vendor(snapshot, currency),
+        tax_minor=tax,
         lines=tuple(
             PostingLine(
                 amount_minor=total,
                 account_id=fee_account(snapshot.mappings, kind),
                 description=f"{kind.replace('_', ' ').capitalize()} of {source_id}",
+                tax_code=code.id if (code := codes[kind]) else None,
             )
             for kind, total in totals.items()
+            if not (tax and kind == "tax")
         ),
         shares=tuple(Share(leg_id=leg.id, amount_minor=leg.amount_minor) for legs in kinds.values() for leg in legs),
     )

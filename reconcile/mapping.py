@@ -11,9 +11,10 @@ from typing import Any, Literal
 from reconcile.money import THREE_DECIMAL
 from reconcile.postings import ROLES, Mappings
 from reconcile.records import Account, Named
+from reconcile.taxes import DOCUMENTS, OUT_OF_SCOPE, UNTAXED, Levy, has_input_tax
 
-Entity = Literal["account", "item", "vendor", "class", "department", "payment_method"]
-Entry = Account | Named
+Entity = Literal["account", "item", "vendor", "class", "department", "payment_method", "tax_code"]
+Entry = Account | Named | Levy
 
 COST = ("Expense", "Other Expense", "Cost of Goods Sold")
 TAX = (*COST, "Other Current Asset", "Other Current Liability")
@@ -25,6 +26,7 @@ FEE_TITLES = {
     "tax": "Tax on Stripe's fees",
     "fee": "Stripe's bills (Billing, Radar, ...)",
     "network_cost": "Network costs",
+    "tax_fee": "Taxes Stripe bills by themselves",
     "stripe_fx_fee": "Currency conversion fees",
     "application_fee": "Platform fees",
     "withheld_tax": "Tax withheld",
@@ -56,6 +58,7 @@ class Chart:
     classes: Mapping[str, Named] = field(default_factory=dict)
     departments: Mapping[str, Named] = field(default_factory=dict)
     payment_methods: Mapping[str, Named] = field(default_factory=dict)
+    tax_codes: Mapping[str, Levy] = field(default_factory=dict)
 
     def of(self, entity: Entity) -> Mapping[str, Entry]:
         tables: dict[Entity, Mapping[str, Entry]] = {
@@ -65,6 +68,7 @@ class Chart:
             "class": self.classes,
             "department": self.departments,
             "payment_method": self.payment_methods,
+            "tax_code": self.tax_codes,
         }
         return tables[entity]
 
@@ -122,6 +126,7 @@ def roles(mappings: Mappings, chart: Chart, currencies: Iterable[str] = ()) -> l
             )
             for key, name in ROLES.items()
         ),
+        *_of_taxes(mappings, chart),
         Role(field="opening_account", group="Opening balance", title="Other side of the opening balance", name=None),
         *_of_labels(),
     ]
@@ -185,6 +190,20 @@ def _of_sales() -> Iterator[Role]:
         ("refund_item", "Item of refunds", "Stripe refund"),
     ):
         yield Role(field=name, group="Sales and refunds", title=title, entity="item", name=made)
+
+
+def _of_taxes(mappings: Mappings, chart: Chart) -> Iterator[Role]:
+    """Only in a company with input tax does everything need a code."""
+    if not chart.tax_codes:
+        return
+    common: dict[str, Any] = {"group": "Tax codes", "entity": "tax_code"}
+    reclaims = has_input_tax(chart.tax_codes)
+    yield Role(field="sales_tax_code", title="Stripe's invoices with tax", needed=reclaims, **common)
+    for kind, title in DOCUMENTS.items() if reclaims else ():
+        yield Role(field="tax_codes", key=kind, title=title, **common)
+    for kind in dict.fromkeys((*FEE_TITLES, *sorted(mappings.fees))) if reclaims else ():
+        title = FEE_TITLES.get(kind, kind.replace("_", " ").capitalize())
+        yield Role(field="fee_tax_codes", key=kind, title=title, needed=kind in NEEDED_FEES, **common)
 
 
 def _of_labels() -> Iterator[Role]:
@@ -298,8 +317,23 @@ def propose(mappings: Mappings, chart: Chart, currencies: Iterable[str] = (), ta
 def proposal(role: Role, chart: Chart, taken: Iterable[str] = ()) -> str | None:
     """The default for one role; None if a person has to choose, or it is to be made."""
     fitting = candidates(role, chart, taken)
+    if role.entity == "tax_code":
+        return _proposed_code(role, chart.tax_codes)
     wanted = OPENING if role.field == "opening_account" else ROLES.get(role.key or "") or role.name
     for key, entry in fitting.items():
         if wanted and entry.name.rpartition(":")[2].casefold() == wanted.casefold():
             return key
     return next(iter(fitting)) if role.field == "bank" and len(fitting) == 1 else None
+
+
+def _proposed_code(role: Role, levies: Mapping[str, Levy]) -> str | None:
+    """The only one that fits; which treatment Stripe's fees get, a person has to say."""
+    active = [each for each in levies.values() if each.active]
+    if role.field == "sales_tax_code":
+        found = [each for each in active if each.taxable and (each.sales or not has_input_tax(levies))]
+        return found[0].id if len(found) == 1 else None
+    if role.field == "fee_tax_codes" and "tax" not in (role.key or ""):
+        return None
+    words = UNTAXED if role.field == "tax_codes" else OUT_OF_SCOPE
+    named = ([each for each in active if word in each.name.casefold() and not each.sales] for word in words)
+    return next((found[0].id for found in named if len(found) == 1), None)

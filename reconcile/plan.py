@@ -26,7 +26,7 @@ from reconcile.refunds import plan_refund
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
 
-UNMAPPED = ("unmapped_account", "unmapped_item")
+UNMAPPED = ("unmapped_account", "unmapped_item", "unmapped_tax")
 
 RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
     ("charge", plan_charge),  # first, for the others ask where their charge is

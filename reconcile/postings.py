@@ -42,7 +42,8 @@ class PostingLine:
     """One line: of an item (receipts), of an account (purchase, deposit) or a side of a journal entry.
 
     `amount_minor` is signed as the document kind reads it (positive adds to the document's total); a journal line
-    is a debit when positive, a credit when negative. `party_id` is the customer of a line on receivables.
+    is a debit when positive, a credit when negative. `party_id` is the customer of a line on receivables; `tax_code` is
+    that of a line on an account.
     """
 
     amount_minor: int
@@ -50,6 +51,7 @@ class PostingLine:
     item_id: str | None = None
     party_id: str | None = None
     description: str = ""
+    tax_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,8 @@ class Mappings:
     """The accountant's choices of one link: which account, item or vendor each role means.
 
     Keys of `clearing` and `bank` are currencies, also of `foreign_vendors`, who stand for Stripe in other
-    currencies than the company's own; of `fees` kinds of fees and bills, of `accounts` those of ROLES. A role that is
+    currencies than the company's own; of `fees` and `fee_tax_codes` kinds of fees and bills, of `tax_codes` kinds of
+    documents (reconcile.taxes.DOCUMENTS), of `accounts` those of ROLES. A role that is
     missing makes what needs it wait, with that reason. `labels` are on every document, unless one of `rules` says
     otherwise; the first that fits counts.
     """
@@ -170,6 +173,8 @@ class Mappings:
     sales_item: str | None = None
     refund_item: str | None = None
     sales_tax_code: str | None = None
+    tax_codes: dict[str, str] = field(default_factory=dict)
+    fee_tax_codes: dict[str, str] = field(default_factory=dict)
     opening_account: str | None = None
     accounts: dict[str, str] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)

@@ -7,7 +7,8 @@ from reconcile.days import day_of
 from reconcile.draft import REFERENCE_LENGTH, memo
 from reconcile.postings import Posting, PostingLine
 from reconcile.records import Movement
-from reconcile.snapshot import Snapshot, Tax
+from reconcile.snapshot import Snapshot
+from reconcile.taxes import DOCUMENTS, Tax, has_input_tax
 
 
 def receipt(  # noqa: PLR0913 - all of it is the document
@@ -25,8 +26,9 @@ def receipt(  # noqa: PLR0913 - all of it is the document
 ) -> Posting:
     """`amount` in `currency`, which came to `settled` on the clearing account; without them in that account's own.
 
-    `tax` says how much of it is tax.
+    `tax` says how much of it is tax; None: what its kind's tax code says.
     """
+    tax = tax or mapped_tax(snapshot, kind)
     part = tax.part_of(amount) if tax else 0
     currency = currency or movements[0].currency
     place = settle(snapshot, movements, currency, amount, settled or amount)
@@ -48,3 +50,15 @@ def receipt(  # noqa: PLR0913 - all of it is the document
         lines=(PostingLine(amount_minor=amount - part, item_id=item, description=f"Stripe {source_id}"),),
         after=after,
     )
+
+
+def mapped_tax(snapshot: Snapshot, document: str) -> Tax | None:
+    """What a document without tax of its own carries by the code of its kind; None in a company without input tax."""
+    levy = snapshot.levies.get(snapshot.mappings.tax_codes.get(document, ""))
+    return levy.on_sale() if levy else None
+
+
+def tax_problem(snapshot: Snapshot, document: str) -> tuple[str, str] | None:
+    if not has_input_tax(snapshot.levies) or mapped_tax(snapshot, document):
+        return None
+    return "unmapped_tax", f"No tax code is chosen for: {DOCUMENTS[document]}. Choose one."

@@ -302,6 +302,28 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRate:
+    """A rate of tax: `percent` of a net amount, as a decimal number; below zero where it is taken off again."""
+
+    id: str
+    name: str
+    percent: str
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxCode:
+    """What a line is taxed by: the ids of its rates on sales and on purchases."""
+
+    id: str
+    name: str
+    taxable: bool
+    sales: tuple[str, ...] = ()
+    purchases: tuple[str, ...] = ()
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
     """The company whose books these are. `closed_through` is its book close date; `applies_by_itself` says that it puts
     payments or credits on open invoices unasked.
@@ -337,6 +359,8 @@ Record = (
     | Document
     | Account
     | Named
+    | TaxRate
+    | TaxCode
     | Company
     | Rate
 )

@@ -11,7 +11,7 @@ from reconcile.fees import book_costs
 from reconcile.legs import fees_of, gross_of
 from reconcile.money import books_unit
 from reconcile.postings import POSTED, Leg, Posting
-from reconcile.receipts import receipt
+from reconcile.receipts import receipt, tax_problem
 from reconcile.receivables import give_back, link, missing_receivable
 from reconcile.records import Applied, Movement, Refund
 from reconcile.snapshot import Place, Snapshot
@@ -142,4 +142,4 @@ def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amo
         return "refund_with_tax", detail
     if snapshot.mappings.refund_item is None:
         return "unmapped_item", "No item is chosen for refunds. Choose one."
-    return None
+    return None if place.tax else tax_problem(snapshot, "refund_receipt")

@@ -1,6 +1,6 @@
 """Everything one round of matching and planning looks at, read at one moment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -18,6 +18,7 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
+from reconcile.taxes import Levy, Tax, tax_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +43,6 @@ class Opening:
     in_transit_minor: int
     existing_minor: int
     disputes: tuple[OpenDispute, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tax:
-    """What the documents a charge paid carry: `tax_minor` of their `total_minor`, by the code of their lines."""
-
-    tax_minor: int
-    total_minor: int
-    code: str | None
-
-    def part_of(self, amount: int) -> int:
-        """The tax in an amount, in proportion, halves up."""
-        return (2 * amount * self.tax_minor + self.total_minor) // (2 * self.total_minor)
-
-
-def tax_of(documents: Iterable[Document]) -> Tax | None:
-    """None if they carry none. A code only if it is the same for all."""
-    documents = list(documents)
-    tax, codes = sum(each.tax_minor for each in documents), {each.tax_code for each in documents}
-    total = sum(each.amount_minor for each in documents)
-    return Tax(tax_minor=tax, total_minor=total, code=codes.pop() if len(codes) == 1 else None) if tax else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +149,7 @@ class Snapshot:
     note_markers: dict[str, bool] = field(default_factory=dict)
     notes_left: frozenset[str] = frozenset()
     credit_memos: tuple[Document, ...] = ()
+    levies: Mapping[str, Levy] = field(default_factory=dict)
     broken: tuple[str, ...] = ()  # what is wrong with choices that `mappings` had, in sentences
 
     def decision(self, source_id: str, kind: DecisionKind) -> PersonDecision | None:

@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 
 from reconcile.mapping import Chart, Problem, Role, problems, roles
 from reconcile.postings import Mappings, Policies
+from reconcile.taxes import Levy, levies
 from storage import connections, errands, mirror, outbox
 from storage.connections import Link
 from storage.engine import Database
 from storage.errands import Errand
 
-KINDS = ("account", "item", "vendor", "class", "department", "payment_method")
+KINDS = ("account", "item", "vendor", "class", "department", "payment_method", "tax_code", "tax_rate")
+TAXES = ("tax_code", "tax_rate")
 
 
 def load(conn: Connection, ledger_id: int) -> Chart:
@@ -43,7 +45,8 @@ def load_chosen(conn: Connection, ledger_id: int, mappings: Mappings) -> Chart:
         {
             kind: list(mirror.load(conn, ledger_id, kind, [each for each in ids if each]).values())
             for kind, ids in wanted.items()
-        },
+        }
+        | {kind: mirror.load_all(conn, ledger_id, [kind]) for kind in TAXES},  # few; whether there are any matters
     )
 
 
@@ -54,10 +57,21 @@ def taken(conn: Connection, link: Link) -> list[str]:
     return [account for each in others for account in each.mappings.clearing.values()]
 
 
+def taxes(conn: Connection, ledger_id: int) -> dict[str, Levy]:
+    """The company's tax codes by id."""
+    codes, rates = (mirror.load_all(conn, ledger_id, [kind]) for kind in TAXES)
+    return levies(codes, rates)
+
+
 def check(conn: Connection, link: Link) -> list[Problem]:
     """What keeps a link's mappings from being used."""
     chart = load_chosen(conn, link.ledger_id, link.mappings)
     return problems(link.mappings, chart, link.balances, taken(conn, link))
+
+
+def uncoded(conn: Connection, link: Link) -> list[str]:
+    """The tax codes that are missing or cannot be used, in a company whose documents all need one."""
+    return [each.text for each in check(conn, link) if each.role.needed and each.role.entity == "tax_code"]
 
 
 def _chart(conn: Connection, ledger_id: int, found: dict[str, list[Any]]) -> Chart:
@@ -70,6 +84,7 @@ def _chart(conn: Connection, ledger_id: int, found: dict[str, list[Any]]) -> Cha
         classes=by_id["class"],
         departments=by_id["department"],
         payment_methods=by_id["payment_method"],
+        tax_codes=levies(by_id["tax_code"].values(), by_id["tax_rate"].values()),
     )
 
 

@@ -22,6 +22,8 @@ from reconcile.records import (
     Rate,
     Record,
     Refund,
+    TaxCode,
+    TaxRate,
 )
 
 TYPES: dict[str, type[Any]] = {
@@ -41,6 +43,8 @@ TYPES: dict[str, type[Any]] = {
     "class": Named,
     "department": Named,
     "payment_method": Named,
+    "tax_rate": TaxRate,
+    "tax_code": TaxCode,
     "company": Company,
     "rate": Rate,
 }

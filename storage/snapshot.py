@@ -26,7 +26,8 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
-from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place, tax_of
+from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place
+from reconcile.taxes import tax_of
 from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
@@ -94,6 +95,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         openings=link.openings or (),
         opening_markers=_opening_markers(conn, link),
         decisions=said,
+        levies=chart.taxes(conn, ledger),
         broken=tuple(each.text for each in wrong if not each.missing),
     )
     noted = mirror.load(conn, processor, "processor_invoice", credit_notes.invoice_ids(conn, link))
@@ -204,7 +206,8 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
         rest = min(rest, credit_left(written, given_back))
     made = {f"{POSTED}{each.posting.marker}": each.document_id or "" for each in booked}
     paid = [made.get(part.id, part.id) for part in posting.applied]
-    tax = tax_of(documents[each] for each in paid if each in documents)
+    receipts = [written] if written is not None and written.kind == "sales_receipt" else []
+    tax = tax_of([documents[each] for each in paid if each in documents] or receipts)
     customer_id = (written.customer_id if written else None) or posting.party_id  # it may have been merged since
     return Place(
         customer_id=customer_id if len(customers) == 1 else None,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.choices import How, Part, PersonDecision
-from storage import audit, connections, decisions, inbox, legs, mirror, outbox, runs, users
+from storage import audit, chart, connections, decisions, inbox, legs, mirror, outbox, runs, users
 from storage.engine import Database
 from storage.imports import Import
 from storage.queries import PENDING
@@ -139,6 +139,9 @@ def switch_posting(database: Database, clock: Clock, actor: User, link_id: int, 
         check_connected(conn, link_id)
         if on and connections.link(conn, link_id).dry_run_at is None:
             raise RefusedError("Look at the dry run first: open the page Dry run, then switch posting on there.")
+        uncoded = chart.uncoded(conn, connections.link(conn, link_id)) if on else []
+        if uncoded:
+            raise RefusedError(f"Every document needs a tax code in this company. {' '.join(uncoded)} Open Mapping.")
         if not connections.switch_posting(conn, link_id, on):
             return False
         action = "switched posting on" if on else "switched posting off"

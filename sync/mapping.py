@@ -28,7 +28,7 @@ from sync.qbo.limits import Carry
 from sync.qbo.wire import encode
 
 LABELS = ("Class", "Department", "PaymentMethod")
-LISTS = ("Preferences", "Account", "Item", "Vendor", *LABELS)
+LISTS = ("Preferences", "Account", "Item", "Vendor", "TaxRate", "TaxCode", *LABELS)
 ENTITIES = {"account": "Account", "item": "Item", "vendor": "Vendor"}
 ERRANDS: dict[Entity, errands.Kind] = {"account": "account", "item": "item", "vendor": "vendor"}
 POLICIES = {

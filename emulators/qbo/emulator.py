@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from emulators.clock import Clock, Rng
 from emulators.faults import Faults
-from emulators.qbo import chart, merging
+from emulators.qbo import chart, merging, vat
 from emulators.qbo.api import Api
 from emulators.qbo.books import Books
 from emulators.qbo.checks import Body
@@ -18,7 +18,7 @@ from emulators.qbo.web import application
 from emulators.qbo.webhooks import Webhooks
 from emulators.store import Store
 
-NO_NOTICE = ("ExchangeRate", "TaxCode", "CompanyInfo", "CompanyCurrency")
+NO_NOTICE = ("ExchangeRate", "TaxCode", "TaxRate", "CompanyInfo", "CompanyCurrency")
 
 
 class QboEmulator:
@@ -71,6 +71,10 @@ class QboEmulator:
 
     def void(self, entity: str, body: Body) -> Body:
         return dict(self.api.write(entity, {"operation": "void"}, body)[entity])
+
+    def register_for_vat(self) -> dict[str, str]:
+        """Gives the ids of its tax codes by name."""
+        return vat.register(self.company)
 
     def merge_customers(self, gone_id: str, survivor_id: str) -> None:
         """As a person does it in the browser."""

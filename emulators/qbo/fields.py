@@ -48,7 +48,11 @@ Term: Entity Name:s31 Active:b Type:s DiscountPercent:n DueDays:i DiscountDays:i
 Class: Entity Name:s100 SubClass:b ParentRef:r FullyQualifiedName:s Active:b
 Department: Entity Name:s100 SubDepartment:b ParentRef:r FullyQualifiedName:s Active:b Address:Address
 PaymentMethod: Entity Name:s31 Active:b Type:s
-TaxCode: Entity Name:s Description:s Active:b Hidden:b Taxable:b TaxGroup:b
+TaxCode: Entity Name:s Description:s Active:b Hidden:b Taxable:b TaxGroup:b SalesTaxRateList:Rates \
+PurchaseTaxRateList:Rates
+TaxRate: Entity Name:s Description:s Active:b RateValue:n AgencyRef:r
+Rates: TaxRateDetail:RateDetail*
+RateDetail: TaxRateRef:r TaxTypeApplicable:s TaxOrder:i
 CompanyCurrency: Entity Code:s3 Name:s Active:b
 ExchangeRate: Entity SourceCurrencyCode:s3 TargetCurrencyCode:s3 Rate:n AsOfDate:d
 CompanyInfo: Entity CompanyName:s LegalName:s CompanyAddr:Address CustomerCommunicationAddr:Address \
@@ -142,6 +146,7 @@ LISTS = (
     "PaymentMethod",
     "Term",
     "TaxCode",
+    "TaxRate",
     "CompanyCurrency",
 )
 SINGLES = ("CompanyInfo", "Preferences")

@@ -65,6 +65,7 @@ QUERYABLE = {
     "PaymentMethod": "Name Active Type",
     "Term": "Name Active",
     "TaxCode": "Name Active",
+    "TaxRate": "Name Active",
     "CompanyCurrency": "Code Name Active",
     "ExchangeRate": "SourceCurrencyCode TargetCurrencyCode AsOfDate",
     "CompanyInfo": "CompanyName",

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from emulators.qbo import vat
 from emulators.qbo.books import Leg
 from emulators.qbo.checks import Body
 from emulators.qbo.company import Company
@@ -55,11 +56,7 @@ def _complete_lines(company: Company, body: Body) -> int:
         line |= {"Id": str(position), "LineNum": position}
     shown: Body = {"Amount": wire(subtotal, currency), "DetailType": "SubTotalLineDetail", "SubTotalLineDetail": {}}
     body["Line"] = [*lines, shown]
-    return subtotal - discount + tax_of(body)
-
-
-def tax_of(body: Body) -> int:
-    return minor(body.get("TxnTaxDetail", {}).get("TotalTax", 0), body["CurrencyRef"]["value"])
+    return subtotal - discount + vat.complete(company, body, "Sales")
 
 
 def _sales_line(company: Company, currency: str, line: Body) -> int:
@@ -76,7 +73,7 @@ def _sales_line(company: Company, currency: str, line: Body) -> int:
     line["Amount"] = wire(amount, currency)
     detail = line.setdefault("SalesItemLineDetail", {})
     detail.setdefault("ItemRef", {"value": "1"})
-    company.refer("Item", detail["ItemRef"], "Line.SalesItemLineDetail.ItemRef")
+    item = company.refer("Item", detail["ItemRef"], "Line.SalesItemLineDetail.ItemRef")
     for name in ("Qty", "UnitPrice"):  # clients send zero for "not given"
         if not detail.get(name):
             detail.pop(name, None)
@@ -88,7 +85,7 @@ def _sales_line(company: Company, currency: str, line: Body) -> int:
                 "Amount calculation incorrect in the request",
                 f"Amount is not equal to UnitPrice * Qty. Supplied value:{line['Amount']}",
             )
-    detail.setdefault("TaxCodeRef", {"value": "NON"})
+    vat.check_sale(company, detail, item)
     return amount
 
 
@@ -139,9 +136,9 @@ def _line_accounts(company: Company, body: Body) -> list[tuple[str, int]]:
         elif line["DetailType"] == "DiscountLineDetail":
             account = line["DiscountLineDetail"]["DiscountAccountRef"]["value"]
             found.append((account, -company.minor(body, line["Amount"])))
-    tax = tax_of(body)
+    tax = company.minor(body, body.get("TxnTaxDetail", {}).get("TotalTax", 0))
     if tax:
-        found.append((company.account_named("Sales Tax Payable")["Id"], tax))
+        found.append((vat.account(company), tax))
     return found
 
 

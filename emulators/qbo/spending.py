@@ -1,5 +1,6 @@
 """Purchase (expense, check, card), Deposit, Transfer, JournalEntry."""
 
+from emulators.qbo import vat
 from emulators.qbo.books import RECEIVABLE, Leg
 from emulators.qbo.checks import Body
 from emulators.qbo.company import Company
@@ -50,8 +51,9 @@ def complete_purchase(company: Company, _entity: str, body: Body, _old: Body) ->
     total = 0
     for line in body["Line"]:
         total += amount_of(company, body, line)
-        _expense_account(company, line)
+        vat.check_code(company, line[line["DetailType"]], _expense_account(company, line))
     number_lines(body)
+    total += vat.complete(company, body, "Purchase")
     company.show_total(body, company.positive(total, "TotalAmt"), has_home_total=False)
     body.setdefault("PrintStatus", "NotSet")
     body.setdefault("Credit", False)
@@ -90,7 +92,12 @@ def purchase_legs(company: Company, _entity: str, body: Body) -> list[Leg]:
         company.leg(body, _expense_account(company, line), sign * company.minor(body, line["Amount"]), party)
         for line in body["Line"]
     ]
-    return [paid, *spent]
+    return [paid, *spent, *_tax(company, body, sign)]
+
+
+def _tax(company: Company, body: Body, sign: int) -> list[Leg]:
+    tax = company.minor(body, body.get("TxnTaxDetail", {}).get("TotalTax", 0))
+    return [company.leg(body, vat.account(company), sign * tax)] if tax else []
 
 
 def purchase_opens(company: Company, _entity: str, body: Body) -> Opened | None:
@@ -117,6 +124,7 @@ def complete_deposit(company: Company, _entity: str, body: Body, _old: Body) -> 
     if not body.get("Line"):
         raise missing("Line")
     total = sum(_deposit_line(company, body, line) for line in body["Line"])
+    total += company.minor(body, body.get("TxnTaxDetail", {}).get("TotalTax", 0))
     number_lines(body)
     company.show_total(body, company.positive(total - _cash_back(company, body), "TotalAmt"))
     return body
@@ -170,7 +178,7 @@ def deposit_legs(company: Company, _entity: str, body: Body) -> list[Leg]:
             party = f"{entity['type'].title()}:{entity['value']}" if entity else ""
             legs.append(company.leg(body, detail["AccountRef"]["value"], -amount, party))
     company.records.store.put("taken", body["Id"], {"taken": taken}, created=0)
-    return legs
+    return [*legs, *_tax(company, body, -1)]
 
 
 def _take_undeposited(company: Company, body: Body, line: Body, amount: int) -> Leg:

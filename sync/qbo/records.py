@@ -8,7 +8,19 @@ from typing import Any
 
 from reconcile.money import to_minor
 from reconcile.names import marker_of, stripe_ids
-from reconcile.records import Account, AccountLeg, Applied, Company, Customer, Document, DocumentKind, Named, Record
+from reconcile.records import (
+    Account,
+    AccountLeg,
+    Applied,
+    Company,
+    Customer,
+    Document,
+    DocumentKind,
+    Named,
+    Record,
+    TaxCode,
+    TaxRate,
+)
 from sync.qbo.wire import KIND, LINKED_KIND
 
 Body = Mapping[str, Any]
@@ -89,6 +101,28 @@ def named(body: Body, home_currency: str) -> Named:
     return Named(id=body["Id"], name=name, currency=currency, active=body.get("Active", True))
 
 
+def tax_rate(body: Body, _home_currency: str) -> TaxRate:
+    percent = str(body.get("RateValue", 0))
+    return TaxRate(id=body["Id"], name=body.get("Name", ""), percent=percent, active=body.get("Active", True))
+
+
+def tax_code(body: Body, _home_currency: str) -> TaxCode:
+    """One without rates of purchases is of a company that knows sales tax only."""
+    return TaxCode(
+        id=body["Id"],
+        name=body["Name"],
+        taxable=body.get("Taxable", True),
+        sales=_rates(body, "SalesTaxRateList"),
+        purchases=_rates(body, "PurchaseTaxRateList"),
+        active=body.get("Active", True),
+    )
+
+
+def _rates(body: Body, name: str) -> tuple[str, ...]:
+    details = (body.get(name) or {}).get("TaxRateDetail") or []
+    return tuple(str(detail["TaxRateRef"]["value"]) for detail in details)
+
+
 def company(body: Body, _home_currency: str) -> Company:
     """From Preferences: the home currency, the day the books are closed through, and what is applied unasked."""
     closed = (body.get("AccountingInfoPrefs") or {}).get("BookCloseDate")
@@ -113,6 +147,8 @@ OTHERS: dict[str, tuple[str, Callable[[Body, str], Record]]] = {
     "Class": ("class", named),
     "Department": ("department", named),
     "PaymentMethod": ("payment_method", named),
+    "TaxRate": ("tax_rate", tax_rate),
+    "TaxCode": ("tax_code", tax_code),
 }
 
 

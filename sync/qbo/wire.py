@@ -157,8 +157,16 @@ def _receipt(posting: Posting) -> dict[str, Any]:
     }
 
 
+def _fee_tax(posting: Posting) -> dict[str, Any]:
+    """With codes on the lines, Stripe's own figure for the tax: QuickBooks is not to work out another."""
+    if not any(line.tax_code for line in posting.lines):
+        return {}
+    total = {"TotalTax": _amount(posting, posting.tax_minor)}
+    return {"GlobalTaxCalculation": "TaxExcluded", "TxnTaxDetail": total}
+
+
 def _purchase(posting: Posting) -> dict[str, Any]:
-    return {
+    return _fee_tax(posting) | {
         "PaymentType": "Cash",
         "AccountRef": _ref(posting.account_id),
         "EntityRef": {"value": posting.party_id, "type": posting.payee.capitalize()},
@@ -171,7 +179,7 @@ def _purchase(posting: Posting) -> dict[str, Any]:
 
 
 def _deposit(posting: Posting) -> dict[str, Any]:
-    return {
+    return _fee_tax(posting) | {
         "DepositToAccountRef": _ref(posting.account_id),
         "Line": [
             _line(posting, line, "DepositLineDetail", {"AccountRef": _ref(line.account_id)}) for line in posting.lines
@@ -209,7 +217,7 @@ def _journal_entry(posting: Posting) -> dict[str, Any]:
 
 def _line(posting: Posting, line: PostingLine, detail_type: str, detail: dict[str, Any]) -> dict[str, Any]:
     location = posting.location_id if posting.kind == "journal_entry" else None
-    labels = {"ClassRef": posting.class_id, "DepartmentRef": location}
+    labels = {"ClassRef": posting.class_id, "DepartmentRef": location, "TaxCodeRef": line.tax_code}
     return {
         "Amount": _amount(posting, line.amount_minor if line.item_id else abs(line.amount_minor)),
         "Description": line.description,

@@ -217,6 +217,32 @@ def test_the_company_may_apply_payments_and_credits_by_itself(books: QboEmulator
     assert balances(books)["Accounts Receivable (A/R)"] == -1000
 
 
+def test_a_company_registered_for_tax_asks_for_codes_and_reclaims_what_it_paid(books: QboEmulator) -> None:
+    codes, ann, clearing = books.register_for_vat(), customer(books), bank(books)
+    fees = books.account("Bank Charges & Fees")
+    with pytest.raises(QboFault) as caught:
+        spend(books, clearing, 10, fees)
+    assert caught.value.code == "6100"
+    with pytest.raises(QboFault) as caught:
+        sale(books, "Invoice", ann, 100)
+    assert caught.value.code == "6100"
+
+    def spent(code: str, **more: Any) -> Any:
+        detail = {"AccountRef": ref(fees), "TaxCodeRef": ref(codes[code])}
+        line = {"Amount": 10, "DetailType": "AccountBasedExpenseLineDetail", "AccountBasedExpenseLineDetail": detail}
+        body = {"PaymentType": "Cash", "AccountRef": ref(clearing), "Line": [line], **more}
+        return books.create("Purchase", body)["TotalAmt"]
+
+    assert spent("20.0% S") == 12
+    assert spent("20.0% S", TxnTaxDetail={"TotalTax": 2.01}) == 12.01
+    assert spent("20.0% RC SG") == 10
+    line = sale_line(100)
+    line["SalesItemLineDetail"]["TaxCodeRef"] = ref(codes["20.0% S"])
+    assert books.create("Invoice", {"CustomerRef": ref(ann), "Line": [line]})["TotalAmt"] == 120
+    assert balances(books)["VAT Control"] == 401 - 2000
+    assert_contract(books)
+
+
 def test_tax_and_discount_stand_between_lines_and_total(books: QboEmulator) -> None:
     half = {"DetailType": "DiscountLineDetail", "DiscountLineDetail": {"PercentBased": True, "DiscountPercent": 12.5}}
     request = {"CustomerRef": ref(customer(books)), "Line": [sale_line(100), half], "TxnTaxDetail": {"TotalTax": 7.01}}

@@ -7,7 +7,8 @@ import pytest
 from reconcile.labels import Labels
 from reconcile.mapping import Chart, chosen, problems, propose, roles, usable, with_choice
 from reconcile.postings import Mappings
-from reconcile.records import Account, Named
+from reconcile.records import Account, Named, TaxCode, TaxRate
+from reconcile.taxes import levies
 
 
 def account(id_: str, name: str, type_: str = "Bank", currency: str = "USD", *, active: bool = True) -> Account:
@@ -48,6 +49,41 @@ def test_what_has_the_right_name_is_proposed_and_is_all_that_is_needed() -> None
     assert propose(Mappings(), two).bank == {}, "of two banks a person chooses"
 
 
+VAT = levies(
+    [
+        TaxCode(id="5", name="20.0% S", taxable=True, sales=("1",), purchases=("1",)),
+        TaxCode(id="6", name="20.0% RC SG", taxable=True, purchases=("1", "2")),
+        TaxCode(id="7", name="Exempt", taxable=True, sales=("3",), purchases=("3",)),
+        TaxCode(id="8", name="No VAT", taxable=True, sales=("3",), purchases=("3",)),
+        TaxCode(id="9", name="No VAT (old)", taxable=True, purchases=("3",), active=False),
+    ],
+    [TaxRate(id=number, name=number, percent=percent) for number, percent in (("1", "20"), ("2", "-20"), ("3", "0"))],
+)
+
+
+def test_with_input_tax_every_kind_of_fee_and_document_has_a_code_which_a_person_chooses_for_fees() -> None:
+    found = propose(WHOLE, replace(CHART, tax_codes=VAT))
+    assert found.sales_tax_code == "5"
+    assert set(found.tax_codes.items()) == {(kind, "7") for kind in ("invoice", "sales_receipt", "refund_receipt")}
+    assert found.fee_tax_codes == dict.fromkeys(("tax", "tax_fee", "withheld_tax"), "8")
+    assert [each.role.id for each in problems(found, replace(CHART, tax_codes=VAT))] == [
+        "fee_tax_codes:stripe_fee",
+        "fee_tax_codes:payment_method_passthrough_fee",
+    ]
+
+
+def test_sales_tax_alone_asks_for_one_code_at_most() -> None:
+    sales = {key: replace(each, reclaims=False) for key, each in VAT.items()}
+    asked = [role for role in roles(WHOLE, replace(CHART, tax_codes=sales)) if role.entity == "tax_code"]
+    assert [(role.id, role.needed) for role in asked] == [("sales_tax_code", False)]
+
+
+def test_dinars_need_an_account_for_rounding() -> None:
+    assert problems(WHOLE, CHART, ["USD"]) == []
+    needed = {each.role.id for each in problems(WHOLE, CHART, ["KWD"])}
+    assert "accounts:rounding" in needed
+
+
 @pytest.mark.parametrize(
     ("mappings", "words"),
     [
@@ -80,7 +116,7 @@ def test_what_cannot_be_used_is_left_out_but_for_labels() -> None:
 
 
 def test_every_role_can_be_chosen_and_taken_back() -> None:
-    for role in roles(Mappings(), CHART, ["EUR"]):
+    for role in roles(Mappings(), replace(CHART, tax_codes=VAT), ["EUR", "KWD"]):
         assert chosen(Mappings(), role) is None
         filled = with_choice(Mappings(), role, "x")
         assert chosen(filled, role) == "x"

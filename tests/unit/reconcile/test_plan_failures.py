@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from reconcile.choices import PersonDecision
 from reconcile.postings import ROLES, Policies, Posting
 from reconcile.records import Charge, Document, Movement, Payout, Refund
-from reconcile.snapshot import Place, Snapshot, Tax
+from reconcile.snapshot import Place, Snapshot
+from reconcile.taxes import Tax
 from tests.unit.reconcile.test_plan import MAPPINGS, NOON, charge, decide, movement, only, payout, reasons, snapshot
 
 MAPPED = replace(MAPPINGS, accounts={role: role for role in ROLES})
