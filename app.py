@@ -29,6 +29,7 @@ from pages import (
     mapping,
     overview,
     payouts,
+    people,
     review,
     sending,
     style,
@@ -37,7 +38,7 @@ from pages import (
 from pages.context import Context
 from storage import queries, sending_view, users
 from storage.queries import LinkView
-from sync import callback, gate
+from sync import callback, commands, gate
 from sync.environment import Environment, shared_environment
 
 ICON = (
@@ -115,10 +116,9 @@ def draw() -> None:
     st.set_page_config(page_title="Tieout", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PX)
     token = st.context.cookies.get(gate.cookie_name(environment.database))
     user = gate.find_user(environment.database, environment.clock, token)
-    if user is None:  # the gate let the browser in, but the session has ended since
-        st.html(
-            style.SHEET + style.note("Your session is over. Open the sign-in link printed where Tieout was started.")
-        )
+    if user is None:  # the gate let the browser in, but the session has ended since, or somebody signed out
+        st.html(style.SHEET + style.note("You are signed out."))
+        chrome.leave(gate.SIGN_IN)
         st.stop()
     st.logo(LOGO, size="medium")
     links = queries.links(environment.database)
@@ -156,8 +156,12 @@ def draw() -> None:
         _page(go_live.render, context, "Go-live", "go-live", hidden=of_files),
         _page(dry_run.render, context, "Dry run", "dry-run", hidden=of_files),
     ]
-    pages |= {page.url_path: page for page in (*work, *settings)}
-    st.navigation({"": work, "Set up": settings}).run()
+    yours = [
+        _page(people.render, context, "Users", "users", hidden=not commands.may(user, "manage_users")),
+        _page(people.account, context, "Your account", "account"),
+    ]
+    pages |= {page.url_path: page for page in (*work, *settings, *yours)}
+    st.navigation({"": work, "Set up": settings, "People": yours}).run()
 
 
 def _page(

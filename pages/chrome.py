@@ -1,5 +1,6 @@
 """What surrounds every page: title, where we are, how current it is, who is signed in."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from html import escape
@@ -36,6 +37,12 @@ def top(context: Context, title: str) -> None:
             _watch(context, context.link, context.pulse)
     if context.link is not None and title != "Connections":
         _warn(context, context.link)
+
+
+def leave(address: str) -> None:
+    """Sends the browser to an address that is none of Streamlit's pages, in the same tab."""
+    target = json.dumps(address).replace("<", "\\u003c")
+    st.html(f"<script>window.location.assign({target})</script>", unsafe_allow_javascript=True)
 
 
 def go(context: Context, path: str, label: str, **query: str) -> None:

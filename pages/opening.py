@@ -1,6 +1,5 @@
 """The steps to a first connection: a key of Stripe's, consent at Intuit, and the two joined."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from html import escape
@@ -46,8 +45,7 @@ def last_problem() -> None:
 
 def _leave(address: str) -> None:
     """Sends the browser to Intuit, in the same tab, so that it comes back to where it was."""
-    target = json.dumps(address).replace("<", "\\u003c")
-    st.html(f"<script>window.location.assign({target})</script>", unsafe_allow_javascript=True)
+    chrome.leave(address)
     st.html(style.note("Intuit asks which company Tieout may open. You come back here by yourself.", "good"))
     st.link_button("Go on to Intuit", address)
 

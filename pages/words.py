@@ -147,6 +147,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def article(noun: str) -> str:
+    """With "a" or "an" before it."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
 def item_reason(code: str) -> str:
     return ITEMS.get(code, code.replace("_", " "))
 

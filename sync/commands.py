@@ -39,6 +39,8 @@ NEEDS = {
     "export_audit": "viewer",
     "sync_again": "accountant",
     "leave_received": "accountant",
+    "manage_users": "admin",
+    "set_password": "viewer",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match"}

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage import audit, connections, web_connectors
+from sync import passwords
 from sync.environment import Environment, hooks_url
 from sync.errors import Rejected
-from sync.qbd import passwords, qwc
+from sync.qbd import qwc
 
 INTERVAL_MINUTES = 5
 

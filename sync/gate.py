@@ -1,10 +1,15 @@
 """The gate in front of the pages: nothing is answered without a session but health, hooks and the sign-in link.
 
-A one-time link (`/sign-in?token=...`, printed where Tieout was started) opens a session; a cookie carries it.
+A one-time link (`/sign-in?token=...`, printed where Tieout was started or made by an admin) or an address with its
+password opens a session; a cookie carries it.
 """
 
 import hashlib
+import re
+from functools import partial
+from html import escape
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from storage import users
 from storage.engine import Database
 from storage.users import SESSION_LIFE, User
+from sync import passwords
 from sync.ports import Clock, Rng
 
 SIGN_IN = "/sign-in"
@@ -40,8 +46,21 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
 body {{ max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem }}
 h1 {{ font-size: 1.25rem; margin: 0 0 .5rem }} p {{ margin: 0; opacity: .8 }}
-</style></head><body><h1>{title}</h1><p>{text}</p></body></html>
+form {{ margin: 1.5rem 0 0 }} label {{ display: block; margin: 0 0 .75rem; max-width: 20rem }}
+input {{ display: block; font: inherit; width: 100%; box-sizing: border-box; padding: .4rem .5rem }}
+button {{ font: inherit; padding: .4rem 1rem }}
+</style></head><body><h1>{title}</h1><p>{text}</p>{more}</body></html>
 """
+FORM = f"""<form method="post" action="{SIGN_IN}"><label>E-mail
+<input name="email" type="email" autocomplete="username" required autofocus></label>
+<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
+<input type="hidden" name="next" value="{{next}}"><button>Sign in</button></form>"""
+UNKNOWN = "Open the sign-in link printed where Tieout was started or that an admin gave you, or sign in here."
+WRONG = (
+    "This address and password do not fit together, or there were too many wrong ones: then wait 15 minutes. "
+    "Whoever forgot the password asks an admin for a sign-in link."
+)
+BODY_MAX = 4_096  # bytes of a sign-in form
 
 
 def cookie_name(database: Database) -> str:
@@ -94,32 +113,73 @@ def find_user(database: Database, clock: Clock, session_token: str | None) -> Us
 def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
     """The route that opens a session."""
 
-    async def sign_in(request: Request) -> Response:
+    async def by_link(request: Request) -> Response:
         if request.method == "HEAD":  # whoever only looks at the link does not use it
             return Response()
         session_token = rng.token(43)
         token = request.query_params.get("token", "")
+        if not token:
+            return _form("Sign in", "", "/", 200)
         user = await run_in_threadpool(_open_session, database, clock, token, session_token)
         if user is None:
-            text = "This sign-in link was used already or is too old. Start Tieout again to get a new one."
-            return refuse("You are not signed in", text, 401)
-        response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
-        response.set_cookie(
-            cookie_name(database),
-            session_token,
-            max_age=int(SESSION_LIFE.total_seconds()),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
-        return response
+            text = "This link was used already or is too old. Ask an admin for a new one, or sign in here."
+            return _form("You are not signed in", text, "/", 401)
+        return _signed_in(request, database, session_token, "/")
 
-    return [Route(SIGN_IN, sign_in)]
+    async def by_password(request: Request) -> Response:
+        if not _is_same_origin(request.scope):  # another site may not sign this browser in
+            return refuse("You are not signed in", "Open Tieout itself to sign in.", 403)
+        typed = await _typed(request)
+        if typed is None:
+            return refuse("You are not signed in", "This is not what the sign-in page sends.", 413)
+        email, password, path = typed
+        session_token, opened = rng.token(43), partial(_open_by_password, database, clock, email, password)
+        if await run_in_threadpool(opened, session_token) is None:
+            return _form("You are not signed in", WRONG, path, 401)
+        return _signed_in(request, database, session_token, path)
+
+    return [Route(SIGN_IN, by_link), Route(SIGN_IN, by_password, methods=["POST"])]
+
+
+async def _typed(request: Request) -> tuple[str, str, str] | None:
+    """Address, password and where to go; None if it is no such form."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_MAX:
+            return None
+    fields = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+    path = fields.get("next", "/")
+    is_ours = re.fullmatch(r"/[a-z-]*(\?[\w=&%.:+-]*)?", path) is not None  # never another site's
+    return users.normal(fields.get("email", "")), fields.get("password", ""), path if is_ours else "/"
+
+
+def _signed_in(request: Request, database: Database, session_token: str, path: str) -> Response:
+    response = RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
+    response.set_cookie(
+        cookie_name(database),
+        session_token,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
 
 
 def _open_session(database: Database, clock: Clock, token: str, session_token: str) -> User | None:
     with database.write() as conn:
         return users.open_session(conn, token, session_token, clock.now())
+
+
+def _open_by_password(database: Database, clock: Clock, email: str, password: str, session_token: str) -> User | None:
+    """Takes as long for an address nobody has, and hashes outside of any transaction."""
+    now = clock.now()
+    with database.read() as conn:
+        stored = users.password_of(conn, email, now)
+    fits = (passwords.fits(password[: passwords.LENGTH_MAX], stored or passwords.NOBODY) and stored) or None
+    with database.write() as conn:
+        return users.open_session_by_password(conn, email, session_token, now, fits=fits)
 
 
 def _is_open(scope: Scope) -> bool:
@@ -140,12 +200,18 @@ def _refusal(scope: Scope) -> Response:
     wants_page = scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
     if not wants_page:
         return PlainTextResponse("Not signed in.", 401)
-    return refuse("You are not signed in", "Open the sign-in link printed where Tieout was started.", 401)
+    query = scope["query_string"].decode("latin-1")
+    return _form("You are not signed in", UNKNOWN, f"{scope['path']}{'?' if query else ''}{query}", 401)
 
 
-def refuse(title: str, text: str, status: int) -> Response:
+def refuse(title: str, text: str, status: int, more: str = "") -> Response:
     """A page that says why there is nothing else to see."""
-    return HTMLResponse(PAGE.format(title=title, text=text), status, headers={"cache-control": "no-store"})
+    page = PAGE.format(title=title, text=text, more=more)
+    return HTMLResponse(page, status, headers={"cache-control": "no-store"})
+
+
+def _form(title: str, text: str, path: str, status: int) -> Response:
+    return refuse(title, text, status, FORM.format(next=escape(path)))
 
 
 def _with_headers(send: Send) -> Send:

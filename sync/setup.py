@@ -69,6 +69,7 @@ def create_webhook(environment: Environment, actor: User, connection_id: int) ->
 
 def change_secret(environment: Environment, actor: User, connection_id: int, secret: str) -> bool:
     """The secret that somebody found in Stripe's dashboard or in Intuit's; the one before is valid for three days."""
+    _allow(environment, actor, "connect")
     system, secret = _connection(environment, connection_id).system, secret.strip()
     if not secret or (system == "stripe" and not secret.startswith("whsec_")):
         raise RefusedError(
@@ -77,7 +78,6 @@ def change_secret(environment: Environment, actor: User, connection_id: int, sec
             else "Give the verifier token that Intuit shows for your app's webhooks."
         )
     with environment.database.write() as conn:
-        check(conn, actor, "connect")
         return hooks.change_secret(conn, environment, connection_id, secret, actor.email)
 
 

@@ -75,6 +75,10 @@ users = Table(
     Column("email", String(255), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
     Column("role", String(16), nullable=False),  # viewer | reviewer | accountant | manager | admin
+    Column("password_hash", String(255)),  # none: signs in by links only
+    Column("wrong_tries", Integer),  # passwords in a row that did not fit
+    Column("locked_until", Utc),
+    Column("left_at", Utc),  # may not sign in any more; what they did stays theirs
 )
 
 # One-time sign-in links and the browser sessions they open; only hashes are kept.

@@ -14,10 +14,11 @@ from typing import Any
 from reconcile.records import Company
 from storage import audit, connections, mirror, runs, web_connectors
 from storage.web_connectors import WebConnector
+from sync import passwords
 from sync.environment import Environment
 from sync.errors import SyncError
 from sync.ports import Part, Request, Response
-from sync.qbd import faults, passwords, qwc, records
+from sync.qbd import faults, qwc, records
 from sync.qbd.adapter import LEASE_S, QuickBooksDesktop
 from sync.qbd.markup import MarkupError
 from sync.qbd.qbxml import VERSION, Answer, answers, message, text_of, value
@@ -64,7 +65,7 @@ class Visits:
     def _authenticate(self, user_name: str, password: str) -> list[str]:
         with self._database.read() as conn:
             known = web_connectors.by_user_name(conn, user_name)
-        stored = known.password_hash if known else passwords.hash_of("", "nobody")
+        stored = known.password_hash if known else passwords.NOBODY
         if not passwords.fits(password, stored) or known is None:
             self._clock.sleep(1)
             return ["", "nvu"]

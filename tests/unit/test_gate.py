@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from storage import users
 from storage.engine import Database
-from sync import gate
+from sync import gate, passwords
 from sync.clock import FixedClock, SeededRng
 from tests import factories
 
@@ -125,7 +126,7 @@ def test_looking_at_a_link_does_not_use_it(client: TestClient, clock: FixedClock
     sign_in(client)
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "one-time' OR 1=1 --"])
+@pytest.mark.parametrize("token", [" ", "wrong", "one-time' OR 1=1 --"])
 def test_wrong_links(client: TestClient, token: str) -> None:
     assert client.get(gate.SIGN_IN, params={"token": token}).status_code == 401
 
@@ -156,3 +157,53 @@ def test_every_answer_keeps_others_out(client: TestClient) -> None:
         headers = client.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.fixture
+def password(sqlite_database: Database, client: TestClient) -> str:
+    with sqlite_database.write() as conn:
+        found = users.find(conn, email="admin@example.com")
+        assert found is not None
+        users.change(conn, found.id, password_hash=passwords.hash_of("a few good words", "salt"))
+    return "a few good words"
+
+
+def fill(client: TestClient, password: str, email: str = "admin@example.com", path: str = "/review?tab=x") -> Any:
+    return client.post(gate.SIGN_IN, data={"email": email, "password": password, "next": path})
+
+
+def test_a_password_opens_what_was_asked_for(client: TestClient, password: str) -> None:
+    form = client.get('/review?tab=x&y="><b>', headers=PAGE).text
+    assert 'name="next" value="/review?tab=x&amp;y=' in form
+    assert "<b>" not in form
+    answer = fill(client, password, " Admin@Example.com ")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/review?tab=x")
+    assert client.get("/").text == "figures"
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/a//b", "javascript:1", ""]
+)
+def test_nobody_is_sent_elsewhere(client: TestClient, password: str, path: str) -> None:
+    assert fill(client, password, path=path).headers["location"] == "/"
+
+
+def test_wrong_passwords_get_one_answer_and_lock(client: TestClient, password: str, clock: FixedClock) -> None:
+    answers = {fill(client, "wrong").text for _ in range(users.TRIES)}
+    answers |= {fill(client, password).text, fill(client, "wrong", "nobody@example.com").text}
+    assert len(answers) == 1, "an answer that differs would tell who has an account"
+    assert "set-cookie" not in fill(client, password).headers
+    clock.advance(users.LOCK.total_seconds() + 1)
+    assert fill(client, password).status_code == 303
+
+
+def test_another_site_signs_nobody_in(client: TestClient, password: str) -> None:
+    form = {"email": "admin@example.com", "password": password}
+    answer = client.post(gate.SIGN_IN, data=form, headers={"origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_form_of_any_size_is_read_to_a_limit_only(client: TestClient) -> None:
+    assert client.post(gate.SIGN_IN, content=b"email=" + b"x" * 100_000).status_code == 413
+    assert client.post(gate.SIGN_IN, content=b"\xff\xfe=%%%&&&").status_code == 401

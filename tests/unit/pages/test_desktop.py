@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from storage import connected, web_connectors
 from storage.engine import Database
-from sync.qbd import passwords
+from sync import passwords
 from tests.unit.pages.test_pages import NOW, context, draw, said
 
 

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import audit, connections, dry_run, go_live, mapping, overview, payouts, review, sending, syncs, words
+from pages import (
+    audit,
+    connections,
+    dry_run,
+    go_live,
+    mapping,
+    overview,
+    payouts,
+    people,
+    review,
+    sending,
+    syncs,
+    words,
+)
 from pages.context import Context
 from reconcile.postings import Posting
 from reconcile.records import PayoutItems
@@ -40,6 +53,8 @@ SETTINGS = {
     "mapping": mapping.render,
     "go-live": go_live.render,
     "dry-run": dry_run.render,
+    "users": people.render,
+    "account": people.account,
 }
 
 
