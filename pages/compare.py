@@ -9,6 +9,7 @@ from reconcile.records import Charge, Document
 from storage import review
 from storage.review import Candidate, Detail, Item
 
+WITH_FEE = ("journal_entry", "purchase", "refund_receipt", "deposit")
 QUIET = '<span class="t-quiet">none</span>'
 
 
@@ -84,12 +85,26 @@ def difference(detail: Detail, candidate: Candidate) -> tuple[str, str]:
         return "bad", "Difference: not known, because the documents are gone or in another currency."
     if candidate.role == "pays_invoice":
         return _after_payment(item, documents, candidate, review.rest_minor(detail, candidate))
-    gross = sum(leg.amount_minor for leg in detail.legs if leg.kind == "gross")
-    gap = abs(gross) - sum(abs(document.amount_minor) for document in documents)
+    gap = _unrecorded(detail, candidate)
     if not gap:
         return "good", "Difference 0.00. Accepting posts nothing: it is recorded already."
     figure = words.money(gap, item.currency)
     return "wait", f"Difference {figure}. Accepting posts nothing, so this stays open and the proof lists it."
+
+
+def _unrecorded(detail: Detail, candidate: Candidate) -> int:
+    """What the documents fall short of the item. Of an entry only the part counts that is about it; some documents take
+    Stripe's fee along, and then record it too.
+    """
+    own = [leg.amount_minor for leg in detail.legs if leg.kind == "gross"]
+    whole = abs(sum(leg.amount_minor for leg in detail.legs))
+    parts = [(document, amount) for document, _, amount in candidate.parts if document is not None]
+    recorded = sum(
+        amount if document.kind == "journal_entry" else abs(document.amount_minor) for document, amount in parts
+    )
+    if recorded == whole and all(document.kind in WITH_FEE for document, _ in parts):
+        return 0
+    return (abs(sum(own)) if own else whole) - recorded
 
 
 def _after_payment(item: Item, documents: list[Document], candidate: Candidate, rest: int) -> tuple[str, str]:

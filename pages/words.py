@@ -167,11 +167,14 @@ def money(minor: int, currency: str) -> str:
 
 
 def kind(source_id: str) -> str:
+    if source_id.startswith("fees:"):
+        return "fees of"
     return PREFIXES.get(source_id.partition("_")[0], "entry")
 
 
 def short(object_id: str) -> str:
-    """An id by its head and tail; the whole one belongs beside it or on hover."""
+    """An id by its head and tail; the whole one belongs beside it or on hover. Of fees, what they were taken for."""
+    object_id = object_id.removeprefix("fees:").replace(":bills", " with bills").replace(":", " ")
     return object_id if len(object_id) <= 16 else f"{object_id[:7]}…{object_id[-6:]}"
 
 

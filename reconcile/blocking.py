@@ -24,11 +24,21 @@ RECORDS = {
     "fee": (("purchase", "deposit", "journal_entry"), ()),
     "adjustment": (("purchase", "deposit", "journal_entry", "transfer"), ()),
 }
-# What people type in by hand without leaving a Stripe id.
+# What people type in by hand without leaving a Stripe id: of the same amount, wherever it lies.
 TYPED = {
     "charge": ("payment", "sales_receipt", "deposit"),
     "refund": ("refund_receipt", "credit_memo", "ar_refund"),
     "payout": ("transfer", "deposit"),
+}
+# The same, where only what it does to the clearing account can tell: by kinds of which a company has very many.
+ON_CLEARING = {
+    "charge": ("journal_entry",),
+    "refund": ("purchase", "journal_entry"),
+    "dispute": ("purchase", "refund_receipt", "journal_entry"),
+    "payout": ("journal_entry",),
+    "fee": ("purchase", "deposit", "journal_entry"),
+    "fees": ("purchase", "deposit", "journal_entry"),
+    "adjustment": ("purchase", "refund_receipt", "deposit", "transfer", "journal_entry"),
 }
 
 
@@ -219,17 +229,8 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
 
     The amount may be the item's own or, if Stripe converted it, the settled one.
     """
-    kinds = pl.DataFrame(
-        [{"kind": kind, "ledger_kind": each} for kind, group in TYPED.items() for each in group],
-        schema={"kind": pl.String, "ledger_kind": pl.String},
-    )
-    is_payout = pl.col("kind") == "payout"
-    before = pl.when(is_payout).then(rules.payout_days_before).otherwise(rules.record_days_before)
-    after = pl.when(is_payout).then(rules.payout_days_after).otherwise(rules.record_days_after)
-    # Documents people typed are few: each is written down for every day of its window, and the days must be equal.
-    typed = (
-        documents.filter(pl.col("marker").is_null())
-        .select(
+    typed = _on_each_day(
+        documents.filter(pl.col("marker").is_null()).select(
             "company",
             "currency",
             "date",
@@ -237,12 +238,10 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
             ledger_kind="kind",
             total_minor=pl.col("amount_minor").abs(),
             is_container=(pl.col("kind") == "deposit") & (pl.col("applied").list.len() > 0),
-        )
-        .join(kinds, on="ledger_kind")
-        .filter(~(pl.col("is_container") & ~is_payout))
-        .with_columns(day=pl.date_ranges(_days(-after), _days(before)))
-        .explode("day", empty_as_null=False, keep_nulls=False)
-    )
+        ),
+        TYPED,
+        rules,
+    ).filter(~(pl.col("is_container") & (pl.col("kind") != "payout")))
     wanted = items.select(
         *("company", "kind", "currency", "settled_currency", "settled_minor", "item"),
         total_minor=pl.col("amount_minor").abs(),
@@ -256,6 +255,52 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         .join(typed, on=["company", "currency", "total_minor", "kind", "day"])
         .select("item", "document")
         .unique()
+    )
+
+
+def by_typed_effect(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Items and the unmarked documents that do to the clearing account what Stripe did, with or without its fee."""
+    effects = (
+        documents.filter(pl.col("marker").is_null(), pl.col("clearing").list.len() > 0)
+        .select("company", "currency", "date", "document", ledger_kind="kind", minor="clearing")
+        .explode("minor", empty_as_null=False, keep_nulls=False)
+    )
+    if effects.is_empty():
+        return items.select("item").clear().with_columns(document=documents["document"].clear())
+    typed = _on_each_day(effects, ON_CLEARING, rules)
+    moved = items.select(
+        *("company", "kind", "item", "settled_minor", "net_minor"),
+        currency="settled_currency",
+        day=pl.col("occurred_at").dt.date(),
+    )
+    key = ["company", "currency", "minor", "kind", "day"]
+    pairs = [
+        moved.rename({name: "minor"}).join(typed, on=key).select("item", "document")
+        for name in ("settled_minor", "net_minor")
+    ]
+    return pl.concat(pairs).unique()
+
+
+def summaries(documents: pl.DataFrame) -> pl.DataFrame:
+    """`document`: those with several lines on the clearing account. One of them may record many items."""
+    return documents.filter(pl.col("clearing").list.len() > 1).select("document")
+
+
+def _on_each_day(typed: pl.DataFrame, kinds: dict[str, tuple[str, ...]], rules: Rules) -> pl.DataFrame:
+    """Documents people typed are few: each is written down for every kind of item (`kind`) it may record, and every
+    `day` of its window, so that the days only need to be equal.
+    """
+    windows = {
+        "payout": (rules.payout_days_before, rules.payout_days_after),
+        "fees": (rules.fees_days, rules.fees_days),
+    }
+    usual = (rules.record_days_before, rules.record_days_after)
+    rows = [(kind, each, *windows.get(kind, usual)) for kind, ledger_kinds in kinds.items() for each in ledger_kinds]
+    schema = {"kind": pl.String, "ledger_kind": pl.String, "before": pl.Int64, "after": pl.Int64}
+    return (
+        typed.join(pl.DataFrame(rows, schema=schema, orient="row"), on="ledger_kind")
+        .with_columns(day=pl.date_ranges(_days(-pl.col("after")), _days(pl.col("before"))))
+        .explode("day", empty_as_null=False, keep_nulls=False)
     )
 
 

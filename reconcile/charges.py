@@ -64,7 +64,7 @@ def _plan_taken_back(draft: Draft, charge_id: str, reversals: Sequence[Movement]
     for movement in reversals:
         legs = draft.undecided([movement])
         gross = gross_of(legs)
-        if gross and not draft.is_answered(movement.id, gross, movement.id):
+        if gross and not draft.is_answered(movement.id, gross):
             amount = Money(abs(total(gross)), movement.currency)
             detail = (
                 f"Stripe took {amount} of {charge_id} back, which was never captured, after the charge was recorded in "
@@ -83,7 +83,7 @@ def _awaited(charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] |
 
 def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg]) -> None:
     verdict = draft.matches.verdict(charge.id)
-    if draft.is_answered(charge.id, gross, charge.id):
+    if draft.is_answered(charge.id, gross):
         draft.place_recorded(charge.id)
     elif verdict.decision == "auto":
         _pay_invoices(draft, charge, movements, gross, verdict)

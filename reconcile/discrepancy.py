@@ -34,6 +34,7 @@ NOUNS = {
     "dispute": "dispute",
     "payout": "payout",
     "fee": "fee",
+    "fees": "sum of fees",
     "adjustment": "adjustment",
     "invoice": "invoice",
     "payment": "payment",

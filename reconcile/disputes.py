@@ -14,7 +14,7 @@ from reconcile.days import before_cutover, book_day, first_open_day
 from reconcile.draft import Draft, cover_by_opening, divide, missing_account
 from reconcile.entries import book_entry, entry
 from reconcile.frames import withdrawal
-from reconcile.legs import fees_of, gross_of
+from reconcile.legs import fees_of, gross_of, legs_of
 from reconcile.postings import Posting
 from reconcile.records import Dispute, Movement
 from reconcile.snapshot import DisputeBooks, Snapshot
@@ -32,11 +32,15 @@ def plan_dispute(draft: Draft, dispute_id: str, movements: list[Movement]) -> No
             continue
         # The matcher knows a dispute by its withdrawal; everything else has rows of its own.
         item_id = dispute_id if movement is first else movement.id
-        gross, fees = gross_of(legs), fees_of(legs)
-        if gross and draft.is_answered(item_id, gross, dispute_id):
-            if fees:  # under a name of its own: the gross may still be ours to post one day
+        gross = gross_of(legs)
+        is_answered = bool(gross) and draft.is_answered(item_id, gross)
+        fees = draft.open_fees(fees_of(legs))
+        if is_answered or (gross_of(legs_of(movement)) and not gross):
+            if fees:  # under a name of its own: the gross may still be ours to post one day, or is already
                 book_entry(draft, movement, fees, dispute_id, "dispute-fee", ACCOUNTS)
-        elif legs and (posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)):
+        elif (legs := [*gross, *fees]) and (
+            posting := book_entry(draft, movement, legs, dispute_id, "dispute", ACCOUNTS)
+        ):
             draft.disputed[dispute_id].append(posting)
 
 

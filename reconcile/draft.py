@@ -3,11 +3,12 @@
 from collections import ChainMap, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from reconcile.currencies import needs_bridge, rate_problem
 from reconcile.days import closed_problem, day_of, out_of_closed
-from reconcile.legs import legs_of
-from reconcile.matching import MatchResult
+from reconcile.legs import fees_of, legs_of
+from reconcile.matching import MatchResult, Proposal
 from reconcile.money import Money, in_books
 from reconcile.postings import ROLES, Leg, LegDecision, LegState, Posting, Share
 from reconcile.records import Movement
@@ -31,6 +32,12 @@ class Draft:
     disputed: dict[str, list[Posting]] = field(default_factory=lambda: defaultdict(list))
     settled_notes: list[str] = field(default_factory=list)
     exact: dict[str, Leg] = field(default_factory=dict)  # the legs as Stripe has them
+    fee_sums: dict[str, list[str]] = field(default_factory=dict)  # by leg: what matching knows fees by
+    net: dict[str, str] = field(default_factory=dict)  # by movement: the item whose record took its fee along, or may
+
+    @cached_property
+    def movements(self) -> dict[str, Movement]:
+        return {each.id: each for each in self.snapshot.movements}
 
     def undecided(self, movements: Sequence[Movement]) -> list[Leg]:
         """The legs still to be decided, with the amounts that the books can keep of them."""
@@ -90,17 +97,60 @@ class Draft:
         else:
             self.decide(legs, source_id, "matched", "cancels_out", detail)
 
-    def is_answered(self, item_id: str, legs: Sequence[Leg], source_id: str) -> bool:
-        """Whether the matcher knows better than to post: recorded by somebody, or a question. That is then decided."""
+    def is_answered(self, item_id: str, legs: Sequence[Leg]) -> bool:
+        """Whether the matcher knows better than to post: recorded by somebody, or a question. That is then decided,
+        under the name that matching knows it by: what people say of it is about that.
+        """
         verdict = self.matches.verdict(item_id)
         if verdict.decision == "auto" and verdict.role == "already_recorded":
             documents = [allocation.ledger_id for allocation in verdict.allocations]
-            self.decide(legs, source_id, "matched", "already_recorded", verdict.text, documents=documents)
+            self.decide(legs, item_id, "matched", "already_recorded", verdict.text, documents=documents)
         elif verdict.decision == "proposed":
-            self.wait(legs, source_id, verdict.code or "proposed", verdict.text)
+            self.wait(legs, item_id, verdict.code or "proposed", verdict.text)
         else:
             return False
+        taken = [each for each in verdict.proposals if verdict.decision != "auto" or each.match_id == verdict.match_id]
+        if any(self._is_net(legs, proposal) for proposal in taken):
+            self.net |= {leg.movement_id: item_id for leg in legs}
         return True
+
+    def _is_net(self, legs: Sequence[Leg], proposal: Proposal) -> bool:
+        """Whether documents took the fee along: they do to the clearing account what is left of the movements."""
+        moved = {leg.movement_id for leg in legs if leg.kind == "gross"}
+        taken = [leg for each in moved for leg in fees_of(legs_of(self.movements[each]))]
+        fees = sum(in_books(leg.amount_minor, leg.currency) for leg in taken)
+        documents = [self.snapshot.documents.get(part.ledger_id) for part in proposal.allocations]
+        clearing = self.snapshot.mappings.clearing.get(legs[0].currency)
+        effect = sum(
+            leg.amount_minor
+            for document in documents
+            for leg in (document.legs if document and document.currency == legs[0].currency else ())
+            if leg.account_id == clearing
+        )
+        return bool(fees) and proposal.role == "already_recorded" and effect == total(legs) + fees
+
+    def open_fees(self, legs: Sequence[Leg]) -> list[Leg]:
+        """Those of these fees that nobody may have typed in; the others are decided."""
+        return [leg for leg in legs if not (self._is_taken_along(leg) or self._is_typed(leg))]
+
+    def _is_taken_along(self, leg: Leg) -> bool:
+        item_id = self.net.get(leg.movement_id)
+        if item_id is None:
+            return False
+        verdict = self.matches.verdict(item_id)
+        if verdict.decision == "auto":
+            documents = [allocation.ledger_id for allocation in verdict.allocations]
+            detail = f"{verdict.text} Stripe's fee was taken off there."
+            self.decide([leg], item_id, "matched", "already_recorded", detail, documents=documents)
+        else:
+            detail = "What may be the record of this took Stripe's fee along; it is settled with it."
+            self.wait([leg], item_id, "waits_with_charge", detail)
+        return True
+
+    def _is_typed(self, leg: Leg) -> bool:
+        items = self.fee_sums.get(leg.id, ())
+        certain = [each for each in items if self.matches.verdict(each).decision == "auto"]
+        return any(self.is_answered(each, [leg]) for each in (*certain, *items))
 
     def place_recorded(self, charge_id: str) -> None:
         """Remembers where a charge is that somebody else has recorded, if that is certain."""

@@ -23,7 +23,7 @@ def plan_failed_charge(draft: Draft, charge_id: str, movements: Sequence[Movemen
     taken = [movement for movement in movements if movement.category != "charge_failure"]
     returned = [movement for movement in movements if movement.category == "charge_failure"]
     own, back = draft.undecided(taken), draft.undecided(returned)
-    if draft.is_answered(charge_id, gross_of(own), charge_id):
+    if draft.is_answered(charge_id, gross_of(own)):
         draft.place_recorded(charge_id)
         book_costs(draft, charge_id, taken, fees_of(own))
         plan_charge_failure(draft, charge_id, returned)
@@ -41,7 +41,7 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
         cover_by_opening(draft, legs, charge_id)
         return
     gross, place = gross_of(legs), draft.places.get(charge_id) or snapshot.places.get(charge_id)
-    if gross and draft.is_answered(movements[0].id, gross, charge_id):
+    if gross and draft.is_answered(movements[0].id, gross):
         book_costs(draft, charge_id, movements, fees_of(legs))
         return
     problem = common_problem(snapshot, movements, charge.currency) or missing_receivable(snapshot, charge.currency)
@@ -66,5 +66,5 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
 
 def plan_refund_failure(draft: Draft, refund_id: str, movement: Movement, gross: Sequence[Leg]) -> None:
     """The customer is still owed it: a person decides how they get it (row 9)."""
-    if gross and not draft.is_answered(movement.id, gross, refund_id):
+    if gross and not draft.is_answered(movement.id, gross):
         book_entry(draft, movement, gross, refund_id, "refund_failure", {"gross": "refunds_owed"})

@@ -25,7 +25,8 @@ def fee_tax_code(mappings: Mappings, kind: str) -> str | None:
 
 def book_fees(draft: Draft, source_id: str, movements: Sequence[Movement], fees: list[Leg]) -> None:
     """Fees on a charge or refund, which are recorded with it."""
-    if source_id not in draft.places and source_id not in draft.snapshot.places:
+    fees = draft.open_fees(fees)
+    if fees and source_id not in draft.places and source_id not in draft.snapshot.places:
         draft.wait(fees, source_id, "waits_with_charge", "Stripe's fee is recorded together with its charge.")
     else:
         book_costs(draft, source_id, movements, fees)
@@ -37,7 +38,7 @@ def plan_bill(draft: Draft, movement_id: str, movements: list[Movement]) -> None
     legs = draft.undecided(movements)
     if before_cutover(draft.snapshot, movements):
         cover_by_opening(draft, legs, movement_id)
-    elif not draft.is_answered(movement_id, legs, movement_id):
+    elif not draft.is_answered(movement_id, legs):
         own = movement.type if movement.type in LIKE else movement.category
         book_costs(draft, movement_id, movements, legs, {"gross": own})
 
@@ -52,6 +53,7 @@ def book_costs(
     """An expense out of the clearing account with a line for each kind of leg; kinds of which more came back than was
     taken are a deposit into it. `names` renames kinds.
     """
+    legs = draft.open_fees(legs)
     if not legs:
         return
     by_kind: dict[str, list[Leg]] = defaultdict(list)

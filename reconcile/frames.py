@@ -29,6 +29,7 @@ PROCESSOR_SCHEMA = pl.Schema(
         "amount_minor": pl.Int64(),
         "settled_currency": pl.String(),
         "settled_minor": pl.Int64(),
+        "net_minor": pl.Int64(),
         "occurred_at": pl.Datetime("us", "UTC"),
         "customer_id": pl.String(),
         "customer_name": pl.String(),
@@ -57,6 +58,7 @@ LEDGER_SCHEMA = pl.Schema(
         "external_ids": pl.List(pl.String()),
         "applied": pl.List(pl.Struct({"id": pl.String(), "amount_minor": pl.Int64()})),
         "settled_account": pl.String(),
+        "clearing": pl.List(pl.Int64()),
     }
 )
 REQUIRED = {
@@ -101,8 +103,22 @@ def canonical(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, side: str) 
     return frame
 
 
-def ledger_frame(company: str, documents: Iterable[Document]) -> pl.DataFrame:
-    """The documents of one company's books as LEDGER_SCHEMA; voided ones take no part."""
+def on_clearing(document: Document, clearing: Mapping[str, str]) -> tuple[int, ...]:
+    """What a document does to the clearing account of its currency: as a whole, and each of its lines there. Signed as
+    the account moves; nothing if it does not touch it. `clearing` are account ids by currency.
+    """
+    account_id = clearing.get(document.currency)
+    lines = [leg.amount_minor for leg in document.legs if leg.account_id == account_id]
+    return tuple(sorted({sum(lines), *lines} - {0}))
+
+
+def ledger_frame(
+    company: str, documents: Iterable[Document], clearing: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """The documents of one company's books as LEDGER_SCHEMA; voided ones take no part.
+
+    `clearing` are the clearing accounts by currency: what others did to them may record what Stripe did.
+    """
     rows = [
         {
             "id": document.id,
@@ -122,6 +138,7 @@ def ledger_frame(company: str, documents: Iterable[Document]) -> pl.DataFrame:
             "external_ids": list(document.external_ids),
             "applied": [{"id": part.id, "amount_minor": part.amount_minor} for part in document.applied],
             "settled_account": document.account_id,
+            "clearing": [] if document.marker else on_clearing(document, clearing or {}),
         }
         for document in documents
         if not document.voided
@@ -139,12 +156,13 @@ def processor_frame(  # noqa: PLR0913, PLR0917  one argument a kind of record
     invoice_payments: Iterable[InvoicePayment],
     processor_invoices: Iterable[ProcessorInvoice],
     customers: Iterable[Customer],
+    fees: Iterable[Row] = (),
 ) -> pl.DataFrame:
     """What happened in one Stripe account as PROCESSOR_SCHEMA: amounts in minor units, signed as the balance moves.
 
     Only what Stripe has settled takes part, each movement in exactly one row: a charge with its partial-capture
     reversals, a refund, the withdrawal of a dispute, a payout; every other movement is a row of its own (kind fee or
-    adjustment, id = the movement's).
+    adjustment, id = the movement's). `fees` are rows made elsewhere (see `reconcile.typed_fees`).
     """
     settled = _Settled.of(movements)
     charges, refunds = tuple(charges), tuple(refunds)
@@ -156,6 +174,7 @@ def processor_frame(  # noqa: PLR0913, PLR0917  one argument a kind of record
     rows += [row for dispute in disputes if (row := _dispute(dispute, settled, charge_rows))]
     rows += [row for payout in payouts if (row := _payout(payout, settled))]
     rows += [_other(movement) for movement in settled.left()]
+    rows += fees
     return pl.DataFrame([{**row, "company": company} for row in rows], schema=PROCESSOR_SCHEMA).sort("id")
 
 
@@ -235,6 +254,7 @@ def _charge(
         "amount_minor": charge.captured_minor,
         "settled_currency": movement.currency,
         "settled_minor": movement.gross_minor + sum(reversal.gross_minor for reversal in reversals),
+        "net_minor": movement.net_minor + sum(reversal.net_minor for reversal in reversals),
         "occurred_at": movement.created_at,
         "customer_id": charge.customer_id,
         "customer_name": charge.customer_name or (person.name if person else None) or None,
@@ -328,6 +348,7 @@ def _moved(movement: Movement, row_id: str, kind: str) -> Row:
         "amount_minor": movement.gross_minor,
         "settled_currency": movement.currency,
         "settled_minor": movement.gross_minor,
+        "net_minor": movement.net_minor,
         "occurred_at": movement.created_at,
         "links": [],
         "description": movement.description or None,

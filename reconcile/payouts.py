@@ -27,7 +27,7 @@ def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None
         taken = []
     own, back = draft.undecided(taken), draft.undecided(returned)
     gross, gross_back = gross_of(own), gross_of(back)
-    answered = bool(gross) and draft.is_answered(payout_id, gross, payout_id)
+    answered = bool(gross) and draft.is_answered(payout_id, gross)
     if gross and gross_back and not answered:
         draft.cancel_out([*gross, *gross_back], payout_id, NEVER)
     else:
@@ -35,7 +35,7 @@ def plan_payout(draft: Draft, payout_id: str, movements: list[Movement]) -> None
             # East of Greenwich an instant payout may arrive on the UTC day before the one it was made on.
             day = max(payout.arrives_on, draft.snapshot.cutover)
             _move(draft, payout_id, taken, gross, day, _not_paid(payout))
-        if gross_back and not draft.is_answered(returned[0].id, gross_back, payout_id):
+        if gross_back and not draft.is_answered(returned[0].id, gross_back):
             day = day_of(draft.snapshot, returned)
             _move(draft, payout_id, returned, gross_back, day, None)
     for group, legs in ((taken, own), (returned, back)):
@@ -49,7 +49,7 @@ def plan_topup(draft: Draft, movement_id: str, movements: list[Movement]) -> Non
         cover_by_opening(draft, legs, source)
         return
     gross = gross_of(legs)
-    if gross and not draft.is_answered(movement_id, gross, source):
+    if gross and not draft.is_answered(movement_id, gross):
         day = day_of(draft.snapshot, movements)
         _move(draft, source, movements, gross, day, None)
     book_costs(draft, source, movements, fees_of(legs))

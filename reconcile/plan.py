@@ -25,6 +25,7 @@ from reconcile.records import Movement
 from reconcile.refunds import plan_refund
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
+from reconcile.typed_fees import by_leg, fee_sums
 
 UNMAPPED = ("unmapped_account", "unmapped_item", "unmapped_tax")
 
@@ -43,9 +44,9 @@ RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
 
 def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     """Decides every open leg of the snapshot; equal snapshots and matches give equal plans."""
-    ignored = _ignored(snapshot)
+    ignored, sums = _ignored(snapshot), by_leg(fee_sums(snapshot))
     snapshot = _without(snapshot, ignored)
-    draft = Draft(snapshot, matches, decisions=ignored)
+    draft = Draft(snapshot, matches, decisions=ignored, fee_sums=sums)
     plan_openings(draft)
     groups = _group(snapshot)
     for rule, planner in RULES:

@@ -22,24 +22,27 @@ Booked = list[tuple[Posting, int]]  # documents, and what each does to the clear
 def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None:
     refund = draft.snapshot.refunds[refund_id]
     open_: dict[str, list[Leg]] = {}
+    fees: list[tuple[Movement, list[Leg]]] = []
     for movement in movements:
         legs = draft.undecided([movement])
         if before_cutover(draft.snapshot, [movement]):
             cover_by_opening(draft, legs, refund_id)
         else:
             open_[movement.category] = gross_of(legs)
-            book_costs(draft, refund_id, [movement], fees_of(legs))
+            fees.append((movement, fees_of(legs)))
     taken, returned = open_.get("refund", []), open_.get("refund_failure", [])
     made = [movement for movement in movements if movement.category == "refund"]
     failed = [movement for movement in movements if movement.category == "refund_failure"]
-    if taken and returned and not draft.is_answered(refund_id, taken, refund_id):
+    if taken and returned and not draft.is_answered(refund_id, taken):
         draft.cancel_out([*taken, *returned], refund_id, NEVER)
     elif returned:
         plan_refund_failure(draft, refund_id, failed[0], returned)
     elif taken and refund.failure_movement_id:
         draft.wait(taken, refund_id, "awaiting_reversal", "This refund failed; Stripe's entry for that is awaited.")
-    elif taken and not draft.is_answered(refund_id, taken, refund_id):
+    elif taken and not draft.is_answered(refund_id, taken):
         _book_refund(draft, refund, made, taken)
+    for movement, legs in fees:
+        book_costs(draft, refund_id, [movement], legs)
 
 
 def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gross: list[Leg]) -> None:

@@ -17,7 +17,7 @@ def plan_reserve(draft: Draft, movement_id: str, movements: list[Movement]) -> N
     elif movement.balance_type != "payments":
         detail = "Stripe's own count of what it holds in reserve; the entry on the payments balance is what is posted."
         draft.decide(legs, movement_id, "matched", "reserve_balance", detail)
-    elif not draft.is_answered(movement_id, legs, movement_id):
+    elif not draft.is_answered(movement_id, legs):
         book_entry(draft, movement, legs, movement_id, "reserve", {"gross": "reserve"})
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 # Raised whenever the tiers themselves change, so that a stored match can say which rules made it.
-TIERS_VERSION = "2"
+TIERS_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,8 @@ class Rules:
 
     An invoice is looked for from `invoice_days_before` days before the charge to `invoice_days_after` days after it;
     a document typed in by hand (payment, refund receipt) from `record_days_before` to `record_days_after`; a transfer
-    or deposit around a payout's arrival from `payout_days_before` to `payout_days_after`.
+    or deposit around a payout's arrival from `payout_days_before` to `payout_days_after`; one expense for the fees of
+    many payments up to `fees_days` before or after the last of them.
     A customer's key that would make more than `pairs_max` pairs of one amount is not followed.
     Names agree from the score `name_agrees` on and contradict each other below `name_differs`.
     """
@@ -24,6 +25,7 @@ class Rules:
     record_days_after: int = 14
     payout_days_before: int = 3
     payout_days_after: int = 10
+    fees_days: int = 31
     name_agrees: int = 80
     name_differs: int = 60
     pairs_max: int = 100_000

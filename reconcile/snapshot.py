@@ -110,6 +110,8 @@ class Snapshot:
     invoices that payments among `documents` have paid: of them only the tax matters. `receivables` are the accounts
     receivable by currency. `rates` are QuickBooks' own, home units for one of a currency, by day.
 
+    `payout_items` are the movements of payouts around what others typed in on the clearing account.
+
     `credit_notes` are those not settled; `noted_invoices` the Stripe invoices they lower, `noted_documents` what those
     are in the books (by Stripe invoice). `note_markers` are our postings of them, True once in the books; `notes_left`
     are those a person left as they are. `credit_memos` are others', dated around them.
@@ -128,6 +130,7 @@ class Snapshot:
     refunds: dict[str, Refund] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
+    payout_items: dict[str, tuple[str, ...]] = field(default_factory=dict)
     invoice_payments: tuple[InvoicePayment, ...] = ()
     processor_invoices: dict[str, ProcessorInvoice] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Row, select, update
 
 from reconcile.choices import DecisionKind, Part, PersonDecision
+from reconcile.typed_fees import object_of
 from storage import connections, mirror
 from storage.mirror import chunks
 from storage.models import decisions, matches
@@ -83,6 +84,34 @@ def standing(conn: Connection, link_id: int, source_ids: Iterable[str]) -> dict[
         for row in rows:
             found[row.source_id].append(_stored(row))
     return dict(found)
+
+
+def about(conn: Connection, link_id: int, prefix: str) -> list[Stored]:
+    """Decisions that stand about objects whose name begins so, in the order they were made."""
+    rows = conn.execute(
+        select(decisions)
+        .where(
+            decisions.c.link_id == link_id,
+            decisions.c.source_id.startswith(prefix, autoescape=True),
+            decisions.c.state == "standing",
+        )
+        .order_by(decisions.c.id)
+    )
+    return [_stored(row) for row in rows]
+
+
+def kept_apart(conn: Connection, link_id: int) -> dict[str, set[str]]:
+    """By document, what people said it is no record of: Stripe objects, or what fees were taken for."""
+    rows = conn.execute(
+        select(decisions.c.source_id, decisions.c.parts).where(
+            decisions.c.link_id == link_id, decisions.c.kind == "not_match", decisions.c.state == "standing"
+        )
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for part in from_json(row.parts, tuple[Part, ...]):
+            found[part.ledger_id].add(object_of(row.source_id))
+    return found
 
 
 def labels(conn: Connection, link_id: int) -> dict[str, list[tuple[int, bool]]]:

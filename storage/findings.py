@@ -7,7 +7,7 @@ says what happened and what can be done; `sync.mending` does it.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Text, and_, not_, or_, select, type_coerce, update
@@ -17,7 +17,7 @@ from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
-from storage import connections, mirror, snapshot
+from storage import connections, mirror, snapshot, twins
 from storage.connections import Link
 from storage.credit_notes import finding_id, is_shown, version_of
 from storage.engine import upsert
@@ -41,8 +41,6 @@ Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit
 IN_BOOKS = ("posted", "verified")
 STREAM = "findings"  # the cursor: the link's revision that was looked at
 UNDEPOSITED = "Undeposited Funds"
-DAYS_APART = timedelta(days=5)
-LOOK_BACK = timedelta(days=60)
 GONE = "gone"  # the version of a document that is no more
 
 
@@ -284,63 +282,13 @@ def _copied(conn: Connection, link: Link) -> Iterator[Finding]:
 
 
 def _twice(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
-    """What somebody typed in although we posted it (row 24): it names what we posted, or is the same in other words."""
-    kinds = [kind for kind in DOCUMENT_KINDS if kind not in ("invoice", "credit_memo")]
-    typed: list[Document] = mirror.load_open(conn, link.ledger_id, kinds, since=today - LOOK_BACK)
-    if not typed:
-        return
-    ours = _posted_since(conn, link, min(each.dated for each in typed) - DAYS_APART)
-    names = _posted_names(conn, link, {each for document in typed for each in document.external_ids})
-    banks = set(link.mappings.bank.values())
-    for document in typed:
-        named = next((names[each] for each in document.external_ids if each in names), None)
-        twin = named or next((marker for marker, each in ours if _is_twin(each, document, banks)), None)
-        if twin is not None:
-            text = (
-                f"{_named(document)} may record what Tieout posted already ({twin.partition(':')[0]}): then it is in "
-                f"the books twice. Delete one of the two in QuickBooks, or say that this is another one."
-            )
-            yield _about(document, "recorded_twice", text, (DISMISS,))
-
-
-def _posted_since(conn: Connection, link: Link, since: date) -> list[tuple[str, Posting]]:
-    rows = conn.execute(
-        select(outbox.c.marker, outbox.c.posting).where(
-            outbox.c.link_id == link.id,
-            outbox.c.state.in_(IN_BOOKS),
-            outbox.c.kind.in_(("payment", "sales_receipt", "refund_receipt", "transfer")),
-            outbox.c.dated >= since,
+    """What somebody typed in although we posted it (row 24)."""
+    for document, twin in twins.find(conn, link, today):
+        text = (
+            f"{_named(document)} may record what Tieout posted already ({twin}): then it is in the books twice. Delete "
+            f"one of the two in QuickBooks, or say that this is another one."
         )
-    )
-    return [(row.marker, from_json(row.posting, Posting)) for row in rows]
-
-
-def _posted_names(conn: Connection, link: Link, ids: set[str]) -> dict[str, str]:
-    """Marker of what we posted, by the Stripe ids it could be called by."""
-    found: dict[str, str] = {}
-    for chunk in mirror.chunks(sorted(ids)):
-        rows = conn.execute(
-            select(legs.c.source_id, legs.c.movement_id, legs.c.markers).where(
-                legs.c.link_id == link.id,
-                legs.c.state == "posted",
-                legs.c.kind == "gross",
-                or_(legs.c.source_id.in_(chunk), legs.c.movement_id.in_(chunk)),
-            )
-        )
-        for row in rows:
-            if row.markers and ":opening-" not in row.markers[0]:
-                found |= {row.source_id: row.markers[0], row.movement_id: row.markers[0]}
-    return found
-
-
-def _is_twin(posting: Posting, document: Document, banks: set[str]) -> bool:
-    """The same amount near the same day: of the same customer, or into the bank as a payout of ours."""
-    same = (posting.amount_minor, posting.currency) == (document.amount_minor, document.currency)
-    if posting.target or not same or abs(posting.dated - document.dated) > DAYS_APART:
-        return False
-    if posting.kind == "transfer":
-        return document.kind in ("deposit", "transfer") and document.account_id in banks
-    return posting.kind == document.kind and posting.party_id == document.customer_id
+        yield _about(document, "recorded_twice", text, (DISMISS,))
 
 
 def _undeposited(conn: Connection, link: Link) -> Iterator[Finding]:

@@ -207,8 +207,9 @@ def allocations(conn: Connection, link_id: int, source_id: str, match_id: str) -
 def _differs(decision: LegDecision, known: Row[Any] | None) -> bool:
     return (
         known is None
-        or (known.state, known.reason, known.detail, known.amount_minor)
+        or (known.source_id, known.state, known.reason, known.detail, known.amount_minor)
         != (
+            decision.source_id,
             decision.state,
             decision.reason,
             decision.detail,

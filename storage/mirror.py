@@ -240,6 +240,12 @@ def ids_after(conn: Connection, connection_id: int, kind: str, after: str, limit
     )
 
 
+def ids_dated(conn: Connection, connection_id: int, kind: str, first: date, last: date) -> list[str]:
+    """The ids of what exists of a kind, dated from `first` to `last`."""
+    these = (mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False))
+    return list(conn.execute(select(mirror.c.object_id).where(*these, mirror.c.dated.between(first, last))).scalars())
+
+
 def documents_of(conn: Connection, connection_id: int, kind: str, customer_id: str) -> list[str]:
     """The ids of the documents of a kind in a customer's name. Reads every one of them: for rare questions only."""
     named = type_coerce(mirror.c.record, Text).contains(f'"customer_id":"{customer_id}"', autoescape=True)

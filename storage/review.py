@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, select
 
 from reconcile.money import to_decimal
 from reconcile.records import Charge, Customer, Dispute, Document, Movement, Payout, Refund
+from reconcile.typed_fees import object_of
 from storage import connections, decisions, legs, mirror
 from storage.connections import Link
 from storage.decisions import Stored
@@ -220,15 +221,20 @@ def _item(source_id: str, rows: Sequence[Row[Any]]) -> Item:
 
 def _with_records(conn: Connection, link: Link, items: Iterable[Item]) -> list[Item]:
     items = list(items)
-    sources = _sources(conn, link, [item.source_id for item in items])
-    parents = {source.charge_id for source in sources.values() if isinstance(source, Refund | Dispute)}
-    charges: dict[str, Charge] = mirror.load(conn, link.processor_id, "charge", [each or "" for each in parents])
+    names = {item.source_id: object_of(item.source_id) for item in items}
+    sources = _sources(conn, link, sorted(set(names.values())))
+    parents = {_parent(source) for source in sources.values()}
+    charges: dict[str, Charge] = mirror.load(conn, link.processor_id, "charge", parents)
     found = []
     for item in items:
-        source = sources.get(item.source_id)
-        parent = source.charge_id if isinstance(source, Refund | Dispute) else None
-        found.append(replace(item, source=source, charge=charges.get(parent or "")))
+        source = sources.get(names[item.source_id])
+        found.append(replace(item, source=source, charge=charges.get(_parent(source)) if source else None))
     return found
+
+
+def _parent(source: Source) -> str:
+    """The charge that a refund, a dispute or a movement of its own is about."""
+    return (source.source_id if isinstance(source, Movement) else getattr(source, "charge_id", None)) or ""
 
 
 def _sources(conn: Connection, link: Link, ids: Sequence[str]) -> dict[str, Source]:

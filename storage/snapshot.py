@@ -23,11 +23,13 @@ from reconcile.records import (
     InvoicePayment,
     Movement,
     Payout,
+    PayoutItems,
     ProcessorInvoice,
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place
 from reconcile.taxes import tax_of
+from reconcile.typed_fees import PREFIX, typed_costs
 from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates
 from storage import disputes as dispute_books
 from storage.connections import Link
@@ -62,6 +64,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
     said = _decisions(conn, link.id, movements, decided, charge_ids)
     documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
     payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
+    typed = typed_costs(documents.values(), link.mappings.clearing)
     account = connections.connection(conn, processor)
     wrong = chart.check(conn, link) if account.mode != "files" else []
     found = Snapshot(
@@ -81,6 +84,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         receivables=_receivables(conn, ledger),
         rates=rates.load(conn, link, home),
         payouts=_payouts(conn, processor, sources),
+        payout_items=_payout_items(conn, processor, typed),
         invoice_payments=tuple(paying),
         processor_invoices=invoices,
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
@@ -111,6 +115,10 @@ def _decisions(
         each for movement, leg_id in gross if not decided.get(leg_id) for each in (movement.source_id, movement.id)
     }
     sources = {each or "" for movement in movements for each in (movement.source_id, movement.id)} | charge_ids
+    open_legs = {leg.id for each in movements for leg in legs_of(each) if not decided.get(leg.id)}
+    of_fees = decisions.about(conn, link_id, PREFIX)
+    undecided |= {one.decision.source_id for one in of_fees if open_legs.intersection(one.decision.leg_ids)}
+    sources |= {one.decision.source_id for one in of_fees}
     return {
         source_id: tuple(
             each.decision for each in stored if each.decision.kind in ("not_match", "ignore") or source_id in undecided
@@ -132,6 +140,16 @@ def _starting(ids: Iterable[str], *prefixes: str) -> set[Any]:
 
 def _payouts(conn: Connection, processor: int, sources: list[str]) -> dict[str, Payout]:
     return mirror.load(conn, processor, "payout", _starting(sources, "po_"))
+
+
+def _payout_items(conn: Connection, processor: int, typed: Sequence[Document]) -> dict[str, tuple[str, ...]]:
+    """What is in the payouts whose fees these documents may record together."""
+    if not typed:
+        return {}
+    days = [document.dated for document in typed]
+    ids = mirror.ids_dated(conn, processor, "payout", min(days) - WINDOW, max(days) + WINDOW)
+    found: dict[str, PayoutItems] = mirror.load(conn, processor, "payout_items", ids)
+    return {payout_id: items.movement_ids for payout_id, items in found.items()}
 
 
 def _documents(

@@ -283,10 +283,14 @@ def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> boo
 
 
 def _take_back(conn: Any, link_id: int, said: PersonDecision) -> None:
-    """Returns the legs that the decision settled to review. Fees stay: they are true whatever the charge paid."""
+    """Returns the legs that the decision settled to review. Fees we post stay: they are true in any case."""
     link = connections.link(conn, link_id)
     rows = legs.of_sources(conn, link_id, [said.source_id])
-    rows = [row for row in rows if row.id in said.leg_ids and (said.kind == "ignore" or row.kind == "gross")]
+    rows = [
+        row
+        for row in rows
+        if row.id in said.leg_ids and (said.kind == "ignore" or row.kind == "gross" or row.document_ids)
+    ]
     markers = sorted({marker for row in rows for marker in row.markers})
     outbox.withdraw(conn, link_id, markers)
     if outbox.begun(conn, link_id, markers):

@@ -14,7 +14,7 @@ import polars as pl
 
 from reconcile.choices import decisions_frame
 from reconcile.days import book_day
-from reconcile.frames import ledger_frame, processor_frame
+from reconcile.frames import ledger_frame, on_clearing, processor_frame
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult, Verdict, match
 from reconcile.model import Model
@@ -24,6 +24,7 @@ from reconcile.records import Movement
 from reconcile.rules import Rules
 from reconcile.snapshot import Snapshot
 from reconcile.tiers.customers import ALIASES_SCHEMA
+from reconcile.typed_fees import fee_rows, fee_sums
 from storage import audit, connections, decisions, legs, mirror, outbox, snapshot
 from storage.engine import Database
 from storage.legs import MovementFacts
@@ -78,6 +79,7 @@ def match_snapshot(
 ) -> MatchResult:
     """The matcher on the open part of a snapshot, with the link's model unless another one is tried."""
     company = str(link.ledger_id)
+    sums = fee_sums(found)
     processor = processor_frame(
         company,
         found.charges.values(),
@@ -88,10 +90,11 @@ def match_snapshot(
         found.invoice_payments,
         found.processor_invoices.values(),
         found.customers.values(),
+        fee_rows(sums),
     )
     said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
     known = pl.DataFrame([(company, *each) for each in aliases], schema=ALIASES_SCHEMA, orient="row")
-    ledger = ledger_frame(company, found.documents.values())
+    ledger = ledger_frame(company, found.documents.values(), found.mappings.clearing)
     return match(processor, ledger, Rules(), said, model or model_of(link), known)
 
 
@@ -143,15 +146,24 @@ def _record_batch(
     _adopt(conn, link, batch, now)
     for state in ("matched", "waiting"):
         counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
-    matched = [
-        document for decision in batch.decisions if decision.state == "matched" for document in decision.document_ids
-    ]
-    mirror.claim(conn, link.ledger_id, matched)
+    mirror.claim(conn, link.ledger_id, _used_up(found, batch))
     mirror.close_movements(conn, link.processor_id, _settled(found, batch))
     sources = sorted({decision.source_id for decision in batch.decisions})
     rows = [row for source in sources for row in _match_rows(matches.verdict(source), matches.told)]
     legs.record_matches(conn, link.id, sources, rows, now)
     audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
+
+
+def _used_up(found: Snapshot, batch: _Batch) -> list[str]:
+    """Documents that record what was matched and nothing else: of several lines on the clearing account, who knows."""
+    matched = {
+        document_id
+        for decision in batch.decisions
+        if decision.state == "matched"
+        for document_id in decision.document_ids
+    }
+    documents, clearing = found.documents, found.mappings.clearing
+    return [each for each in matched if each not in documents or len(on_clearing(documents[each], clearing)) <= 1]
 
 
 def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> None:

@@ -5,7 +5,7 @@ import polars as pl
 from reconcile import score
 from reconcile.discrepancy import Code, listed
 from reconcile.result import Role
-from reconcile.tiers.state import Answer, Found, Sides
+from reconcile.tiers.state import Answer, Found, Row, Sides
 
 Part = tuple[str, int | None]
 
@@ -47,12 +47,13 @@ def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part], na
         return f"Somebody decided what this belongs to, but now {named} carries its id."
     documents = [sides.documents[ledger_id] for ledger_id, _ in parts]
     names = listed([sides.document_name(ledger_id) for ledger_id, _ in parts])
-    if any(document["currency"] != item["currency"] for document in documents):
-        return f"Somebody decided that this belongs to {names}, but the currencies differ."
     is_payment = [document["kind"] == "invoice" for document in documents]
+    whole = _amount(item, {document["currency"] for document in documents}, settled=not any(is_payment))
+    if whole is None:
+        return f"Somebody decided that this belongs to {names}, but the currencies differ."
     if any(is_payment) and not (all(is_payment) and item["kind"] == "charge"):
         return f"Somebody decided that this belongs to {names}; a charge pays invoices or is recorded, not both."
-    pairs, left = [], abs(item["amount_minor"])
+    pairs, left = [], whole
     for (ledger_id, asked), document in zip(parts, documents, strict=True):
         there = (document["open_minor"] or 0) if all(is_payment) else abs(document["amount_minor"])
         amount = min(left, there - found.used[ledger_id]) if asked is None else asked
@@ -63,3 +64,14 @@ def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part], na
     role: Role = "pays_invoice" if all(is_payment) else "already_recorded"
     reason = f"Somebody decided that this belongs to {names}."
     return Answer(processor_id, "decided", role, pairs, reason, accepted=True, weight=2 * score.IDENTITY)
+
+
+def _amount(item: Row, currencies: set[str], *, settled: bool) -> int | None:
+    """What is to be matched, in the only currency of the documents: the item's, or what it was settled in if that may
+    be. None if it is another.
+    """
+    if currencies == {item["currency"]}:
+        return abs(int(item["amount_minor"]))
+    if settled and currencies == {item["settled_currency"]}:
+        return abs(int(item["settled_minor"]))
+    return None

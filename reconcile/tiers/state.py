@@ -20,7 +20,7 @@ PAIR = ("item", "document")
 WHO = ("item", "company", "customer_id", "customer_email")
 # What is looked at of the rows that are not plain.
 ITEM = (
-    *("item", "id", "kind", "company", "currency", "amount_minor"),
+    *("item", "id", "kind", "company", "currency", "amount_minor", "settled_currency", "settled_minor"),
     *("occurred_at", "customer_id", "customer_name", "customer_email"),
 )
 DOCUMENT = (
@@ -130,7 +130,8 @@ class Sides:
     @cached_property
     def items(self) -> Records:
         """Of the rows still to be decided, as `documents`."""
-        return Records(self.processor, "item", "kind", "currency", "amount_minor")
+        columns = ("item", "kind", "currency", "amount_minor", "settled_currency", "settled_minor")
+        return Records(self.processor, *columns)
 
     @cached_property
     def documents(self) -> Records:
@@ -252,23 +253,27 @@ def _typed_pairs(sides: Sides) -> pl.DataFrame:
     """Items and the documents that may record them, unless ids settle either of them; compared."""
     processor, ledger = sides.whole
     named = pl.concat([each.select(PAIR) for each in (sides.links, sides.references)])
-    own, near = (
-        sides.constraints.allow(pairs)
-        .join(sides.identity, on="item", how="anti")
-        .join(sides.identity, on="document", how="anti")
-        for pairs in (
-            blocking.by_paid_invoice(named, processor, ledger),
-            blocking.by_typed_amount(processor, ledger, sides.rules),
+    taken = sides.identity.select("document")
+    free = taken.join(blocking.summaries(ledger), on="document", how="anti")
+    own, near, effect = (
+        sides.constraints.allow(pairs).join(sides.identity, on="item", how="anti").join(gone, on="document", how="anti")
+        for pairs, gone in (
+            (blocking.by_paid_invoice(named, processor, ledger), taken),
+            (blocking.by_typed_amount(processor, ledger, sides.rules), taken),
+            (blocking.by_typed_effect(processor, ledger, sides.rules), free),
         )
     )
     # The customers of the invoices a charge names count as its own.
-    asked = pl.concat([own, near]).select("item").unique()
+    asked = pl.concat([own, near, effect]).select("item").unique()
     known = sides.customers.of_items(processor.select(*WHO)[asked["item"]])
     more = customers_of(named.join(asked, on="item", how="semi"), ledger)
     customers = pl.concat([known, more]).unique()
-    compared = [sides.compare(pairs, customers) for pairs in (near, own)]
+    compared = [sides.compare(pairs, customers) for pairs in (effect, near, own)]
+    # What an entry does to the clearing account is a part of its total, and may be less than the item by the fee.
+    compared[0] = compared[0].with_columns(is_equal=pl.lit(True))
+    who = pl.col("customer") != "differs"
     return (
-        pl.concat([compared[0].filter(pl.col("customer") != "differs"), compared[1]])
+        pl.concat([compared[0].filter(who), compared[1].filter(who), compared[2]])
         .unique(["item", "document"], keep="first", maintain_order=True)
         .sort("item", "document")
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from reconcile import score
+from reconcile import blocking, score
 from reconcile.assign import assign
 from reconcile.discrepancy import Code, listed
 from reconcile.groupwise import as_milli_bits, probability_ppm
@@ -17,20 +17,22 @@ from reconcile.tiers.state import Answer, Found, Row, Sides, grouped
 
 TIER = "may_be_recorded"
 READ = ("date", "is_equal", "customer", "compared_minor", "target_minor", "weight", "probability_ppm")
+CERTIFIED = ("charge", "refund", "payout")  # of other kinds nothing is taken without being asked about
 # People note a payment on its day or soon after: milli-bits of up to DAYS_NEAR days apart, and of more.
 DAYS_NEAR, NEAR, FAR = 3, 1_500, -2_700
 
 
 def match_typed(sides: Sides, found: Found) -> None:
     """What may be recorded already is never taken for anything else."""
-    compared = found.unrecorded(sides.typed).filter(~pl.col("ledger_id").is_in(sorted(found.claimed)))
+    several = set(sides.whole[1]["id"].gather(blocking.summaries(sides.whole[1])["document"]))
+    compared = found.unrecorded(sides.typed).filter(~pl.col("ledger_id").is_in(sorted(found.claimed - several)))
     if compared.is_empty():
         return
     weighed = _weigh(compared, sides)
     weighed = weighed.with_columns(probability_ppm(weighed, "item", "document"))
     threshold = sides.model.thresholds.get(TIER, PPM)
     edges = weighed.select("weight", left="item", right="document")
-    certain = assign(edges, sides.model.gate)["chosen"] & weighed["is_equal"]
+    certain = assign(edges, sides.model.gate)["chosen"] & weighed["is_equal"] & weighed["item_kind"].is_in(CERTIFIED)
     taken = certain & (weighed["probability_ppm"] >= threshold) & ~weighed["processor_id"].is_in(sorted(found.waiting))
     for _, (row,) in grouped(weighed.filter(taken), READ):
         _take(sides, found, row)
@@ -90,7 +92,11 @@ def _judge_typed(sides: Sides, found: Found, processor_id: str, rows: list[dict[
         reason, ppm = f"{_likeness(sides, row)}.", row["probability_ppm"]
         found.answers.append(Answer(processor_id, TIER, "already_recorded", pairs, reason, False, row["weight"], ppm))
         names.append(sides.document_name(row["ledger_id"]))
-    text = f"This {noun} may already be in the books as {listed(names)}. Confirm it, or say that it is another one."
+    same = "of the same amount " if all(row["is_equal"] for row in rows) else ""
+    text = (
+        f"Typed in by hand {same}and in the books already: {listed(names)}. It may record this {noun}. "
+        "Confirm it, or say that it is another one."
+    )
     found.differs(processor_id, rows[0]["ledger_id"], Code.MAY_BE_RECORDED, text)
 
 

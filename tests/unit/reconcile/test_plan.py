@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from reconcile.choices import decisions_frame
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.matching import match
 from reconcile.plan import plan
@@ -20,6 +21,7 @@ from reconcile.records import (
     Refund,
 )
 from reconcile.snapshot import Opening, Place, Snapshot, credit_left
+from reconcile.typed_fees import fee_rows, fee_sums
 
 NOON = datetime(2026, 9, 14, 16, 0, tzinfo=UTC)
 MAPPINGS = Mappings(
@@ -139,8 +141,11 @@ def decide(found: Snapshot) -> Plan:
         found.invoice_payments,
         found.processor_invoices.values(),
         found.customers.values(),
+        fee_rows(fee_sums(found)),
     )
-    return plan(found, match(processor, ledger_frame("1", found.documents.values())))
+    ledger = ledger_frame("1", found.documents.values(), found.mappings.clearing)
+    said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
+    return plan(found, match(processor, ledger, decisions=said))
 
 
 def only(plan_: Plan, kind: str) -> Posting:
