@@ -156,9 +156,9 @@ class Draft:
         """Remembers where a charge is that somebody else has recorded, if that is certain."""
         verdict = self.matches.verdict(charge_id)
         if verdict.decision == "auto":
-            document = self.snapshot.documents.get(verdict.allocations[0].ledger_id)
-            books = ChainMap(self.snapshot.documents, self.snapshot.paid)
-            self.places[charge_id] = recorded_place(document, books)
+            known = self.snapshot.documents
+            recorded = [known[part.ledger_id] for part in verdict.allocations if part.ledger_id in known]
+            self.places[charge_id] = recorded_place(recorded, ChainMap(known, self.snapshot.paid))
 
 
 def cover_by_opening(draft: Draft, legs: Sequence[Leg], source_id: str) -> None:

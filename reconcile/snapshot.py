@@ -1,6 +1,6 @@
 """Everything one round of matching and planning looks at, read at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -61,28 +61,31 @@ class Place:
     is_payment: bool = False  # ours, which can be applied to something else
 
 
-def recorded_place(document: Document | None, documents: Mapping[str, Document], given_back_minor: int = 0) -> Place:
-    """Where a charge is that somebody else recorded; `documents` hold the invoices a payment pays."""
-    if document is None:
-        return Place(customer_id=None)
-    paid = [documents[part.id] for part in document.applied if part.id in documents]
+def recorded_place(recorded: Sequence[Document], documents: Mapping[str, Document], given_back_minor: int = 0) -> Place:
+    """Where a charge is that somebody else recorded, in one document or several; `documents` hold the invoices that
+    payments pay.
+    """
+    customers = {each.customer_id for each in recorded}
+    paid = [documents[part.id] for each in recorded for part in each.applied if part.id in documents]
     return Place(
-        customer_id=document.customer_id,
-        unapplied_minor=credit_left(document, given_back_minor),
-        tax=tax_of(paid or [document]),
+        customer_id=customers.pop() if len(customers) == 1 else None,
+        unapplied_minor=credit_left(recorded, given_back_minor),
+        tax=tax_of(paid or recorded),
     )
 
 
-def credit_left(document: Document, given_back_minor: int) -> int:
-    """What a payment leaves with its customer: neither on an invoice nor given back by us.
+def credit_left(recorded: Iterable[Document], given_back_minor: int) -> int:
+    """What payments leave with their customer: neither on an invoice nor given back by us.
 
-    A person links what we gave back to the payment, sooner or later: it must not be counted twice then.
+    A person links what we gave back to a payment, sooner or later: it must not be counted twice then.
     """
-    if document.kind != "payment":
-        return 0
     signs = {"invoice": 1, "credit_memo": -1}
-    applied = sum(signs.get(part.id.partition(":")[0], 0) * part.amount_minor for part in document.applied)
-    return max(0, min(document.open_minor, document.amount_minor - applied - given_back_minor))
+    payments = [each for each in recorded if each.kind == "payment"]
+    applied = sum(
+        signs.get(part.id.partition(":")[0], 0) * part.amount_minor for each in payments for part in each.applied
+    )
+    whole = sum(each.amount_minor for each in payments)
+    return max(0, min(sum(each.open_minor for each in payments), whole - applied - given_back_minor))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,8 +210,8 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
     if row.document_ids or row.state == "matched":  # somebody else's document, even if we moved its money
-        document = documents.get(row.document_ids[0]) if row.document_ids else None
-        return recorded_place(document, documents, given_back)
+        recorded = [documents[each] for each in row.document_ids if each in documents]
+        return recorded_place(recorded, documents, given_back)
     if not row.markers:
         return None
     booked = [items[marker] for marker in row.markers]
@@ -221,7 +221,7 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
     customers = {items[marker].posting.party_id for marker in row.markers if items[marker].posting.party_id}
     rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - given_back
     if written is not None:  # somebody may have used the credit for another invoice since
-        rest = min(rest, credit_left(written, given_back))
+        rest = min(rest, credit_left([written], given_back))
     made = {f"{POSTED}{each.posting.marker}": each.document_id or "" for each in booked}
     paid = [made.get(part.id, part.id) for part in posting.applied]
     receipts = [written] if written is not None and written.kind == "sales_receipt" else []

@@ -149,6 +149,22 @@ def test_a_typed_payment_comes_to_the_clearing_account(company: Company, account
     assert [body["TotalAmt"] for body in company.ours("RefundReceipt")] == [30]
 
 
+def test_the_refund_of_a_charge_typed_in_as_two_payments_knows_both(company: Company) -> None:
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 6_000, "INV-1")
+    charge = company.pay(stripe_customer, 10_000)["latest_charge"]
+    body = {"CustomerRef": {"value": customer}, "PrivateNote": f"Stripe {charge}"}
+    body |= {"DepositToAccountRef": {"value": company.qbo.account("Savings")["Id"]}}
+    line = {"Amount": 60, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
+    company.qbo.create("Payment", body | {"TotalAmt": 60, "Line": [line]})
+    company.qbo.create("Payment", body | {"TotalAmt": 40})
+    sync_and_check(company)
+    company.stripe.request("POST", "/v1/refunds", {"charge": charge})
+    sync_and_check(company)
+    assert [each["TotalAmt"] for each in company.ours("RefundReceipt")] == [60]
+    assert sorted(each["TotalAmt"] for each in company.ours("Purchase")) == [3.2, 40], "the fee, and the credit"
+
+
 def test_copies_and_what_is_recorded_twice_are_shown(company: Company) -> None:
     charge = paid_charge(company)
     sync_and_check(company)

@@ -339,11 +339,34 @@ def test_row_8_the_refund_of_a_payment_typed_in_by_hand_gives_back_the_tax_of_it
 def test_row_8c_what_was_given_back_counts_once_whether_it_is_linked_to_the_payment_or_not() -> None:
     applied = (Applied(id="invoice:70", amount_minor=6_000),)
     payment = invoice("80", 4_000, id="payment:80", kind="payment", amount_minor=10_000, applied=applied)
-    assert credit_left(payment, 0) == 4_000
-    assert credit_left(payment, 1_500) == 2_500
-    assert credit_left(replace(payment, open_minor=2_500), 1_500) == 2_500
+    assert credit_left([payment], 0) == 4_000
+    assert credit_left([payment], 1_500) == 2_500
+    assert credit_left([replace(payment, open_minor=2_500)], 1_500) == 2_500
     used = replace(payment, open_minor=1_000, applied=(*applied, Applied(id="invoice:71", amount_minor=3_000)))
-    assert credit_left(used, 1_500) == 0
+    assert credit_left([used], 1_500) == 0
+
+
+def test_row_8c_a_charge_recorded_by_hand_as_several_payments_left_what_they_all_left() -> None:
+    half = invoice("80", 0, id="payment:80", kind="payment", amount_minor=6_000, external_ids=("ch_1",))
+    paying = replace(half, applied=(Applied(id="invoice:70", amount_minor=6_000),))
+    rest = replace(half, id="payment:81", ledger_id="81", amount_minor=4_000, open_minor=4_000)
+    assert credit_left([paying, rest], 0) == 4_000
+    assert credit_left([paying, rest], 1_500) == 2_500
+    refunded = Refund(
+        id="re_1",
+        created_at=NOON,
+        currency="USD",
+        amount_minor=10_000,
+        status="succeeded",
+        charge_id="ch_1",
+        movement_id="txn_2",
+    )
+    moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -10_000, category="refund")]
+    given = {"charges": {"ch_1": charge()}, "refunds": {"re_1": refunded}, "receivables": {"USD": "ar"}}
+    found = decide(snapshot(moved, [paying, rest], **given))
+    assert (only(found, "purchase").amount_minor, only(found, "refund_receipt").amount_minor) == (4_000, 6_000)
+    nobodys = decide(snapshot(moved, [paying, replace(rest, customer_id="21")], **given))
+    assert reasons(nobodys)["txn_2:gross"] == "unknown_customer"
 
 
 def payout(status: str, arrives_on: date = date(2026, 9, 16)) -> Payout:
