@@ -288,12 +288,28 @@ def _follow_open(case: Case, there: ProcessorInvoice) -> Decision:
     if over > 0:
         return _lower(case, over)
     if over < 0:
-        return _rest(
-            "paid_at_stripe", f"Stripe has collected for {case.name}; the payment is on its way to QuickBooks."
-        )
+        return _ahead(case, there)
     if case.mode == "send" and case.sent.stage == "finalized":
         return _do("send", f"Stripe sends {case.name} by e-mail.")
     return _rest("open", f"{case.name} is open at Stripe.")
+
+
+def _ahead(case: Case, there: ProcessorInvoice) -> Decision:
+    """Stripe asks for less than is open: of what was paid or credited there, not all is in the books yet."""
+    credited = there.total_minor - there.paid_minor - there.remaining_minor
+    if credited <= 0:
+        return _rest(
+            "paid_at_stripe", f"Stripe has collected for {case.name}; the payment is on its way to QuickBooks."
+        )
+    shown = _shown(credited, there.currency)
+    text = f"A credit note at Stripe took {shown} off {case.name}"
+    if there.paid_minor:
+        return _rest(
+            "lowered_at_stripe",
+            f"{text}, and {_shown(there.paid_minor, there.currency)} was paid there. What of it is not in QuickBooks "
+            "yet goes in by itself, or waits in Review.",
+        )
+    return _rest("credited_at_stripe", f"{text}. It goes into QuickBooks as a credit memo, or waits in Review.")
 
 
 def _replace(case: Case, there: ProcessorInvoice) -> Decision:

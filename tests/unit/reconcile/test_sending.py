@@ -129,7 +129,15 @@ CASES = {
                                         "paid_otherwise"),
     "lowered, and matching has not looked": (at_stripe("mailed", OPEN, **lowered(2_000, standing="pending")), "wait",
                                              "payment_under_way"),
-    "Stripe has collected": (at_stripe("mailed", OPEN | {"remaining_minor": 0}), "rest", "paid_at_stripe"),
+    "Stripe has collected": (
+        at_stripe("mailed", OPEN | {"paid_minor": 4_000, "remaining_minor": 6_000}), "rest", "paid_at_stripe",
+    ),
+    "lowered by a credit note at Stripe": (
+        at_stripe("mailed", OPEN | {"remaining_minor": 6_000}), "rest", "credited_at_stripe",
+    ),
+    "... and paid in part": (
+        at_stripe("mailed", OPEN | {"paid_minor": 1_000, "remaining_minor": 6_000}), "rest", "lowered_at_stripe",
+    ),
     "what was reported is gone": (at_stripe("mailed", OPEN, is_report_stale=True), "wait", "report_stale"),
     "paid at Stripe": (at_stripe("mailed", {"status": "paid"}), "rest", "paid"),
     "paid at Stripe, then changed": (at_stripe("mailed", {"status": "paid"}, **CHANGED), "wait",
