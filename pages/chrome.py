@@ -54,7 +54,10 @@ def go(context: Context, path: str, label: str, **query: str) -> None:
 def _warn(context: Context, link: LinkView) -> None:
     """A connection that must be made again stops everything, so every page says it."""
     for side in (link.stripe, link.books):
-        if side.state != "ready":
+        if side.state == "limited":
+            st.html(style.note(f"Not everything is read. {side.problem}", "bad"))
+            go(context, "connections", "Open Connections")
+        elif side.state != "ready":
             text = side.problem or f"{side.name} must be connected again."
             st.html(style.note(f"Nothing is synced: {text}", "bad"))
             go(context, "connections", "Connect again")

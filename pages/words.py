@@ -72,6 +72,7 @@ SYSTEMS = {"stripe": "Stripe", "qbo": "QuickBooks Online", "qbd": "QuickBooks De
 SYSTEMS |= {"stripe_file": "Stripe, from files", "qbo_file": "QuickBooks, from files"}
 SIDE_STATES = {
     "ready": ("good", "ready"),
+    "limited": ("wait", "a right is missing"),
     "reconnect": ("bad", "connect again"),
     "disconnected": ("wait", "disconnected"),
 }

@@ -95,10 +95,14 @@ def set_state(conn: Conn, connection_id: int, state: str, problem: str | None, a
     )
 
 
-def recover(conn: Conn, connection_id: int, at: datetime) -> None:
-    """It has just answered: whatever refused it before is over, unless a person has disconnected it meanwhile."""
+def recover(conn: Conn, connection_id: int, at: datetime, problem: str | None = None) -> None:
+    """It has just answered: whatever refused it before is over, unless a person has disconnected it meanwhile.
+
+    `problem`: it is `limited`, because it may not read everything.
+    """
+    state = "limited" if problem else "ready"
     these = (connections.c.id == connection_id, connections.c.state != "disconnected")
-    conn.execute(update(connections).where(*these).values(state="ready", problem=None, checked_at=at))
+    conn.execute(update(connections).where(*these).values(state=state, problem=problem, checked_at=at))
 
 
 def record_consent(conn: Conn, connection_id: int, ends_at: datetime) -> None:

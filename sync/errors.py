@@ -6,6 +6,7 @@
     ├── Rejected        it was refused for a reason a person can mend; waits in review with `plain`
     ├── Stale           the object changed meanwhile; read it again and decide anew
     ├── Unauthorized    the connection must be made again by a person; everything of it waits
+    │   └── Forbidden   the credentials are good, but lack the right to this; what needs it waits, the rest goes on
     └── Unclassified    we do not know what this answer means: a finding in itself; ends the sync, or waits in review
 
 `plain` is for the person who sees it: what happened, to which record, what to do. `technical` is for support.
@@ -41,6 +42,10 @@ class Stale(SyncError):  # noqa: N818
 
 class Unauthorized(SyncError):  # noqa: N818
     """The credentials are refused."""
+
+
+class Forbidden(Unauthorized):
+    """The credentials are taken, but not for this; `code` is what the other side calls the right."""
 
 
 class Unclassified(SyncError):  # noqa: N818

@@ -12,6 +12,7 @@ from reconcile.records import Movement, Payout
 from storage import connections, mirror, openings
 from storage.connections import Link
 from storage.engine import Database
+from sync.errors import Forbidden
 from sync.hints import Hints
 from sync.ports import Clock, Fetched, Processor, Rng
 from sync.reader import PATIENCE, Reader
@@ -47,14 +48,31 @@ class Fetcher:
         changed = sum(self._read_stream(stream) for stream in self._processor.streams())
         changed += self._follow_events() + self._relisting.go_on()
         changed += self._itemise_payouts()
-        with self._database.write() as conn:
-            connections.recover(conn, self._connection_id, self._clock.now())
+        self._say_missing()
         return changed
+
+    def lacks(self, *names: str) -> bool:
+        """Whether the key may not read one of these lists."""
+        return any(name in self._reader.rights.missing for name in names)
+
+    def _say_missing(self) -> None:
+        """It has answered: whatever refused it before is over, but for the rights it lacks. Raises Forbidden if nothing
+        may be decided without them.
+        """
+        rights = self._reader.rights
+        problem = rights.sentence()
+        with self._database.write() as conn:
+            connections.recover(conn, self._connection_id, self._clock.now(), problem)
+        if problem and rights.stops:
+            raise Forbidden(problem)
 
     def read_balance(self) -> dict[str, int] | None:
         """Stripe's balance, certainly of the same moment as the movements we hold; None if they never stood still."""
         for _ in range(PATIENCE):
-            balance = self._reader.ask(self._processor.balance)
+            balance = self._reader.ask_list("balance", self._processor.balance)
+            if balance is None:
+                self._say_missing()
+                return None
             if self._read_stream("movement") == 0:
                 with self._database.write() as conn:
                     connections.record_balances(conn, self._link.id, balance, self._clock.now())
@@ -104,7 +122,9 @@ class Fetcher:
     ) -> tuple[int, int, dict[str, Any]]:
         began, since = self._clock.now(), datetime.fromisoformat(str(position["since"]))
         asked = min(since, began - UNSETTLED) if stream == "payout" and position["complete"] else since
-        page = self._reader.ask(partial(self._processor.page, stream, asked, position["after"]))
+        page = self._reader.ask_list(stream, partial(self._processor.page, stream, asked, position["after"]))
+        if page is None:
+            return changed, total, position | {"after": None}
         newest = max([str(position["newest"] or position["since"]), *(_created(found) for found in page.objects)])
         if page.cursor is not None:
             position = position | {"after": page.cursor, "newest": newest}
@@ -144,7 +164,9 @@ class Fetcher:
         todo, changed = [payout for payout in done if payout.id not in known], 0
         for number, payout in enumerate(todo, start=1):
             began = self._clock.now()
-            found = self._reader.ask(partial(self._processor.payout_items, payout.id))
+            found = self._reader.ask_list("movement", partial(self._processor.payout_items, payout.id))
+            if found is None:
+                break
             with self._database.write() as conn:
                 changed += len(self._reader.keep(conn, found, began))
                 mirror.close_payouts(conn, self._connection_id, [payout.id])

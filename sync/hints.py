@@ -14,6 +14,7 @@ from sync.reader import AGAIN, Reader, receive
 
 EVENTS = "events"  # the cursor's name
 REACH = timedelta(days=29)  # Stripe lists events of 30 days
+LISTED = {"subscription": "processor_invoice"}  # what has no list of its own is read through another's
 BATCH = 500  # events handled in one transaction
 UNKNOWN = "Stripe sent an event of a kind Tieout does not know. Nothing was changed; look at it in Stripe."
 
@@ -35,8 +36,16 @@ class Hints:
         now = self._clock.now()
         if position is not None and now - datetime.fromisoformat(position["at"]) < REACH:
             return None
-        self._move({"after": self._reader.ask(self._reader.processor.latest_event), "at": now.isoformat()})
+        if not self._begin_at_latest(now):
+            return None
         return None if position is None else datetime.fromisoformat(position["at"])
+
+    def _begin_at_latest(self, now: datetime) -> bool:
+        """False if the key may not read events: what changed is found by webhooks and by listing again."""
+        latest = self._reader.ask_list(EVENTS, lambda: {"after": self._reader.processor.latest_event()})
+        if latest is not None:
+            self._move(latest | {"at": now.isoformat()})
+        return latest is not None
 
     def poll(self) -> datetime | None:
         """Every event since the last one seen becomes an inbox row, unless a webhook brought it already.
@@ -45,13 +54,15 @@ class Hints:
         """
         with self._database.read() as conn:
             position = mirror.cursor(conn, self._connection_id, EVENTS)
+        if position is None:
+            return None
         began, more = self._clock.now(), True
         since = datetime.fromisoformat(position["at"])
         while more:
-            page = self._reader.ask(partial(self._reader.processor.events, position["after"], began - REACH))
-            if page is None:
-                self._move({"after": self._reader.ask(self._reader.processor.latest_event), "at": began.isoformat()})
-                return since
+            ask = partial(self._reader.processor.events, position["after"], began - REACH)
+            page = self._reader.ask_list(EVENTS, ask)
+            if page is None:  # it is not known any more, or the key may not read events
+                return since if self._begin_at_latest(began) else None
             more = page.more
             position = {"after": page.newest, "at": (since if more else began).isoformat()}
             with self._database.write() as conn:
@@ -96,7 +107,8 @@ class Hints:
     ) -> list[Fetched]:
         """Together; one by one if one of them spoils it."""
         try:
-            return self._reader.ask(partial(self._reader.processor.fetch, kind, ids))
+            # What the key may not read is not lost with its events: its list begins anew.
+            return self._reader.ask_list(LISTED.get(kind, kind), partial(self._reader.processor.fetch, kind, ids)) or []
         except Rejected as error:
             if len(ids) == 1:
                 refused[kind, next(iter(ids))] = f"{error.plain} Nothing was changed; mend the cause, then retry."
@@ -108,8 +120,9 @@ class Hints:
         told = {event.object_id for event in events if event.type != AGAIN}
         charges = [one.record for one in found if isinstance(one.record, Charge) and one.id not in told]
         intents = sorted({charge.payment_intent_id for charge in charges if charge.payment_intent_id})
-        asked = (self._reader.ask(partial(self._reader.processor.invoice_payments, intent)) for intent in intents)
-        return [one for answer in asked for one in answer]
+        ask = self._reader.processor.invoice_payments
+        asked = (self._reader.ask_list("invoice_payment", partial(ask, intent)) for intent in intents)
+        return [one for answer in asked for one in answer or ()]
 
     def _set_aside_unknown(self, events: Sequence[Event]) -> None:
         if events:

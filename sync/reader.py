@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from storage import connections, inbox, mirror
 from storage.connections import Link
 from storage.engine import Database
-from sync.errors import Transient, Unauthorized
+from sync.errors import Forbidden, Transient, Unauthorized
 from sync.ports import Clock, Fetched, Hint, Processor, Rng
+from sync.rights import Rights
 
 ACTOR = "stripe"
 PATIENCE = 6  # tries of one request within a run
@@ -22,13 +23,26 @@ class Reader:
     def __init__(self, database: Database, clock: Clock, rng: Rng, processor: Processor, link: Link) -> None:
         self.database, self.clock, self.processor, self.link = database, clock, processor, link
         self.connection_id = link.processor_id
+        self.rights = Rights()
         self._rng = rng
+
+    def ask_list(self, name: str, action: Callable[[], T]) -> T | None:
+        """As `ask`, but None if the key may not read this list: that is noted, and it is read anew once the key may."""
+        try:
+            return self.ask(action)
+        except Forbidden as error:
+            self.rights.note(name, error)
+            with self.database.write() as conn:
+                mirror.forget_cursor(conn, self.connection_id, name)
+            return None
 
     def ask(self, action: Callable[[], T]) -> T:
         """Tries again while Stripe is out of reach or asks us to slow down. Not while a transaction is open."""
         for attempt in range(PATIENCE):
             try:
                 return action()
+            except Forbidden:
+                raise
             except Unauthorized as error:
                 with self.database.write() as conn:
                     connections.set_state(conn, self.connection_id, "reconnect", error.plain, self.clock.now())

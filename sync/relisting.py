@@ -58,7 +58,7 @@ class Relisting:
         kind, since, until = self._window(position)
         began = self._clock.now()
         ask = partial(self._reader.processor.window, kind, since, until, position["after"])
-        page = self._reader.ask(ask) if since < until else None
+        page = self._reader.ask_list(kind, ask) if since < until else None
         after = page.cursor if page else None
         position = position | {"after": after, "slice": position["slice"] + (after is None)}
         with self._database.write() as conn:

@@ -21,7 +21,7 @@ from storage.engine import Database
 from storage.sending import Around, Dossier
 from storage.sendings import Sending
 from sync.customers import Counterparts, realm
-from sync.errors import Ambiguous, SyncError, Transient, Unauthorized
+from sync.errors import Ambiguous, Forbidden, SyncError, Transient, Unauthorized
 from sync.ports import Clock, Fetched, Ledger, People, Processor, Write
 
 ACTOR = "tieout"
@@ -58,7 +58,7 @@ class Sender:
     def send(self) -> int:
         """Everything that can be sent now; gives how many writes there were."""
         link = self._link()
-        if self._there(link).state != "ready":
+        if self._there(link).state not in ("ready", "limited"):
             return 0
         is_on = link.policies.sending != "off"
         customers = Counterparts(self.database, self.clock, self.processor, self.people)
@@ -311,6 +311,8 @@ class Sender:
         for attempt in range(1, PATIENCE + 1):
             try:
                 return action()
+            except Forbidden:
+                raise
             except Unauthorized as error:
                 self._reconnect(link, None, error)
                 raise

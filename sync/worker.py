@@ -12,7 +12,7 @@ from storage.runs import Run
 from sync import rounding
 from sync.customers import Counterparts
 from sync.deciding import decide
-from sync.errors import SyncError, Transient, Unauthorized
+from sync.errors import Forbidden, SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, People, Processor, Request, Response, Rng
 from sync.sending import Sender
@@ -120,8 +120,9 @@ class Worker:
         if balance is not None:
             with self.database.write() as conn:
                 link = connections.link(conn, link.id)
-                # A movement that cannot be read would end up in the opening balance, and be posted with it.
-                if link.openings is None and not inbox.holds_any(conn, link.processor_id, ("movement", "payout")):
+                # What cannot be read would end up in the opening balance, or be missing there, and be posted with it.
+                unread = inbox.holds_any(conn, link.processor_id, ("movement", "payout"))
+                if link.openings is None and not unread and not fetcher.lacks("payout", "dispute"):
                     found = openings.compute(conn, link, balance)
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
@@ -158,9 +159,9 @@ class Worker:
         )
         try:
             sender.send()
-        except Unauthorized:
-            raise
         except SyncError as error:  # what is unclear is settled by the next sync; posting can go on
+            if isinstance(error, Unauthorized) and not isinstance(error, Forbidden):
+                raise
             self.problem = error.plain
             log.warning("sending: %s %s", error.plain, error.technical)
         if sender.writes:

@@ -70,6 +70,7 @@ class StripeEmulator:
         async_capture_s: int = 3,
     ) -> None:  # fmt: skip
         self.key = key
+        self.forbidden: set[str] = set()  # resources ("credit_notes") that the key may not touch over HTTP
         self.office = Office(store, clock, rng, account or Account(), async_capture_s)
         self.office.tasks, self.office.renderers = dict(TASKS), dict(RENDERERS)
         self.faults = Faults(self.office.mishaps)

@@ -53,6 +53,16 @@ def unauthorized(key: str) -> StripeError:
     return StripeError(401, {"message": message, "type": "invalid_request_error"})
 
 
+def forbidden(key: str, resource: str) -> StripeError:
+    """A restricted key without the right to a resource."""
+    right = f"rak_{resource.removesuffix('s')}_read"
+    message = (
+        f"The provided key '{key[:8]}{'*' * 12}{key[-4:]}' does not have the required permissions for this endpoint. "
+        f"Having the '{right}' permission would allow this request to continue."
+    )
+    return StripeError(403, {"message": message, "type": "invalid_request_error"})
+
+
 def declined(decline_code: str, charge: str, payment_intent: Body | None) -> StripeError:
     error = decline(decline_code, charge)
     if payment_intent is not None:

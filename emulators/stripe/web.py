@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from emulators.faults import FaultMiddleware, set_faults
 from emulators.stripe import controls
-from emulators.stripe.errors import Body, StripeError, broken, throttled, unauthorized
+from emulators.stripe.errors import Body, StripeError, broken, forbidden, throttled, unauthorized
 from emulators.stripe.params import decode_form
 from emulators.stripe.settings import API_VERSION
 
@@ -54,6 +54,9 @@ def _serve(emulator: "StripeEmulator", request: Request, form: str) -> Response:
         key = _key(headers.get("authorization", ""))
         if not hmac.compare_digest(key.encode(), emulator.key.encode()):
             raise unauthorized(key)
+        resource = request.url.path.removeprefix("/v1/").partition("/")[0]
+        if resource in emulator.forbidden:
+            raise forbidden(key, resource)
         if emulator.office.over_limit():
             raise throttled()
         answer = emulator.answer(request.method, request.url.path, decode_form(form), headers.get("idempotency-key"))

@@ -28,7 +28,7 @@ connections = Table(
     Column("name", String(200), nullable=False),
     Column("mode", String(16), nullable=False),
     Column("settings", Json, nullable=False),  # addresses; never a secret
-    Column("state", String(16), nullable=False),  # ready | reconnect | disconnected
+    Column("state", String(16), nullable=False),  # ready | limited | reconnect | disconnected
     Column("problem", Text),  # in plain words, when not ready
     Column("checked_at", Utc),
     Column("consent_ends_at", Utc),  # when a person has to consent again, whatever is refreshed until then

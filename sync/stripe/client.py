@@ -1,5 +1,6 @@
 """stripe-python, set up once: no telemetry, our own retries, its exceptions turned into sync.errors."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 
 import stripe
 
-from sync.errors import Rejected, SyncError, Transient, Unauthorized, Unclassified
+from sync.errors import Forbidden, Rejected, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock
 
 stripe.enable_telemetry = False  # it would write a file into the user's home and send platform details
@@ -18,6 +19,7 @@ CARD_KEYS = frozenset({"card", "card_present", "interac_present"})
 CARD_FIELDS = frozenset({"object", "id", "brand", "last4"})
 PER_SECOND = {"live": 100, "test": 25}  # what Stripe allows an account, by the mode of its key
 SHARE = 0.9  # of it: requests arrive less evenly than they leave
+RIGHT = re.compile(r"\brak_[a-z_]+")  # what Stripe calls the right of a restricted key that a request lacks
 T = TypeVar("T")
 
 
@@ -62,7 +64,12 @@ def call(action: Callable[[], T]) -> T:
 def translate(error: stripe.StripeError) -> SyncError:
     """What a Stripe error means for us. Reads only: nothing of it can have been half done."""
     technical = f"{type(error).__name__} {error.http_status} {error.code} request {error.request_id}"
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+    if isinstance(error, stripe.PermissionError):
+        right = RIGHT.search(str(error.user_message or ""))
+        plain = "Stripe's key may not do this. In Stripe, edit the key and give it the right to"
+        plain = f"{plain} ({right.group()})." if right else f"{plain}."
+        return Forbidden(plain, technical=technical, code=right.group() if right else "")
+    if isinstance(error, stripe.AuthenticationError):
         plain = "Stripe refused the key. Give Tieout a key that may read payments, payouts, invoices and credit notes."
         return Unauthorized(plain, technical=technical)
     if isinstance(error, stripe.RateLimitError):
