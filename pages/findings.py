@@ -22,6 +22,8 @@ TITLES = {
     "not_deposited": "Not deposited",
     "in_the_bank": "Beside the clearing account",
     "credit_note": "Credit note of Stripe",
+    "settled_outside": "Paid outside of Stripe",
+    "applied_unasked": "Applied by itself",
 }
 
 

@@ -30,6 +30,7 @@ REASONS = {
     "WRONG_REFERENCE": "wrong reference",
     "PARTIAL": "part payment",
     "OVERPAID": "overpaid",
+    "written_off": "written off",
     "SPLIT_AMBIGUOUS": "several invoices fit",
     "AMOUNT_DIFF": "amount differs",
     "FX_RATE_MISSING": "rate missing",

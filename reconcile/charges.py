@@ -7,17 +7,25 @@ from dataclasses import replace
 from reconcile.billing import billed, billing, billing_problem
 from reconcile.currencies import over_bridge, settle
 from reconcile.days import before_cutover, day_of
+from reconcile.discrepancy import name
 from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, divide, memo, share, total
 from reconcile.failures import plan_charge_failure, plan_failed_charge
 from reconcile.fees import book_costs, book_fees
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
 from reconcile.money import Money, books_unit
+from reconcile.outgoing import INVOICE_KEY
 from reconcile.postings import POSTED, Leg, Posting
 from reconcile.receipts import mapped_tax, receipt, tax_problem
 from reconcile.records import Applied, Charge, Movement, ProcessorInvoice
 from reconcile.snapshot import Place, Snapshot
 from reconcile.taxes import tax_of
+
+RECOVERY = (
+    "A credit closed it, not a payment. If it was written off as a bad debt, this money recovers it: record it against "
+    "the account it was written off to. If it was credited for another reason, the money is the customer's: record it "
+    "without an invoice, or refund it."
+)
 
 
 def plan_charge(draft: Draft, charge_id: str, movements: list[Movement]) -> None:
@@ -83,11 +91,14 @@ def _awaited(charge: Charge, movements: Sequence[Movement]) -> tuple[str, str] |
 
 def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gross: list[Leg]) -> None:
     verdict = draft.matches.verdict(charge.id)
-    if draft.is_answered(charge.id, gross):
+    without = draft.snapshot.decision(charge.id, "record_without_invoice")
+    if verdict.decision != "auto" and not without and (closed := _closed_otherwise(draft.snapshot, charge)):
+        draft.wait(gross, charge.id, "written_off", f"{closed}, which this charge paid, has nothing open. {RECOVERY}")
+    elif draft.is_answered(charge.id, gross):
         draft.place_recorded(charge.id)
     elif verdict.decision == "auto":
         _pay_invoices(draft, charge, movements, gross, verdict)
-    elif draft.snapshot.decision(charge.id, "record_without_invoice"):
+    elif without:
         _book_without_invoice(draft, charge, movements, gross, verdict)
     elif (invoice := billed(draft, charge)) is not None and verdict.code in ("", "UNMATCHED_STRIPE"):
         _bill(draft, charge, movements, gross, invoice, verdict)
@@ -95,6 +106,18 @@ def _book_charge(draft: Draft, charge: Charge, movements: Sequence[Movement], gr
         draft.wait(gross, charge.id, verdict.code, verdict.text)
     else:
         _book_without_invoice(draft, charge, movements, gross, verdict)
+
+
+def _closed_otherwise(snapshot: Snapshot, charge: Charge) -> str | None:
+    """The invoice that a charge, or its Stripe invoice, names, if a credit closed it (row 27)."""
+    names = {charge.id, charge.payment_intent_id} - {None}
+    known = snapshot.processor_invoices
+    paid = [each.invoice_id for each in snapshot.invoice_payments if {each.charge_id, each.payment_intent_id} & names]
+    about = [charge.metadata, *(known[each].metadata for each in paid if each in known)]
+    for each in sorted({f"invoice:{found[INVOICE_KEY]}" for found in about if INVOICE_KEY in found}):
+        if each in snapshot.closed_otherwise:
+            return name("invoice", snapshot.documents[each].doc_number, each.partition(":")[2])
+    return None
 
 
 def _pay_invoices(

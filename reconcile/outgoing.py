@@ -26,6 +26,7 @@ WITHOUT_CENTS = frozenset(("ISK", "UGX"))  # two decimals at Stripe, but only wh
 LINES_MAX = 250  # of one invoice
 TEXT_MAX = 500
 REVISION_KEY, DIGEST_KEY = "tieout_revision", "tieout_digest"  # by these a Stripe invoice is known as ours
+INVOICE_KEY = "qbo_invoice_id"
 CREDIT_KEY = "tieout_credit"  # by this a Stripe credit note is: the document of the books that it was given for
 
 
@@ -83,7 +84,7 @@ def compose(
     )
     metadata = {
         "qbo_realm_id": realm_id,
-        "qbo_invoice_id": invoice.ledger_id,
+        INVOICE_KEY: invoice.ledger_id,
         "qbo_customer_id": invoice.customer_id or "",
         "qbo_sync_token": invoice.version,
         REVISION_KEY: f"{revision} {spent}",

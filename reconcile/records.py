@@ -146,8 +146,8 @@ class ProcessorInvoice:
     """A Stripe invoice. `metadata` may name the invoice in the books (`qbo_invoice_id`).
 
     `due_minor` is what it asked for when it was finalized, `remaining_minor` what it still asks for, `starting_minor`
-    what the customer's balance adds to it. `busy`: a payment of it is under way; None: nobody has looked.
-    `products` are the ids of those on its lines.
+    what the customer's balance adds to it, `outside_minor` what was paid of it without Stripe. `busy`: a payment of it
+    is under way; None: nobody has looked. `products` are the ids of those on its lines.
     """
 
     id: str
@@ -166,6 +166,14 @@ class ProcessorInvoice:
     content: BilledContent | None = None  # None: it has more lines than Stripe shows at once
     busy: bool | None = None
     products: tuple[str, ...] = ()
+    outside_minor: int = 0
+
+    @property
+    def settled_outside_minor(self) -> int:
+        """What no Stripe payment paid of it: paid elsewhere, or from the customer's balance at Stripe."""
+        if self.status not in ("open", "paid"):
+            return 0
+        return self.outside_minor + (max(0, -self.starting_minor) if self.status == "paid" else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

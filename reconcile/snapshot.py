@@ -110,8 +110,9 @@ class Snapshot:
     """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided.
 
     `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `paid` are the
-    invoices that payments among `documents` have paid: of them only the tax matters. `receivables` are the accounts
-    receivable by currency. `rates` are QuickBooks' own, home units for one of a currency, by day.
+    invoices that payments among `documents` have paid: of them only the tax matters. `closed_otherwise` are invoices
+    that a credit closed which somebody typed in. `receivables` are the accounts receivable by currency. `rates` are
+    QuickBooks' own, home units for one of a currency, by day.
 
     `payout_items` are the movements of payouts around what others typed in on the clearing account.
 
@@ -155,6 +156,7 @@ class Snapshot:
     note_markers: dict[str, bool] = field(default_factory=dict)
     notes_left: frozenset[str] = frozenset()
     credit_memos: tuple[Document, ...] = ()
+    closed_otherwise: frozenset[str] = frozenset()
     levies: Mapping[str, Levy] = field(default_factory=dict)
     broken: tuple[str, ...] = ()  # what is wrong with choices that `mappings` had, in sentences
 

@@ -17,7 +17,7 @@ from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
-from storage import connections, mirror, snapshot, twins
+from storage import connections, mirror, settled, snapshot, twins
 from storage.connections import Link
 from storage.credit_notes import finding_id, is_shown, version_of
 from storage.engine import upsert
@@ -36,6 +36,8 @@ Code = Literal[
     "not_deposited",
     "in_the_bank",
     "credit_note",
+    "settled_outside",
+    "applied_unasked",
 ]
 Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
 IN_BOOKS = ("posted", "verified")
@@ -131,6 +133,7 @@ def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
     yield from _twice(conn, link, today)
     yield from _undeposited(conn, link)
     yield from _notes(conn, link)
+    yield from _outside(conn, link)
 
 
 def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
@@ -151,6 +154,18 @@ def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
             text=text,
             offers=(ACCEPT,),
         )
+        yield from _unasked(conn, link, today)
+
+
+def _unasked(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
+    """What that setting has done to credits of ours."""
+    for document, _, amount in settled.unasked(conn, link, today - twins.LOOK_BACK):
+        text = (
+            f"{Money(amount, document.currency)} of {_named(document)}, which Tieout posted as a credit, is on "
+            "invoices it was not meant for: QuickBooks applied it by itself, or somebody did. If it is wrong, take it "
+            "off there; refunds use only what is left of it."
+        )
+        yield _about(document, "applied_unasked", text, (ACCEPT,))
 
 
 # ---- after we posted it
@@ -359,6 +374,32 @@ def _notes(conn: Connection, link: Link) -> Iterator[Finding]:
                 text=each.detail,
                 offers=(ACCEPT,),
             )
+
+
+def _outside(conn: Connection, link: Link) -> Iterator[Finding]:
+    """Stripe invoices settled without a Stripe payment, which QuickBooks does not know of (row 25)."""
+    for invoice, document, amount in settled.outside(conn, link):
+        name = f"Stripe invoice {invoice.number or invoice.id}"
+        text = (
+            f"{Money(amount, invoice.currency)} of {name} was paid outside of Stripe, or from the customer's balance "
+        )
+        text += "there: no money comes through Stripe for it. "
+        if document is None:
+            text += "QuickBooks has no such invoice. Record both there, if it is not there under another number."
+        else:
+            shown = Money(document.open_minor, document.currency)
+            text += f"In QuickBooks {shown} of {_named(document)} is open. Record there how it was paid."
+        yield Finding(
+            id=f"settled_outside:{invoice.id}",
+            code="settled_outside",
+            document_id=document.id if document else f"processor_invoice:{invoice.id}",
+            version=f"{invoice.status}:{amount}",
+            dated=max(link.cutover, invoice.created_at.date()),
+            currency=invoice.currency,
+            amount_minor=amount,
+            text=text,
+            offers=(ACCEPT,),
+        )
 
 
 def _about(document: Document, code: Code, text: str, offers: tuple[Offer, ...]) -> Finding:

@@ -114,13 +114,16 @@ def day_of(record: Record | None) -> date | None:
 
 def is_open(record: Record | None) -> bool:
     """Whether somebody must look at it: a movement until its legs are settled, a charge until it has a movement, a
-    document unless we wrote it, an automatic payout until it is itemised, a credit note until it is settled.
+    document unless we wrote it, an automatic payout until it is itemised, a credit note until it is settled, a Stripe
+    invoice that was settled without a Stripe payment.
     """
     match record:
         case Payout(automatic=automatic):
             return automatic
         case Movement() | CreditNote():
             return True
+        case ProcessorInvoice():
+            return record.settled_outside_minor > 0
         case Charge(movement_id=None, status=status):  # Stripe has not settled it yet
             return status in ("succeeded", "pending")
         case Document(voided=True):

@@ -30,7 +30,7 @@ from reconcile.records import (
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place
 from reconcile.taxes import tax_of
 from reconcile.typed_fees import PREFIX, typed_costs
-from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates
+from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates, settled
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -99,6 +99,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         openings=link.openings or (),
         opening_markers=_opening_markers(conn, link),
         decisions=said,
+        closed_otherwise=settled.closed_otherwise(conn, ledger, documents.values()),
         levies=chart.taxes(conn, ledger),
         broken=tuple(each.text for each in wrong if not each.missing),
     )

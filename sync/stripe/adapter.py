@@ -46,6 +46,8 @@ class StripeProcessor(StripeWriter):
             params["created"] = {"gte": int(since.timestamp())}
         if stream == "invoice_payment":
             params["status"] = "paid"
+        if stream == "processor_invoice":
+            params["expand"] = ["data.amount_paid_off_stripe"]
         if cursor is not None:
             params["starting_after"] = cursor
         service = getattr(self._client.v1, SERVICES[stream])

@@ -34,7 +34,7 @@ EXPAND = {
     "charge": ["balance_transaction"],
     "refund": ["balance_transaction"],
     "payout": ["balance_transaction"],
-    "processor_invoice": ["payments"],
+    "processor_invoice": ["payments", "amount_paid_off_stripe"],
 }
 
 
@@ -93,7 +93,7 @@ def invoice_payments(client: stripe.StripeClient, payment_intent_id: str) -> lis
 
 
 def _invoices_of(client: stripe.StripeClient, subscription_id: str) -> list[Fetched]:
-    params = {"subscription": subscription_id, "expand": ["data.payments"]}
+    params = {"subscription": subscription_id, "expand": [f"data.{each}" for each in EXPAND["processor_invoice"]]}
     bodies = [plain(body) for body in walk(client, "invoices", params)]
     return [found for body in bodies for found in with_parts(client, "processor_invoice", body)]
 

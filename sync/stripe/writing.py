@@ -92,7 +92,8 @@ class StripeWriter:
         return self._find_changed(write)
 
     def look(self, invoice_id: str) -> tuple[Fetched, Fetched]:
-        expand: Any = {"expand": ["payments.data.payment.payment_intent", "customer.invoice_credit_balance"]}
+        parts = ("payments.data.payment.payment_intent", "customer.invoice_credit_balance", "amount_paid_off_stripe")
+        expand: Any = {"expand": list(parts)}
         try:
             body = plain(call(lambda: self._client.v1.invoices.retrieve(invoice_id, expand)))
         except Rejected as error:
