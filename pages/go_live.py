@@ -42,8 +42,8 @@ def render(context: Context) -> None:
     _step(3, "The opening entry")
     _entry(context, view.starts)
     number = 4
-    if any(start.disputes for start in view.starts):
-        _step(number, "Disputes that were open that morning")
+    if any(start.disputes or start.reserved_minor for start in view.starts):
+        _step(number, "Disputes that were open and reserves that were held that morning")
         _disputes(context, view.starts)
         number += 1
     _step(number, "The first payouts")
@@ -145,15 +145,16 @@ def _disputes(context: Context, starts: tuple[Start, ...]) -> None:
     assert context.link is not None
     st.caption(
         "Stripe had taken this money already, so it is not in the balance above. If it stands on an account of yours, "
-        "say so; otherwise each gets an entry of its own, Disputes receivable against the other side of the opening "
-        "balance, and is closed when the dispute ends."
+        "say so; otherwise each gets an entry of its own, Disputes receivable (or Stripe reserve) against the other "
+        "side of the opening balance, and is closed when the dispute ends or Stripe lets the money go."
     )
     rows = [
         [style.identifier(each.id, words.short(each.id)), _money(each.taken_minor, start)]
         for start in starts
         for each in start.disputes
     ]
-    st.html(style.table(["Dispute", "Taken by then"], rows, frozenset((1,))))
+    rows += [["Held in reserve", _money(start.reserved_minor, start)] for start in starts if start.reserved_minor]
+    st.html(style.table(["", "Taken by then"], rows, frozenset((1,))))
     mapping.policy_row(context, chart.view(context.database, context.link.id), "open_items")
 
 

@@ -33,11 +33,11 @@ POLICIES: dict[str, tuple[str, dict[str, str]]] = {
         {"receipt": "becomes a refund receipt", "receivables": "goes through the customer's account"},
     ),
     "open_items": (
-        "A dispute that was open at the cut-over",
+        "A dispute that was open, or a reserve held, at the cut-over",
         {
-            "unsaid": "not said: its end is not posted",
+            "unsaid": "not said: the end of a dispute is not posted",
             "post": "gets an opening entry, and its end is posted",
-            "in_books": "is in the books already: its end is recorded by hand",
+            "in_books": "is in the books already: the end of a dispute is recorded by hand",
         },
     ),
 }

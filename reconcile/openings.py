@@ -1,4 +1,4 @@
-"""The opening balance of a clearing account, and of disputes that were open then (rows 21 and 22)."""
+"""The opening balance of a clearing account, of disputes open and reserves held then (rows 21 and 22)."""
 
 from reconcile.currencies import in_home, rate_on, rate_problem
 from reconcile.days import closed_problem, out_of_closed
@@ -18,6 +18,7 @@ def plan_openings(draft: Draft) -> None:
             draft.postings += _opening_posting(draft.snapshot, opening)
         if not problem and draft.snapshot.policies.open_items == "post":
             _open_disputes(draft, opening)
+            draft.postings += _reserve_opening(draft.snapshot, opening)
 
 
 def _opening_problem(snapshot: Snapshot, opening: Opening) -> str | None:
@@ -69,6 +70,22 @@ def _open_disputes(draft: Draft, opening: Opening) -> None:
         posting, books = _dispute_opening(draft.snapshot, dispute, opening.currency)
         draft.postings.append(posting)  # planned once: markers are unique
         draft.opened[dispute.id] = books
+
+
+def _reserve_opening(snapshot: Snapshot, opening: Opening) -> list[Posting]:
+    """What Stripe held back then, so that its release finds it."""
+    if not opening.reserved_minor or missing_account(snapshot, "reserve"):
+        return []  # its release waits for the same account
+    known = rate_on(snapshot, opening.currency, snapshot.cutover)
+    held = in_home(in_books(opening.reserved_minor, opening.currency), opening.currency, known, snapshot.home_currency)
+    reserve = snapshot.mappings.accounts["reserve"]
+    amounts = {reserve: held, snapshot.mappings.opening_account or "": -held}
+    marker = f"{snapshot.account_id}:reserve-{opening.currency.lower()}:r1:s1"
+    shown = Money(opening.reserved_minor, opening.currency)
+    text = f"Stripe held {shown} in reserve at the start of {snapshot.cutover}"
+    reference = f"TIEOUT-RESERVE-{opening.currency}"
+    posting = entry(snapshot, marker, snapshot.cutover, reserve, amounts, text, reference)
+    return [out_of_closed(snapshot, posting)]
 
 
 def _dispute_opening(snapshot: Snapshot, dispute: OpenDispute, currency: str) -> tuple[Posting, DisputeBooks]:

@@ -35,7 +35,8 @@ class Opening:
     """What the clearing account of a currency must hold at the start of the cut-over day, and what it held already.
 
     All in minor units: Stripe's balance then, the payouts then in transit, and the documents dated earlier. `disputes`
-    stand beside it: what they had taken was no longer in Stripe's balance.
+    stand beside it: what they had taken was no longer in Stripe's balance, nor was `reserved_minor`, which Stripe held
+    back.
     """
 
     currency: str
@@ -43,6 +44,7 @@ class Opening:
     in_transit_minor: int
     existing_minor: int
     disputes: tuple[OpenDispute, ...] = ()
+    reserved_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,7 @@ class Start:
     existing_minor: int
     payouts: tuple[PayoutView, ...]
     disputes: tuple[OpenDispute, ...]
+    reserved_minor: int
     held: tuple[HeldView, ...]
     held_count: int
     entry: DocumentView | None
@@ -115,6 +116,7 @@ def _starts(conn: Connection, link: Link, found: Sequence[Opening], movements: d
                     if payout.currency == opening.currency
                 ),
                 disputes=opening.disputes,
+                reserved_minor=opening.reserved_minor,
                 held=tuple(mine[:SHOWN_MAX]),
                 held_count=len(mine),
                 entry=entry,

@@ -4,6 +4,7 @@ Stripe keeps no history of balances: the one at the cut-over is today's less eve
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,13 @@ def cutover_instant(cutover: date, time_zone: str) -> datetime:
     return datetime.combine(cutover, time.min, ZoneInfo(time_zone)).astimezone(UTC)
 
 
-def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Opening, ...]:
-    """One opening a currency. Needs every movement since the cut-over in the mirror, and the balance at that moment."""
+def compute(
+    conn: Connection, link: Link, balances: dict[str, int], reserved: Mapping[str, int] | None = None
+) -> tuple[Opening, ...]:
+    """One opening a currency; `reserved` is what Stripe held back then.
+
+    Needs every movement since the cut-over in the mirror, and the balance at that moment.
+    """
     start = cutover_instant(link.cutover, link.time_zone)
     stripe, in_transit = defaultdict(int, balances), defaultdict[str, int](int)
     movements: dict[str, Movement] = {m.id: m for m in mirror.load_all(conn, link.processor_id, ["movement"])}
@@ -40,7 +46,8 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
     for currency, dispute in open_disputes(conn, link, movements):
         open_then[currency].append(dispute)
     currencies = {currency for totals in (stripe, in_transit, existing) for currency, total in totals.items() if total}
-    currencies |= set(open_then)
+    reserved = reserved or {}
+    currencies |= set(open_then) | set(reserved)
     return tuple(
         Opening(
             currency=currency,
@@ -48,6 +55,7 @@ def compute(conn: Connection, link: Link, balances: dict[str, int]) -> tuple[Ope
             in_transit_minor=in_transit[currency],
             existing_minor=existing[currency],
             disputes=tuple(open_then[currency]),
+            reserved_minor=reserved.get(currency, 0),
         )
         for currency in sorted(currencies | set(link.mappings.clearing) & set(stripe))
     )

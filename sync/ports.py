@@ -143,6 +143,10 @@ class Processor(Protocol):
         """The balance now, pending and available together, minor units by currency."""
         ...
 
+    def reserved(self, before: datetime) -> dict[str, int]:
+        """What it held back in reserve at a moment, minor units by currency; its balance does not tell."""
+        ...
+
     def frame(self, step: str, about: Any) -> dict[str, Any]:
         """The parameters of a write, ready to be frozen. `about` is what the step is of (sync.stripe.wire)."""
         ...

@@ -118,16 +118,25 @@ class Worker:
     def _decide(self, link: Link, fetcher: Fetcher, adapters: Adapters) -> None:
         balance = fetcher.read_balance()
         if balance is not None:
+            reserved = {} if fetcher.lacks("movement") else self._reserved(link, adapters)
             with self.database.write() as conn:
                 link = connections.link(conn, link.id)
                 # What cannot be read would end up in the opening balance, or be missing there, and be posted with it.
                 unread = inbox.holds_any(conn, link.processor_id, ("movement", "payout"))
                 if link.openings is None and not unread and not fetcher.lacks("payout", "dispute"):
-                    found = openings.compute(conn, link, balance)
+                    found = openings.compute(conn, link, balance, reserved)
                     connections.change_link(conn, link.id, openings=found)
         self._ask_rates(link, adapters)
         Counterparts(self.database, self.clock, adapters.processor, adapters.people).pair(link)
         self._match(link)
+
+    def _reserved(self, link: Link, adapters: Adapters) -> dict[str, int]:
+        """What Stripe held in reserve at the cut-over: asked for once, for the opening entries."""
+        with self.database.read() as conn:
+            link = connections.link(conn, link.id)
+        if link.openings is not None:
+            return {}
+        return adapters.processor.reserved(openings.cutover_instant(link.cutover, link.time_zone))
 
     def _match(self, link: Link) -> None:
         self._report("Matching", 0, None)

@@ -8,7 +8,7 @@ from typing import Any
 from reconcile.records import PayoutItems
 from sync.errors import Rejected
 from sync.ports import EventPage, Fetched, Page
-from sync.stripe import again
+from sync.stripe import again, records
 from sync.stripe.again import PAGE, SERVICES
 from sync.stripe.client import call, plain
 from sync.stripe.events import MATTERS, hint_of
@@ -23,6 +23,15 @@ LIFETIME = datetime(2010, 1, 1, tzinfo=UTC)  # before there was Stripe
 # than this is found by its event.
 LOOK_BACK = timedelta(days=400)
 FROM_BEFORE = ("invoice_payment", "dispute")
+# Types of movements into and out of what Stripe holds in reserve.
+RESERVES = (
+    "reserve_hold",
+    "reserve_release",
+    "reserve_transaction",
+    "reserved_funds",
+    "payment_network_reserve_hold",
+    "payment_network_reserve_release",
+)
 
 
 class StripeProcessor(StripeWriter):
@@ -104,6 +113,17 @@ class StripeProcessor(StripeWriter):
         for part in [*body["available"], *body["pending"]]:
             totals[part["currency"].upper()] += part["amount"]
         return dict(totals)
+
+    def reserved(self, before: datetime) -> dict[str, int]:
+        """Summed over its movements, of the payments balance: what went into reserve and has not come back."""
+        totals: dict[str, int] = defaultdict(int)
+        for kind in RESERVES:
+            params = {"type": kind, "created": {"lt": int(before.timestamp())}}
+            for body in again.walk(self._client, "balance_transactions", params):
+                movement = records.movement(plain(body))
+                if movement.category == "risk_reserved_funds" and movement.balance_type == "payments":
+                    totals[movement.currency] -= movement.gross_minor
+        return {currency: total for currency, total in totals.items() if total}
 
     def account(self) -> tuple[str, str, str]:
         """Id, name and time zone of the account the key belongs to."""

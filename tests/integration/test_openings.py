@@ -48,3 +48,29 @@ def test_a_dispute_that_was_open_at_the_cutover_is_closed_by_us(company: Company
     company.sync()
     markers = [body["PrivateNote"] for body in company.ours("JournalEntry") if ":opening:" in body["PrivateNote"]]
     assert len(markers) == 1
+
+
+def test_a_reserve_that_was_held_at_the_cutover_ends_at_nothing(company: Company) -> None:
+    company.clock.set(START - timedelta(days=5))
+    stripe_customer, _ = company.customer()
+    company.pay(stripe_customer, 100_000)
+    company.pass_time(minutes=1)
+    held = {"type": "reserve_hold", "category": "risk_reserved_funds"}
+    let_go = {"type": "reserve_release", "category": "risk_reserved_funds"}
+    for amount, more in ((50_000, held), (-20_000, let_go)):
+        use(company, "balance_transactions", amount=-amount, **more)
+        use(company, "balance_transactions", amount=amount, balance_type="risk_reserved", **more)
+    company.pass_time(days=5)
+    sync_and_check(company)
+    (start,) = go_live.view(company.environment.database, link(company).id).starts or ()
+    assert start.reserved_minor == 30_000
+    assert balance(company, ROLES["reserve"]) == 0, "nobody has said yet whether the books have it"
+
+    say(company, "post")
+    sync_and_check(company)
+    assert balance(company, ROLES["reserve"]) == 30_000
+    use(company, "balance_transactions", amount=30_000, **let_go)
+    sync_and_check(company)
+    assert balance(company, ROLES["reserve"]) == 0
+    company.sync()
+    assert len([body for body in company.ours("JournalEntry") if ":reserve-usd:" in body["PrivateNote"]]) == 1

@@ -377,7 +377,9 @@ def test_the_go_live_asks_about_disputes_that_were_open(sqlite_database: Databas
     shown = draw("go-live", context(sqlite_database))
     assert "du_1Before" in said(shown)
     assert "123.45 USD" in said(shown)
-    (choice,) = [each for each in shown.selectbox if each.label == "A dispute that was open at the cut-over"]
+    (choice,) = [
+        each for each in shown.selectbox if each.label == "A dispute that was open, or a reserve held, at the cut-over"
+    ]
     assert choice.value == "unsaid"
     choice.select("post").run()
     with sqlite_database.read() as conn:
