@@ -22,6 +22,7 @@ from starlette.routing import Route
 from pages import (
     audit,
     chrome,
+    close,
     connections,
     dry_run,
     files,
@@ -147,6 +148,7 @@ def draw() -> None:
         _page(payouts.render, context, "Payouts", "payouts"),
         _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending"),
         _page(syncs.render, context, "Syncs", "syncs"),
+        _page(close.render, context, "Close", "close"),
         _page(audit.render, context, "Audit", "audit"),
     ]
     settings = [

@@ -7,6 +7,7 @@ proof that nothing is missing. Sums are made by the database: a payout may hold 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Text, and_, cast, column, func, select, type_coerce
@@ -121,6 +122,13 @@ def page(
             select(mirror.c.record).where(*where).order_by(*order).offset((number - 1) * size).limit(size)
         ).scalars()
         return PayoutPage(rows=tuple(_views(conn, link, [from_json(row, Payout) for row in rows])), total=total)
+
+
+def of_period(conn: Connection, link: Link, first: date, last: date) -> list[PayoutView]:
+    """Those that arrive, or were to, on these days, in their order."""
+    where = (*_payouts(link), mirror.c.dated >= first, mirror.c.dated <= last)
+    rows = conn.execute(select(mirror.c.record).where(*where).order_by(mirror.c.dated, mirror.c.object_id)).scalars()
+    return _views(conn, link, [from_json(row, Payout) for row in rows])
 
 
 def statement(database: Database, link_id: int, payout_id: str) -> Statement | None:

@@ -158,6 +158,13 @@ def count_admins(conn: Connection) -> int:
     return len(conn.execute(select(users.c.id).where(*where).with_for_update()).all())
 
 
+def others_at_least(conn: Connection, role: str, user_id: int) -> int:
+    """How many but this user may do what the role may."""
+    roles = ROLES[ROLES.index(role) :]
+    where = (users.c.role.in_(roles), users.c.left_at.is_(None), users.c.id != user_id)
+    return int(conn.execute(select(func.count()).select_from(users).where(*where)).scalar_one())
+
+
 def everybody(database: Database, now: datetime) -> list[UserView]:
     """By address, those who have left last."""
     open_ones = (

@@ -39,6 +39,8 @@ NEEDS = {
     "export_audit": "viewer",
     "sync_again": "accountant",
     "leave_received": "accountant",
+    "prepare_close": "accountant",
+    "sign_off": "manager",
     "manage_users": "admin",
     "set_password": "viewer",
 }

@@ -11,6 +11,7 @@ from sync.environment import Environment
 from sync.gate import sign_in_path
 
 PASSWORD_MIN = 12
+ADDRESS_MAX = 100  # characters, as the audit keeps of who did it
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 
@@ -19,7 +20,7 @@ def add(environment: Environment, actor: User, email: str, name: str, role: str)
     email, now = users.normal(email), environment.clock.now()
     with environment.database.write() as conn:
         check(conn, actor, "manage_users")
-        if not ADDRESS.fullmatch(email) or len(email) > 255:
+        if not ADDRESS.fullmatch(email) or len(email) > ADDRESS_MAX:
             raise RefusedError(f"“{email}” is not an e-mail address. Type it as name@company.com.")
         if users.find(conn, email=email) is not None:
             raise RefusedError(f"{email} is here already. Change the role in the list below.")

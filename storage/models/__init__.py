@@ -6,6 +6,7 @@ saw can be checked when they act on it.
 
 from storage.models.base import metadata
 from storage.models.booked import decisions, findings, legs, matches, outbox
+from storage.models.closed import closes
 from storage.models.connected import budgets, connections, consents, errands, leases, links, metered_reads, secrets
 from storage.models.kept import audit, audit_checks, runs, sign_ins, users
 from storage.models.mirrored import cursors, imports, inbox, mirror
@@ -15,6 +16,7 @@ __all__ = [
     "audit",
     "audit_checks",
     "budgets",
+    "closes",
     "connections",
     "consents",
     "cursors",
