@@ -40,7 +40,8 @@ def render(context: Context, link_id: int) -> None:
 
 
 def _one(context: Context, link_id: int, finding: Finding) -> None:
-    head = (TITLES[finding.code], words.day(finding.dated), words.money(finding.amount_minor, finding.currency))
+    title = f"{TITLES[finding.code]}: {words.reason(finding.reason)}" if finding.reason else TITLES[finding.code]
+    head = (title, words.day(finding.dated), words.money(finding.amount_minor, finding.currency))
     text = words.capitalised(finding.text)
     st.html(f"<div><b>{escape(' · '.join(head))}</b><br>{escape(text)}</div>")
     with st.container(horizontal=True, vertical_alignment="center"):

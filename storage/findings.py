@@ -69,6 +69,7 @@ class Finding:
     text: str
     marker: str | None = None
     offers: tuple[Offer, ...] = ()
+    reason: str = ""  # why a credit note waits: a word of the vocabulary
 
 
 ACCEPT = Offer(action="accept", label="Leave it as it is")
@@ -373,6 +374,7 @@ def _notes(conn: Connection, link: Link) -> Iterator[Finding]:
                 amount_minor=each.note.total_minor,
                 text=each.detail,
                 offers=(ACCEPT,),
+                reason=each.reason,
             )
 
 

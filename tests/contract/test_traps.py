@@ -13,11 +13,11 @@ import stripe
 from reconcile.postings import Posting
 from reconcile.records import Applied
 from sync.clock import FixedClock
-from sync.errors import Rejected, Stale, Transient, Unauthorized
+from sync.errors import Forbidden, Rejected, Stale, Transient, Unauthorized
 from sync.ports import Request, Response
 from sync.qbo import faults, reading, wire
 from sync.qbo.client import Client
-from sync.stripe.client import PacedClient, plain, translate
+from sync.stripe.client import API_VERSION, TIMEOUT_S, PacedClient, call, make_client, plain, translate
 
 
 class OneToken:
@@ -64,6 +64,18 @@ def test_a_timeout_of_a_write_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> No
     assert response.lost == "lost: ReadTimeout"
 
 
+def test_what_an_error_of_the_library_forgets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status, how long to wait, and the number by which Intuit finds the request."""
+    answer = answered(429, '{"fault":{"error":[{"message":"ThrottleExceeded","code":"3001"}]}}')
+    answer.headers.update({"intuit_tid": "1-abc", "Retry-After": "90"})
+    sent(monkeypatch, answer)
+    response = Client(realm_id="1", tokens=OneToken()).send(Request(kind="read", path="query", body="x"))
+    with pytest.raises(Transient) as caught:
+        faults.check(response, write=False)
+    assert "HTTP 429 intuit_tid 1-abc" in caught.value.technical
+    assert caught.value.retry_after_s == 90
+
+
 def test_a_refused_token_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = sent(monkeypatch, answered(401, "{}"))
     assert Client(realm_id="1", tokens=OneToken()).send(Request(kind="read", path="query", body="x")).status == 401
@@ -99,6 +111,17 @@ def test_stripe_is_asked_no_more_often_than_it_allows(monkeypatch: pytest.Monkey
         client.request("get", "http://127.0.0.1", {})
     assert (clock.now() - before).total_seconds() >= 99 / 25
     assert stripe.enable_telemetry is False
+
+
+def test_stripe_is_asked_once_in_our_version_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client waits eighty seconds, and who retries does so without our clock. Other versions have other fields."""
+    calls = sent(monkeypatch, answered(500, "{}"))
+    client = make_client("sk_test_1", "http://127.0.0.1:1", PacedClient(FixedClock(), 25))
+    with pytest.raises(Transient):
+        call(client.v1.balance.retrieve)
+    (one,) = calls
+    assert one["timeout"] == TIMEOUT_S < 80
+    assert one["headers"]["Stripe-Version"] == API_VERSION
 
 
 def test_a_document_says_nothing_it_was_not_asked_to_say() -> None:
@@ -149,7 +172,7 @@ def test_changes_are_asked_for_since_an_instant_of_a_certain_zone() -> None:
         (stripe.APIError("conflict", http_status=409), Transient),
         (stripe.APIConnectionError("no line"), Transient),
         (stripe.AuthenticationError("no such key", http_status=401), Unauthorized),
-        (stripe.PermissionError("not with this key", http_status=403), Unauthorized),
+        (stripe.PermissionError("not with this key", http_status=403), Forbidden),
         (stripe.InvalidRequestError("no such charge", "id", code="resource_missing", http_status=404), Rejected),
     ],
 )

@@ -1,5 +1,7 @@
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,14 @@ def test_ids() -> None:
 def test_reasons_without_words_are_still_readable() -> None:
     assert words.reason("something_new") == "something new"
     assert words.capitalised(words.reason("refused")) == "QuickBooks refused"
+
+
+def test_why_a_credit_note_waits_has_words() -> None:
+    """Every reason that the rules of credit notes give, and none that they do not."""
+    text = (Path(__file__).parents[3] / "reconcile" / "credit_notes.py").read_text()
+    given = set(re.findall(r'(?:_wait\(note, |return )"([a-z_]+)"', text)) - {"left", "already_recorded", "in_progress"}
+    assert {"credit_differs", "credited_outside", "credit_note_voided", "unknown_invoice"} <= given
+    assert given - words.REASONS.keys() == set()
 
 
 def test_lists() -> None:
