@@ -18,6 +18,7 @@ from sync import commands
 
 LAST = "last-decision"  # (id, what was done) of this browser session
 HOWS = {"sales_receipt": "a sales receipt", "unapplied_payment": "a credit of the customer"}
+SETTLED_ELSEWHERE = ("refused", "undo_unclear", "undo_stopped")  # by a retry, or by undoing the rest
 UNDONE = "Taken back. It returns to Review with the next sync."
 
 
@@ -46,7 +47,7 @@ class Desk:
 def offer(desk: Desk, candidate: Candidate | None = None) -> None:
     """What can be done with the item, and with its first candidate."""
     detail = desk.detail
-    if detail.item.reason == "refused":
+    if detail.item.reason in SETTLED_ELSEWHERE:
         return
     if candidate is not None:
         st.html(style.line(*compare.difference(detail, candidate)))
@@ -66,7 +67,7 @@ def offer(desk: Desk, candidate: Candidate | None = None) -> None:
 
 def offer_other(desk: Desk, candidate: Candidate) -> None:
     """What can be done with another candidate."""
-    if desk.detail.item.reason == "refused":
+    if desk.detail.item.reason in SETTLED_ELSEWHERE:
         return
     st.html(style.line(*compare.difference(desk.detail, candidate)))
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -201,15 +202,27 @@ def standing(context: Context, link_id: int, source_id: str) -> None:
         documents = words.listed([words.document(part.ledger_id) for part in said.parts])
         parts = (words.DECISIONS[said.kind], documents, f"by {said.actor}, {words.ago(stored.at, context.now)}")
         with st.container(horizontal=True, vertical_alignment="center"):
-            _undo(context, stored.id, key=f"undo-{stored.id}", action=commands.MAKERS.get(said.kind, said.kind))
+            _undo(
+                context,
+                stored.id,
+                key=f"undo-{stored.id}",
+                action=commands.MAKERS.get(said.kind, said.kind),
+                label="Post it again" if said.kind == "undone" else "Undo",
+            )
             st.html(escape(f"{' · '.join(filter(None, parts))}{f': {said.reason}' if said.reason else ''}"))
 
 
 def _undo(
-    context: Context, decision_id: int, *, key: str, action: str = "reject_match", shortcut: str | None = None
+    context: Context,
+    decision_id: int,
+    *,
+    key: str,
+    action: str = "reject_match",
+    shortcut: str | None = None,
+    label: str = "Undo",
 ) -> None:
     st.button(
-        "Undo",
+        label,
         key=key,
         shortcut=shortcut,
         disabled=not commands.may(context.user, action),

@@ -41,6 +41,8 @@ REASONS = {
     "CURRENCY_DIFF": "currency differs",
     "COMPONENT_LIMIT": "too many invoices fit",
     "STALE_DECISION": "decided on old data",
+    "undo_unclear": "undo unclear",
+    "undo_stopped": "undone in part",
 }
 # The parts of a difference between the two balances.
 ITEMS = {
@@ -48,6 +50,7 @@ ITEMS = {
     "queued": "on the way into QuickBooks",
     "to_record": "to be recorded in QuickBooks",
     "undecided": "being decided",
+    "undoing": "being undone",
     "waits_with_charge": "waiting with their charge",
     "awaiting_reversal": "awaiting Stripe's reversal",
     "source_unread": "being read from Stripe",
@@ -86,6 +89,7 @@ DECISIONS = {
     "not_match": "Kept apart",
     "ignore": "Ignored",
     "record_without_invoice": "Recorded without an invoice",
+    "undone": "Undone",
 }
 
 # Where an invoice of the books stands on its way to Stripe.

@@ -8,7 +8,7 @@ import polars as pl
 
 from reconcile.decisions import DECISIONS_SCHEMA, Choice
 
-DecisionKind = Literal["match", "not_match", "ignore", "record_without_invoice"]
+DecisionKind = Literal["match", "not_match", "ignore", "record_without_invoice", "undone"]
 How = Literal["sales_receipt", "unapplied_payment"]
 CHOICES = {
     "match": Choice.MUST_LINK,
@@ -30,7 +30,8 @@ class Part:
 class PersonDecision:
     """One decision. `parts` are of match and not_match; `how` and `customer_id` of record_without_invoice.
 
-    `leg_ids` are the legs that waited then: what happens to the object later is not ignored with them.
+    `leg_ids` are the legs that waited then: what happens to the object later is not ignored with them. Of `undone` they
+    are those whose documents were taken back: nothing is posted for them until a person decides anew.
     """
 
     source_id: str
@@ -50,6 +51,7 @@ def decisions_frame(decisions: Iterable[PersonDecision]) -> pl.DataFrame:
         if part
         else (CHOICES[decision.kind], decision.source_id, None, None)
         for decision in decisions
+        if decision.kind in CHOICES  # what was undone is matched like anything else; only posting it waits
         for part in decision.parts or (None,)
     ]
     return pl.DataFrame(rows, schema=DECISIONS_SCHEMA, orient="row")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.charges import plan_charge
+from reconcile.choices import PersonDecision
 from reconcile.credit_notes import plan_credit_notes
 from reconcile.days import before_cutover
 from reconcile.disputes import plan_closings, plan_dispute
@@ -20,9 +21,10 @@ from reconcile.legs import legs_of
 from reconcile.matching import MatchResult
 from reconcile.openings import plan_openings
 from reconcile.payouts import plan_payout, plan_topup
-from reconcile.postings import LegDecision, Plan
+from reconcile.postings import Leg, LegDecision, Plan
 from reconcile.records import Movement
 from reconcile.refunds import plan_refund
+from reconcile.renewal import renew
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
 from reconcile.typed_fees import by_leg, fee_sums
@@ -44,9 +46,9 @@ RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
 
 def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     """Decides every open leg of the snapshot; equal snapshots and matches give equal plans."""
-    ignored, sums = _ignored(snapshot), by_leg(fee_sums(snapshot))
-    snapshot = _without(snapshot, ignored)
-    draft = Draft(snapshot, matches, decisions=ignored, fee_sums=sums)
+    aside, sums = _set_aside(snapshot), by_leg(fee_sums(snapshot))
+    snapshot = _without(snapshot, aside)
+    draft = Draft(snapshot, matches, decisions=aside, fee_sums=sums)
     plan_openings(draft)
     groups = _group(snapshot)
     for rule, planner in RULES:
@@ -59,8 +61,9 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     for source_id, movements in sorted(groups["unread"].items()):
         _wait_unread(draft, source_id, movements)
     postings = label(snapshot, draft.postings, draft.decisions)
-    decisions = tuple(_explained(snapshot, each) for each in draft.decisions)
-    return Plan(postings=tuple(postings), decisions=decisions, settled_notes=tuple(draft.settled_notes))
+    decisions = [_explained(snapshot, each) for each in draft.decisions]
+    postings, decisions = renew(postings, decisions, snapshot.spent)
+    return Plan(postings=tuple(postings), decisions=tuple(decisions), settled_notes=tuple(draft.settled_notes))
 
 
 def _group(snapshot: Snapshot) -> dict[str, dict[str, list[Movement]]]:
@@ -117,34 +120,36 @@ def _objects(snapshot: Snapshot) -> dict[str, tuple[str, Mapping[str, Any]]]:
     }
 
 
-def _ignored(snapshot: Snapshot) -> list[LegDecision]:
-    """The legs that a person set aside, with name and reason."""
+def _set_aside(snapshot: Snapshot) -> list[LegDecision]:
+    """The legs of which a person said that nothing is posted for them: for good, or until they decide anew."""
     said = {
         leg_id: one
         for each in snapshot.decisions.values()
         for one in each
-        if one.kind == "ignore"
+        if one.kind in ("ignore", "undone")
         for leg_id in one.leg_ids
     }
     return [
-        LegDecision(
-            leg=leg,
-            state="ignored",
-            reason="ignored",
-            detail=f"Set aside by {said[leg.id].actor}: {said[leg.id].reason}",
-            source_id=said[leg.id].source_id,
-        )
+        _as_said(leg, said[leg.id])
         for movement in snapshot.movements
         for leg in legs_of(movement)
         if leg.id in said and leg.id not in snapshot.decided_legs
     ]
 
 
-def _without(snapshot: Snapshot, ignored: list[LegDecision]) -> Snapshot:
+def _as_said(leg: Leg, said: PersonDecision) -> LegDecision:
+    if said.kind == "ignore":
+        detail = f"Set aside by {said.actor}: {said.reason}"
+        return LegDecision(leg=leg, state="ignored", reason="ignored", detail=detail, source_id=said.source_id)
+    detail = f"Undone by {said.actor}: {said.reason} Accept what it belongs to, or post it again."
+    return LegDecision(leg=leg, state="waiting", reason="undone", detail=detail, source_id=said.source_id)
+
+
+def _without(snapshot: Snapshot, aside: list[LegDecision]) -> Snapshot:
     """The snapshot as it will be once these are settled."""
-    decided = snapshot.decided_legs | {decision.leg.id for decision in ignored}
+    decided = snapshot.decided_legs | {decision.leg.id for decision in aside}
     still_open = (each for each in snapshot.movements if any(leg.id not in decided for leg in legs_of(each)))
-    return replace(snapshot, decided_legs=decided, movements=tuple(still_open)) if ignored else snapshot
+    return replace(snapshot, decided_legs=decided, movements=tuple(still_open)) if aside else snapshot
 
 
 def _explained(snapshot: Snapshot, decision: LegDecision) -> LegDecision:

@@ -18,7 +18,7 @@ PostingKind = Literal[
     "transfer",
     "journal_entry",
 ]
-Change = Literal["link", "move", "restore"]
+Change = Literal["link", "move", "restore", "void", "delete"]
 POSTED = "posted:"  # before a marker: the document of that posting, whose id is known when this one is sent
 OpenItems = Literal["unsaid", "post", "in_books"]
 Sending = Literal["off", "draft", "finalize", "send"]
@@ -67,7 +67,9 @@ class Posting:
 
     With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
     `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again,
-    under its `original` marker.
+    under its `original` marker. `void` and `delete` take it back: then all else is what a person saw of it.
+
+    `undoes` is the marker of the posting whose document this one takes back, also by an entry of its own.
     """
 
     marker: str
@@ -92,6 +94,7 @@ class Posting:
     target: str | None = None
     change: Change | None = None
     original: str | None = None
+    undoes: str | None = None
     class_id: str | None = None
     location_id: str | None = None
     payment_method_id: str | None = None

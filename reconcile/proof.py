@@ -22,7 +22,8 @@ from reconcile.records import Movement, PayoutItems
 OPENING_SCHEMA = pl.Schema({"currency": pl.String(), "cutover": pl.Date(), "stripe_minor": pl.Int64()})
 
 # A leg that several documents book has one row for each, its amount divided among them. `booked_minor` is the effect
-# on the clearing account (0 if none) of `document_id` as far as it is this leg's, from `booked_on` on.
+# on the clearing account (0 if none) of `document_id` as far as it is this leg's, from `booked_on` on. `undone` rows
+# are of a document that was undone by an opposite one, and of that one: nothing of the amount, but what each books.
 LEG_SCHEMA = pl.Schema(
     {
         "leg_id": pl.String(),
@@ -38,6 +39,7 @@ LEG_SCHEMA = pl.Schema(
         "document_id": pl.String(),
         "booked_on": pl.Date(),
         "booked_minor": pl.Int64(),
+        "undone": pl.Boolean(),
     }
 )
 # What each document in the books really does to the clearing account; `opening` marks our opening entry.
@@ -162,13 +164,7 @@ def _events(starts: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame) ->
 
     Added up over all groups they are Stripe's balance less the clearing account.
     """
-    cancels = pl.col("reason") == "cancels_out"  # such legs of one source are nothing together: one group
-    legs = legs.with_columns(
-        group=pl.when(cancels)
-        .then(pl.format("{} cancels", "source_id"))
-        .otherwise(pl.format("{} {}", "leg_id", pl.col("document_id").fill_null(""))),
-        claim=pl.coalesce("document_id", pl.format("leg {}", "leg_id")),
-    )
+    legs = _grouped(legs)
     clearing = clearing.join(starts.select("currency", "cutover"), on="currency").with_columns(
         opening=pl.col("opening").fill_null(False)
     )
@@ -188,6 +184,22 @@ def _events(starts: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame) ->
     }
 
 
+def _grouped(legs: pl.DataFrame) -> pl.DataFrame:
+    """A document that was undone and its opposite stand in the leg's group, so that days before keep their proof."""
+    cancels = pl.col("reason") == "cancels_out"  # such legs of one source are nothing together: one group
+    legs = legs.with_columns(
+        group=pl.when(cancels)
+        .then(pl.format("{} cancels", "source_id"))
+        .otherwise(pl.format("{} {}", "leg_id", pl.col("document_id").fill_null(""))),
+        claim=pl.coalesce("document_id", pl.format("leg {}", "leg_id")),
+        undone=pl.col("undone").fill_null(False),
+    )
+    own = legs.filter(~pl.col("undone")).group_by("leg_id").agg(own_group=pl.col("group").min())
+    ends = legs.filter("undone").group_by("leg_id").agg(undone_on=pl.col("booked_on").max())
+    legs = legs.join(own, on="leg_id", how="left").join(ends, on="leg_id", how="left")
+    return legs.with_columns(group=pl.when("undone").then(pl.coalesce("own_group", "group")).otherwise("group"))
+
+
 def _at_least(frame: pl.DataFrame, day: str, amount: pl.Expr) -> pl.DataFrame:
     """Events of a frame, none earlier than the cut-over."""
     return frame.select("group", "currency", day=pl.max_horizontal(day, "cutover"), amount_minor=amount)
@@ -202,7 +214,7 @@ def _leg_events(legs: pl.DataFrame) -> pl.DataFrame:
         ]
     )
     described = legs.rename({"day": "leg_day"}).drop("currency", "amount_minor", "cutover", "claim")
-    order = ["group", "leg_day", "booked_on", "booked_minor", "state", "reason"]
+    order = ["group", "undone", "leg_day", "booked_on", "booked_minor", "state", "reason"]
     return changes.join(described.sort(order).unique("group", keep="first"), on="group")
 
 
@@ -279,6 +291,9 @@ def _leg_item(row: Mapping[str, Any]) -> dict[str, Any]:
         return _item(row, "books_only", text)
     if booked_on is None:
         return _unbooked_item(row, amount)
+    if row["undone_on"] is not None and row["from_day"] < row["undone_on"]:
+        text = f"{amount} of {source} differs until {row['undone_on']}, when what was posted first was undone."
+        return _item(row, "date_moved", text)
     if row["from_day"] < booked_on:
         if row["is_payout"] or row["reason"] == "in_transit":
             return _item(row, "in_transit", f"{amount} of {source} is on its way until {booked_on}.")

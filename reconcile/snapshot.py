@@ -160,6 +160,7 @@ class Snapshot:
     credit_memos: tuple[Document, ...] = ()
     closed_otherwise: frozenset[str] = frozenset()
     levies: Mapping[str, Levy] = field(default_factory=dict)
+    spent: frozenset[str] = frozenset()  # markers of documents that are gone: never used again
     broken: tuple[str, ...] = ()  # what is wrong with choices that `mappings` had, in sentences
 
     def decision(self, source_id: str, kind: DecisionKind) -> PersonDecision | None:

@@ -199,6 +199,11 @@ def change_link(conn: Conn, link_id: int, **values: Any) -> None:
     conn.execute(update(links).where(links.c.id == link_id).values(revision=links.c.revision + 1, **values))
 
 
+def lock_links(conn: Conn, ledger_id: int) -> None:
+    """Until the transaction ends nobody else decides about what goes into these books. Links come before all else."""
+    conn.execute(select(links.c.id).where(links.c.ledger_id == ledger_id).order_by(links.c.id).with_for_update())
+
+
 def switch_posting(conn: Conn, link_id: int, on: bool) -> bool:
     """Whether the outbox of a link is sent; False if it is that way already."""
     done = conn.execute(update(links).where(links.c.id == link_id, links.c.posting_on.is_not(on)).values(posting_on=on))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from reconcile.credit_notes import WINDOW, NoteDecision, markers_of
 from reconcile.records import CreditNote, Document, ProcessorInvoice
 from reconcile.snapshot import Snapshot
-from storage import mirror, outbox
+from storage import markers, mirror, outbox
 from storage.connections import Link
 from storage.mirror import chunks
 from storage.models import findings
@@ -24,8 +24,8 @@ def add(conn: Connection, link: Link, snapshot: Snapshot, invoices: dict[str, Pr
     notes: list[CreditNote] = mirror.load_open(conn, link.processor_id, ["credit_note"])
     if not notes:
         return snapshot
-    markers = [marker for note in notes for marker in markers_of(note.id)]
-    written = outbox.by_marker(conn, link.ledger_id, markers)
+    names = [marker for note in notes for marker in markers_of(note.id)]
+    written = outbox.by_marker(conn, link.ledger_id, names)
     return replace(
         snapshot,
         credit_notes=tuple(notes),
@@ -60,8 +60,7 @@ def is_shown(decision: NoteDecision) -> bool:
 def _documents(conn: Connection, link: Link, invoices: dict[str, ProcessorInvoice]) -> dict[str, Document]:
     """By Stripe invoice, the invoice of the books: the one its metadata names, or that we made of it."""
     named = {each.id: f"invoice:{each.metadata[LINK_KEY]}" for each in invoices.values() if LINK_KEY in each.metadata}
-    made = outbox.by_marker(conn, link.ledger_id, [f"{each}:invoice:r1:s1" for each in invoices if each not in named])
-    named |= {item.posting.marker.partition(":")[0]: item.document_id for item in made.values() if item.document_id}
+    named |= markers.documents_of(conn, link.ledger_id, "invoice", [each for each in invoices if each not in named])
     found: dict[str, Document] = mirror.load(conn, link.ledger_id, "invoice", named.values())
     return {each: found[document_id] for each, document_id in named.items() if document_id in found}
 

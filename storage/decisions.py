@@ -138,7 +138,9 @@ def _lessons(conn: Connection, link_id: int) -> list[dict[str, Any]]:
 
 
 def _learned(conn: Connection, link_id: int, decision: PersonDecision) -> dict[str, Any] | None:
-    """What a decision teaches about the answers it was made on."""
+    """What a decision teaches about the answers it was made on. An undo says nothing of them."""
+    if decision.kind == "undone":
+        return None
     named = {part.ledger_id for part in decision.parts}
     rows = conn.execute(
         select(matches).where(
@@ -170,7 +172,7 @@ def _whose(conn: Connection, link_id: int, decision: PersonDecision) -> tuple[st
 
 def _contradicts(new: PersonDecision, old: PersonDecision) -> bool:
     if new.kind in EXCLUSIVE and old.kind in EXCLUSIVE:
-        return True
+        return "undone" not in (new.kind, old.kind) or bool(set(new.leg_ids) & set(old.leg_ids))
     named = {part.ledger_id for part in new.parts} & {part.ledger_id for part in old.parts}
     return bool(named) and {new.kind, old.kind} == {"match", "not_match"}
 

@@ -115,7 +115,7 @@ def by_marker(conn: Connection, ledger_id: int, postings: Sequence[Posting]) -> 
 
 
 def _mine(link_id: int) -> Any:
-    return (outbox.c.link_id == link_id) & (outbox.c.state == PLANNED)
+    return (outbox.c.link_id == link_id) & (outbox.c.state == PLANNED) & outbox.c.undoes.is_(None)
 
 
 def _views(conn: Connection, ledger_id: int, postings: Sequence[Posting]) -> list[DocumentView]:

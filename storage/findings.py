@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Text, and_, not_, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, and_, exists, not_, or_, select, type_coerce, update
 
 from reconcile.credit_notes import day_of, decide_notes
 from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
-from storage import connections, mirror, settled, snapshot, twins
+from storage import connections, markers, mirror, settled, snapshot, twins
 from storage.connections import Link
 from storage.credit_notes import finding_id, is_shown, version_of
 from storage.engine import upsert
@@ -41,6 +41,7 @@ Code = Literal[
 ]
 Action = Literal["restore", "post_again", "accept", "apply", "dismiss", "deposit", "transfer"]
 IN_BOOKS = ("posted", "verified")
+UNDOING = ("planned", "sending", "doubtful", "waiting")
 STREAM = "findings"  # the cursor: the link's revision that was looked at
 UNDEPOSITED = "Undeposited Funds"
 GONE = "gone"  # the version of a document that is no more
@@ -173,12 +174,13 @@ def _unasked(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
 
 
 def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
-    """Documents of ours that differ from what was posted, or are gone (row 28)."""
+    """Documents of ours that differ from what was posted, or are gone (row 28), but for what we take back ourselves."""
     beside = and_(
         mirror_table.c.connection_id == outbox.c.connection_id,
         mirror_table.c.object_id == outbox.c.document_id,
         mirror_table.c.kind == outbox.c.kind,
     )
+    undo = outbox.alias()
     rows = conn.execute(
         select(outbox, mirror_table.c.record, mirror_table.c.deleted.label("is_gone"))
         .join(mirror_table, beside)
@@ -186,6 +188,9 @@ def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
             outbox.c.link_id == link.id,
             outbox.c.state.in_(IN_BOOKS),
             or_(outbox.c.problem.is_not(None), mirror_table.c.deleted.is_(True)),
+            not_(
+                exists().where(undo.c.link_id == link.id, undo.c.undoes == outbox.c.marker, undo.c.state.in_(UNDOING))
+            ),
         )
     )
     for row in rows:
@@ -231,7 +236,9 @@ def _credits(conn: Connection, link: Link) -> Iterator[Finding]:
             not_(body.contains('"open_minor":0,')),
         )
     ).scalars()
-    payments: list[Document] = [from_json(record, Document) for record in rows]
+    found: list[Document] = [from_json(record, Document) for record in rows]
+    reversed_ = markers.spent(conn, link.ledger_id)  # what an opposite entry took back has no credit left
+    payments = [payment for payment in found if payment.marker not in reversed_]
     if not payments:
         return
     invoices: dict[tuple[str | None, str], list[Document]] = defaultdict(list)

@@ -13,6 +13,7 @@ from storage.mirror import chunks
 from storage.models import legs, matches, outbox
 
 SETTLED = ("matched", "posted", "ignored")
+UNDOING = ("undoing", "undo_unclear", "undo_stopped")  # reasons of legs whose documents are being taken back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,28 @@ def record_withdrawn(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> 
     detail = "Being decided again, because something has changed."
     _change(conn, link_id, leg_ids, state="waiting", reason="undecided", detail=detail, markers=[], document_ids=[])
     return sorted({row.movement_id for row in _rows(conn, link_id, leg_ids)})
+
+
+def record_undoing(conn: Connection, link_id: int, leg_ids: Sequence[str], reason: str, detail: str) -> None:
+    """Their documents are being taken back: still in the books, but nothing new may hang on them (reasons UNDOING)."""
+    _change(conn, link_id, leg_ids, state="waiting", reason=reason, detail=detail)
+
+
+def unbook(conn: Connection, link_id: int, leg_ids: Sequence[str], gone: Sequence[str]) -> list[Row[Any]]:
+    """These markers book none of it any more; gives the legs as they are then."""
+    for row in _rows(conn, link_id, leg_ids):
+        _change(conn, link_id, [row.id], markers=[marker for marker in row.markers if marker not in gone])
+    return _rows(conn, link_id, leg_ids)
+
+
+def of_ids(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> list[Row[Any]]:
+    return _rows(conn, link_id, leg_ids)
+
+
+def any_undecided(conn: Connection, link_id: int) -> bool:
+    """Whether something is to be decided again."""
+    these = (legs.c.link_id == link_id, legs.c.state == "waiting", legs.c.reason == "undecided")
+    return conn.execute(select(legs.c.id).where(*these).limit(1)).first() is not None
 
 
 def half_sent(conn: Connection, link_id: int) -> set[str]:

@@ -1,7 +1,10 @@
 """The names of our documents: each is used once, also after its document is gone."""
 
-from sqlalchemy import Connection, select, update
+from collections.abc import Sequence
 
+from sqlalchemy import Connection, or_, select, update
+
+from storage.mirror import chunks
 from storage.models import outbox
 
 
@@ -13,6 +16,23 @@ def next_free(conn: Connection, link_id: int, source: str, kind: str) -> str:
     )
     used = [int(marker.removeprefix(head).partition(":")[0]) for marker in rows.scalars()]
     return f"{head}{max(used, default=0) + 1}:s1"
+
+
+def spent(conn: Connection, connection_id: int) -> frozenset[str]:
+    """Those of documents that are gone."""
+    gone = (outbox.c.connection_id == connection_id, outbox.c.state == "spent")
+    return frozenset(conn.execute(select(outbox.c.marker).where(*gone)).scalars())
+
+
+def documents_of(conn: Connection, connection_id: int, kind: str, sources: Sequence[str]) -> dict[str, str]:
+    """By Stripe object, our document of a kind that is in the books, whichever revision made it."""
+    found: dict[str, str] = {}
+    for chunk in chunks(sources, 50):
+        named = or_(*(outbox.c.marker.startswith(f"{each}:{kind}:", autoescape=True) for each in chunk))
+        these = (outbox.c.connection_id == connection_id, outbox.c.state.in_(("posted", "verified")), named)
+        rows = conn.execute(select(outbox.c.marker, outbox.c.document_id).where(*these))
+        found |= {row.marker.partition(":")[0]: row.document_id for row in rows}
+    return found
 
 
 def spend(conn: Connection, link_id: int, marker: str) -> None:

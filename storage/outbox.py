@@ -6,8 +6,8 @@
        +------ doubtful           waiting: refused, a person must mend it; `retry` makes it planned again
       (look-up found nothing, after the lease: decided anew on the books as they are by then)
 
-Rows that are ready go out together in a batch. One that a batch left unsettled goes alone from then on
-(docs/decisions/0004-batches.md).
+A row whose document another one took back (`undoes`) is *spent*: storage.undoing. Rows
+that are ready go out together in a batch; one that it left unsettled goes alone then (docs/decisions/0004-batches.md).
 
 A planned row of which certainly nothing was sent is withdrawn before each new plan, which then plans it again if it
 still holds: nothing is ever sent on an older view of the books than the last one.
@@ -51,6 +51,7 @@ class Item:
     search_from: datetime | None
     look_up: Any | None
     document_id: str | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def plan(
             "attempt": 0,
             "planned_at": at,
             "asked_by": asked_by,
+            "undoes": posting.undoes,
         }
         for posting in postings
     ]
@@ -493,4 +495,5 @@ def _item(row: Row[Any]) -> Item:
         search_from=row.search_from,
         look_up=row.look_up,
         document_id=row.document_id,
+        problem=row.problem,
     )

@@ -19,6 +19,7 @@ from storage.models import legs, outbox
 from storage.records import DOCUMENT_KINDS, from_json
 
 IN_BOOKS = ("posted", "verified")
+Part = tuple[int, str | None, date | None, int]  # of a leg: amount, document, its day, what that does to clearing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,8 @@ def load_legs(conn: Connection, link: Link) -> pl.DataFrame:
     documents = {document.id: document for document in _documents(conn, link.ledger_id)}
     found = conn.execute(select(legs).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")).all()
     effects = _matched_effects(found, documents, clearing.accounts_of(conn, link), link.mappings.clearing)
-    rows = [part for row in found for part in _leg_rows(row, booked, documents, effects)]
+    undone = _undone(conn, link.id)
+    rows = [part for row in found for part in _leg_rows(row, booked, documents, effects, undone[row.id])]
     return pl.DataFrame(rows, schema=LEG_SCHEMA, orient="row")
 
 
@@ -92,9 +94,10 @@ def _leg_rows(
     booked: dict[str, Booked],
     documents: dict[str, Document],
     effects: Mapping[tuple[str, str], int],
+    undone: Sequence[Part],
 ) -> list[tuple[Any, ...]]:
-    """A leg divided among its documents; what none of them books is a part of its own."""
-    parts: list[tuple[int, str | None, date | None, int]] = []
+    """A leg divided among its documents; what none of them books is a part of its own. Then what was undone of it."""
+    parts: list[Part] = []
     for marker in row.markers:
         found = booked.get(marker)
         for share in found.posting.shares if found else ():
@@ -107,14 +110,15 @@ def _leg_rows(
         parts.append((rest, None, None, 0))
     head = (row.id, row.movement_id, row.source_id, row.currency, row.dated)
     tail = (row.before_cutover, row.state, row.reason, row.detail)
-    return [(*head, amount, *tail, document_id, day, effect) for amount, document_id, day, effect in parts]
+    own = [(*head, amount, *tail, document_id, day, effect, False) for amount, document_id, day, effect in parts]
+    return own + [(*head, 0, *tail, document_id, day, effect, True) for _, document_id, day, effect in undone]
 
 
 def _matched_parts(
     row: Row[Any], documents: dict[str, Document], effects: Mapping[tuple[str, str], int], booked: int
-) -> list[tuple[int, str | None, date | None, int]]:
+) -> list[Part]:
     """A part for each document; the last takes what is left of the leg."""
-    parts: list[tuple[int, str | None, date | None, int]] = []
+    parts: list[Part] = []
     rest = row.amount_minor - booked
     for number, document_id in enumerate(row.document_ids, start=1):
         document = documents.get(document_id)
@@ -134,6 +138,29 @@ def _booked(conn: Connection, link_id: int) -> dict[str, Booked]:
         )
     )
     return {row.marker: Booked(posting=from_json(row.posting, Posting), document_id=row.document_id) for row in rows}
+
+
+def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
+    """By leg, the documents that an opposite one took back, and those that did."""
+    undo = outbox.alias()
+    pairs = select(
+        outbox.c.posting, outbox.c.document_id, undo.c.dated.label("undone_on"), undo.c.document_id.label("undone_by")
+    ).join(undo, (undo.c.link_id == outbox.c.link_id) & (undo.c.undoes == outbox.c.marker))
+    rows = conn.execute(
+        pairs.where(
+            outbox.c.link_id == link_id,
+            outbox.c.state == "spent",
+            undo.c.state.in_(IN_BOOKS),
+            undo.c.document_id != outbox.c.document_id,  # else it was voided or deleted, and counts on no day
+        )
+    )
+    found: dict[str, list[Part]] = defaultdict(list)
+    for row in rows:
+        posting: Posting = from_json(row.posting, Posting)
+        for share in posting.shares:
+            found[share.leg_id].append((0, row.document_id, posting.dated, share.amount_minor))
+            found[share.leg_id].append((0, row.undone_by, row.undone_on, -share.amount_minor))
+    return found
 
 
 def _documents(conn: Connection, ledger_id: int) -> list[Document]:

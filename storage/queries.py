@@ -33,6 +33,7 @@ PENDING = (
     "source_unread",
     "opening",
     "rounding",
+    "undoing",
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from reconcile.money import to_decimal
 from reconcile.records import Charge, Customer, Dispute, Document, Movement, Payout, Refund
@@ -314,9 +314,15 @@ def _with_customer(document: Document, customers: dict[str, Customer]) -> Docume
 
 def _postings(conn: Connection, link: Link, markers: Sequence[str]) -> tuple[PostingView, ...]:
     rows = conn.execute(
-        select(outbox).where(and_(outbox.c.link_id == link.id, outbox.c.marker.in_(markers))).order_by(outbox.c.id)
+        select(outbox)
+        .where(outbox.c.link_id == link.id, or_(outbox.c.marker.in_(markers), _is_unclear_undo(markers)))
+        .order_by(outbox.c.id)
     )
     return tuple(_posting_view(row) for row in rows)
+
+
+def _is_unclear_undo(markers: Sequence[str]) -> ColumnElement[bool]:
+    return and_(outbox.c.undoes.in_(markers), outbox.c.state == "waiting")
 
 
 def _posting_view(row: Row[Any]) -> PostingView:

@@ -30,7 +30,19 @@ from reconcile.records import (
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place
 from reconcile.taxes import tax_of
 from reconcile.typed_fees import PREFIX, typed_costs
-from storage import chart, connections, counterparts, credit_notes, decisions, legs, mirror, outbox, rates, settled
+from storage import (
+    chart,
+    connections,
+    counterparts,
+    credit_notes,
+    decisions,
+    legs,
+    markers,
+    mirror,
+    outbox,
+    rates,
+    settled,
+)
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
@@ -38,6 +50,7 @@ from storage.records import DOCUMENT_KINDS, LINK_KEY
 
 Named = TypeVar("Named", Charge, ProcessorInvoice)
 WINDOW = timedelta(days=60)  # wider than any of the matcher's
+KEPT = ("not_match", "ignore", "undone")  # decisions that count whatever of the object is decided
 
 
 def load(conn: Connection, link: Link) -> Snapshot:
@@ -81,7 +94,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         refunds=refunds,
         disputes=disputes,
         dispute_books=dispute_books.load(conn, link, disputes.values(), home),
-        receivables=_receivables(conn, ledger),
+        receivables=receivables(conn, ledger),
         rates=rates.load(conn, link, home),
         payouts=_payouts(conn, processor, sources),
         payout_items=_payout_items(conn, processor, typed),
@@ -101,6 +114,7 @@ def load(conn: Connection, link: Link) -> Snapshot:
         decisions=said,
         closed_otherwise=settled.closed_otherwise(conn, ledger, documents.values()),
         levies=chart.taxes(conn, ledger),
+        spent=markers.spent(conn, ledger),
         broken=tuple(each.text for each in wrong if not each.missing),
     )
     noted = mirror.load(conn, processor, "processor_invoice", credit_notes.invoice_ids(conn, link))
@@ -121,9 +135,7 @@ def _decisions(
     undecided |= {one.decision.source_id for one in of_fees if open_legs.intersection(one.decision.leg_ids)}
     sources |= {one.decision.source_id for one in of_fees}
     return {
-        source_id: tuple(
-            each.decision for each in stored if each.decision.kind in ("not_match", "ignore") or source_id in undecided
-        )
+        source_id: tuple(each.decision for each in stored if each.decision.kind in KEPT or source_id in undecided)
         for source_id, stored in decisions.standing(conn, link_id, sources).items()
     }
 
@@ -210,6 +222,8 @@ def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Pla
 def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document], given_back: int) -> Place | None:
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
+    if row.reason in legs.UNDOING:  # nothing may hang on what is about to go
+        return None
     if row.document_ids or row.state == "matched":  # somebody else's document, even if we moved its money
         recorded = [documents[each] for each in row.document_ids if each in documents]
         return recorded_place(recorded, documents, given_back)
@@ -265,7 +279,7 @@ def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> d
     }
 
 
-def _receivables(conn: Connection, ledger: int) -> dict[str, str]:
+def receivables(conn: Connection, ledger: int) -> dict[str, str]:
     """The first account receivable of each currency."""
     accounts: list[Account] = mirror.load_all(conn, ledger, ["account"])
     found = [each for each in accounts if each.type == "Accounts Receivable" and each.active]

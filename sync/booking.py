@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconcile.records import Document
-from storage import audit, connections, inbox, legs, mirror, outbox
+from storage import audit, connections, inbox, legs, mirror, outbox, undoing
 from storage.outbox import Item
 from sync import cents
 from sync.difference import difference
@@ -84,6 +84,8 @@ class Booking:
     def record_posted(self, conn: Any, written: Sequence[Made]) -> None:
         """Rows, mirror rows, legs and the audit, in one transaction. Each document once, whoever tells of it first."""
         now = self._clock.now()
+        for link_id in sorted({each.item.link_id for each in written if each.item.posting.undoes}):
+            connections.change_link(conn, link_id)  # before any row, as everywhere
         news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in written], now)}
         recorded = [each for each in written if each.item.id in news]
         if not recorded:
@@ -98,6 +100,42 @@ class Booking:
         for link_id, leg_ids in legs_of_link.items():
             legs.record_posted(conn, link_id, sorted(leg_ids))
         audit.append(conn, now, [each.entry() for each in recorded])
+        for each in recorded:
+            if each.item.posting.undoes:
+                undoing.complete(conn, connections.link(conn, each.item.link_id), each.item)
+
+    def record_gone(self, conn: Any, item: Item, attempt: int | None, voided: Document | None, raw: str) -> None:
+        """A document was taken back: it is voided now, or deleted (None)."""
+        now, target = self._clock.now(), item.posting.target or ""
+        connections.change_link(conn, item.link_id)  # before any row, as everywhere
+        version = voided.version if voided else ""
+        if not outbox.record_posted(conn, [outbox.Written(item.id, attempt, target, version, None)], now):
+            return
+        stored = [(item.posting.kind, target, voided, raw)]
+        mirror.store(conn, item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+        done = audit.Entry(
+            actor="tieout",
+            action="voided" if voided else "deleted",
+            subject=item.posting.undoes or "",
+            link_id=item.link_id,
+            detail={"document": target, "marker": item.posting.marker},
+        )
+        audit.append(conn, now, [done])
+        undoing.complete(conn, connections.link(conn, item.link_id), item)
+
+    def call_off(self, conn: Any, item: Item, problem: str) -> None:
+        """An undo that is not done, with the reason; what it was to take back stays posted."""
+        now = self._clock.now()
+        connections.change_link(conn, item.link_id)  # before any row, as everywhere
+        undoing.call_off(conn, connections.link(conn, item.link_id), item, problem, "tieout", now)
+        entry = audit.Entry(
+            actor="tieout",
+            action="did not undo",
+            subject=item.posting.undoes or "",
+            link_id=item.link_id,
+            detail={"problem": problem},
+        )
+        audit.append(conn, now, [entry])
 
     def record_absent(self, conn: Any, items: Sequence[Item]) -> None:
         """The same bytes go out at once while their first sending may still arrive; what is older is decided anew.
@@ -124,8 +162,12 @@ class Booking:
             technical=error.technical,
             nothing_written=isinstance(error, Rejected | Stale),
         )
-        if refused:
+        if refused and item.posting.undoes and isinstance(error, Rejected | Stale):
+            self.call_off(conn, item, error.plain)
+        elif refused:
             legs.record_refused(conn, item.link_id, [share.leg_id for share in item.posting.shares], error.plain)
+            if item.posting.undoes:
+                undoing.record_unclear(conn, connections.link(conn, item.link_id), item, error.plain)
             entry = audit.Entry(
                 actor=ACTOR,
                 action="refused",

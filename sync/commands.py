@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.choices import How, Part, PersonDecision
-from storage import audit, chart, connections, decisions, inbox, legs, mirror, outbox, runs, users
+from storage import audit, chart, connections, decisions, inbox, legs, mirror, outbox, runs, undoing, users
+from storage.decisions import Stored
 from storage.engine import Database
 from storage.imports import Import
 from storage.queries import PENDING
@@ -43,9 +44,10 @@ NEEDS = {
     "sign_off": "manager",
     "manage_users": "admin",
     "set_password": "viewer",
+    "undo_posted": "accountant",
 }
 # What undoing a decision takes: as much as making it.
-MAKERS = {"match": "accept_match", "not_match": "reject_match"}
+MAKERS = {"match": "accept_match", "not_match": "reject_match", "undone": "undo_posted"}
 READING = "reading"  # the cursor of the books
 
 
@@ -90,6 +92,8 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
         item = outbox.get(conn, outbox_id)
         connections.change_link(conn, item.link_id)  # so that it is decided again on what the books say now
         legs.record_retried(conn, item.link_id, [share.leg_id for share in item.posting.shares])
+        if item.posting.undoes:
+            undoing.record_retried(conn, connections.link(conn, item.link_id), item)
         audit.append(conn, now, [entry(actor, "retried", item.posting.marker, item.link_id)])
     return True
 
@@ -269,13 +273,18 @@ def ignore(
 
 
 def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> bool:
-    """Takes a decision back while nothing was posted for it; False if it does not stand any more."""
+    """Takes a decision back while nothing was posted for it; False if it does not stand any more.
+
+    An undo that was not sent yet is called off; after it, what was undone is posted again as it is decided then.
+    """
     now = clock.now()
     with database.write() as conn:
         stored = decisions.get(conn, decision_id)
         said, link_id = stored.decision, stored.link_id
         check(conn, actor, MAKERS.get(said.kind, said.kind))
         connections.change_link(conn, link_id)
+        if stored.state == "standing" and _call_off(conn, stored, actor, now):
+            return True
         if not decisions.undo(conn, decision_id, actor.email, now):
             return False
         _take_back(conn, link_id, said)
@@ -284,21 +293,37 @@ def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> boo
     return True
 
 
+def _call_off(conn: Any, stored: Stored, actor: User, now: Any) -> bool:
+    """Whether it was an undo of documents that had not all gone out: then the rest of it does not."""
+    link = connections.link(conn, stored.link_id)
+    rows = undoing.under_way(conn, link, stored.decision.leg_ids) if stored.decision.kind == "undone" else []
+    if not rows:
+        return False
+    if any(item.state != "planned" for item in rows):
+        raise RefusedError("It is on its way into QuickBooks already. Wait until the sync has ended.")
+    undoing.call_off(conn, link, rows[0], None, actor.email, now)
+    audit.append(conn, now, [entry(actor, "called off the undo", stored.decision.source_id, link.id)])
+    sync_soon(conn, link.id, actor.email, now)
+    return True
+
+
 def _take_back(conn: Any, link_id: int, said: PersonDecision) -> None:
     """Returns the legs that the decision settled to review. Fees we post stay: they are true in any case."""
     link = connections.link(conn, link_id)
     rows = legs.of_sources(conn, link_id, [said.source_id])
-    rows = [
-        row
-        for row in rows
-        if row.id in said.leg_ids and (said.kind == "ignore" or row.kind == "gross" or row.document_ids)
-    ]
+    if said.kind == "undone":
+        rows = [row for row in rows if row.id in said.leg_ids and row.state == "waiting" and not row.markers]
+    else:
+        rows = [
+            row
+            for row in rows
+            if row.id in said.leg_ids and (said.kind == "ignore" or row.kind == "gross" or row.document_ids)
+        ]
     markers = sorted({marker for row in rows for marker in row.markers})
     outbox.withdraw(conn, link_id, markers)
     if outbox.begun(conn, link_id, markers):
         raise RefusedError(
-            "It is in QuickBooks already, or on its way there. Undoing what was posted is not possible here yet: "
-            "void the document in QuickBooks."
+            "It is in QuickBooks already, or on its way there. To take it back, undo its document: Review, Posted."
         )
     documents = {document for row in rows for document in row.document_ids}
     free = [each for each in documents if not legs.matched_elsewhere(conn, link_id, each, said.source_id)]

@@ -9,7 +9,7 @@ from typing import Any
 from reconcile.days import first_open
 from reconcile.postings import Mappings, Posting, Share
 from reconcile.records import Applied, Company, Document
-from storage import audit, connections, findings, legs, markers, mirror, outbox
+from storage import audit, connections, findings, legs, markers, mirror, outbox, undoing
 from storage.connections import Link
 from storage.engine import Database
 from storage.findings import Finding, Offer
@@ -33,6 +33,8 @@ def mend(
             return False
         if finding.version != version or offer not in finding.offers:
             raise RefusedError(CHANGED)
+        if finding.marker and undoing.begun(conn, connections.link(conn, link_id), finding.marker):
+            raise RefusedError("This document is being undone, or was.")
         _act(conn, connections.link(conn, link_id), finding, offer, actor, now)
         findings.settle(conn, link_id, finding, actor.email)
         entry = audit.Entry(
@@ -94,7 +96,14 @@ def _restored(conn: Any, link: Link, finding: Finding, document: Document) -> Po
     source, kind, _, _ = posting.marker.rsplit(":", 3)
     marker = markers.next_free(conn, link.id, source, f"{kind}-restore")
     return replace(
-        posting, marker=marker, target=document.id, change="restore", original=posting.mark, after=None, shares=()
+        posting,
+        marker=marker,
+        target=document.id,
+        change="restore",
+        original=posting.mark,
+        after=None,
+        shares=(),
+        undoes=None,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconcile.days import book_day
-from storage import connections, findings, inbox, mirror, openings, outbox, rates, runs
+from storage import connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
 from storage.connections import Link
 from storage.engine import Database
 from storage.runs import Run
@@ -220,10 +220,12 @@ class Worker:
             writes += len(request.parts) if request.kind == "write" else 0
 
     def _is_to_be_decided_again(self, link: Link) -> bool:
-        """Whether something is planned that nothing but a newer view of the books keeps from being sent."""
+        """Whether something was undone, or is planned and only lacks a newer view of the books to be sent."""
         with self.database.read() as conn:
             now = connections.link(conn, link.id)
-            return now.posting_on and now.revision != now.decided_revision and outbox.any_planned(conn, link.id)
+            if not now.posting_on or now.revision == now.decided_revision:
+                return False
+            return outbox.any_planned(conn, link.id) or legs.any_undecided(conn, link.id)
 
     # ---- bookkeeping
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from storage.models.base import Id, metadata
@@ -73,7 +74,7 @@ decisions = Table(
     Column("id", Id, primary_key=True),
     Column("link_id", ForeignKey("links.id"), nullable=False),
     Column("source_id", String(255), nullable=False),  # the Stripe object decided on
-    Column("kind", String(32), nullable=False),  # match | not_match | ignore | record_without_invoice
+    Column("kind", String(32), nullable=False),  # match | not_match | ignore | record_without_invoice | undone
     Column("parts", Json, nullable=False),  # [{ledger_id, amount_minor}] of match and not_match
     Column("leg_ids", Json, nullable=False),  # what waited of the object then
     Column("how", String(32)),  # sales_receipt | unapplied_payment, of record_without_invoice
@@ -121,7 +122,16 @@ outbox = Table(
     Column("posted_at", Utc),
     Column("look_up", Json),  # where a search for the marker stands, while doubtful
     Column("asked_by", String(100)),  # the person who asked for it by itself: no plan takes it back
+    Column("undoes", String(255)),  # the marker of the row whose document it takes back
     UniqueConstraint("link_id", "marker"),
+    Index(
+        "uq_outbox_undoes",
+        "link_id",
+        "undoes",
+        unique=True,
+        sqlite_where=text("undoes IS NOT NULL AND state NOT IN ('withdrawn', 'spent')"),
+        postgresql_where=text("undoes IS NOT NULL AND state NOT IN ('withdrawn', 'spent')"),
+    ),
     Index("ix_outbox_due", "connection_id", "state", "id"),
     Index("ix_outbox_marker", "connection_id", "marker"),
     Index("ix_outbox_document", "connection_id", "document_id"),

@@ -11,13 +11,13 @@ from typing import Any
 
 from reconcile.names import marker_of
 from reconcile.records import Document
-from storage import connections, mirror, outbox
+from storage import connections, mirror, outbox, undoing
 from storage.outbox import Item
 from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, Made, made
 from sync.difference import difference
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
-from sync.qbo import faults, reading, records, wire
+from sync.qbo import faults, reading, records, taking_back, wire
 from sync.qbo.limits import BATCH
 
 BATCH_MAX = 30  # documents in one batch, as Intuit recommends
@@ -45,8 +45,15 @@ class Writing:
         return self._send(conn, items[:1]) if items[0].look_up == ABSENT else _look_up(conn, items)
 
     def next_planned(self, conn: Any, connection_id: int) -> Request | None:
-        items = outbox.ready(conn, connection_id, self._clock.now(), BATCH_MAX)
-        return self._send(conn, _together(items)) if items else None
+        """Whoever decides holds the links, as we do: nothing begins to hang on a document that is being undone."""
+        connections.lock_links(conn, connection_id)
+        while items := outbox.ready(conn, connection_id, self._clock.now(), BATCH_MAX):
+            first, link = items[0], connections.link(conn, items[0].link_id)
+            problem = undoing.obstacle(conn, link, first) if first.posting.undoes else None
+            if problem is None:
+                return self._send(conn, _together(items))
+            self._booking.call_off(conn, first, problem)
+        return None
 
     def accept_posted(self, conn: Any, request: Request, body: Any) -> SyncError | None:
         """Each document of a write by itself. Gives the trouble that concerns more than one document, if there is."""
@@ -57,6 +64,9 @@ class Writing:
         for part in request.parts:
             item, content = items[part.outbox_id], answers.get(str(part.outbox_id))
             try:
+                if item.posting.change in taking_back.CHANGES:
+                    self._accept_taken_back(conn, item, part, content)
+                    continue
                 document = _document(conn, item, content)
             except SyncError as error:
                 self._record_trouble(conn, request, part, error)
@@ -71,6 +81,10 @@ class Writing:
         """Documents found by their markers are in the books; for the others the search goes on, or ends."""
         items = {item.posting.marker: item for item in (outbox.get(conn, part.outbox_id) for part in request.parts)}
         first = next(iter(items.values()))
+        connections.lock_links(conn, first.connection_id)  # before any row: what is found may complete an undo
+        if first.posting.change in taking_back.CHANGES:
+            self._accept_look(conn, first, body)
+            return
         entity = wire.ENTITY[first.posting.kind]
         page = body["QueryResponse"].get(entity, [])
         changes = {marker: item for marker, item in items.items() if item.posting.target}
@@ -128,13 +142,42 @@ class Writing:
             kind="write",
             path=BATCH if batch_id else wire.ENTITY[items[0].posting.kind].lower(),
             body=_batch_body(items, bodies) if batch_id else bodies[0],
-            query={"requestid": batch_id or request_ids[0]},
+            query={"requestid": batch_id or request_ids[0]}
+            | ({} if batch_id else taking_back.operation(items[0].posting)),
             parts=tuple(Part(item.id, item.attempt + 1) for item in items),
             purpose="post",
             deadline_s=min(DEADLINE_S, self._lease_s),
         )
 
     # ---- recording
+
+    def _accept_taken_back(self, conn: Any, item: Item, part: Part, content: Any) -> None:
+        error = faults.of_item(content)
+        if error is not None:
+            raise error
+        voided = taking_back.outcome(item, content, reading.home(conn, item.connection_id))
+        raw = wire.encode(content[wire.ENTITY[item.posting.kind]]) if voided else ""
+        self._booking.record_gone(conn, item, part.attempt, voided, raw)
+
+    def _accept_look(self, conn: Any, item: Item, body: Any) -> None:
+        """The document itself, after a doubt whether it was taken back."""
+        entity = wire.ENTITY[item.posting.kind]
+        found = body["QueryResponse"].get(entity, [])
+        if not found:
+            self._booking.record_gone(conn, item, None, None, "")
+            return
+        try:
+            document = records.document(entity, found[0], reading.home(conn, item.connection_id))
+        except UNREADABLE as error:
+            plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
+            return
+        if taking_back.is_void(document):
+            self._booking.record_gone(conn, item, None, document, wire.encode(found[0]))
+        elif item.state == "doubtful" and (refusal := (item.look_up or {}).get(taking_back.REFUSED)):
+            self._booking.call_off(conn, item, refusal)
+        else:
+            self._booking.record_absent(conn, [item])
 
     def _record_found(self, conn: Any, item: Item, entity: str, content: Any) -> None:
         try:
@@ -151,6 +194,9 @@ class Writing:
         in_batch = request.path == BATCH
         if request.kind == "read":  # a look-up that failed; the doubt stays
             outbox.record_look_up(conn, item, item.look_up, next_at=later)
+        elif item.posting.change in taking_back.CHANGES and error.code == taking_back.NOT_FOUND:
+            outbox.record_doubt(conn, item, part.attempt, at=self._clock.now(), problem=error.plain)
+            outbox.record_look_up(conn, outbox.get(conn, item.id), {taking_back.REFUSED: error.plain})
         elif isinstance(error, Ambiguous) and (in_batch or part.attempt < ATTEMPTS):
             # It goes again under another request id than the batch's, so not before the batch has certainly ended.
             ended = item.lease_until if in_batch and item.lease_until else later
@@ -170,16 +216,21 @@ def _together(items: Sequence[Item]) -> list[Item]:
 
     Intuit does not say in which order it works a batch off, so no two of it pay the same invoice.
     """
-    if items[0].batch_id is not None or items[0].posting.target:
+    if items[0].batch_id is not None or _goes_alone(items[0]):
         return [items[0]]
     chosen: list[Item] = []
     touched: set[str] = set()
     for item in items:
         applied = {part.id for part in item.posting.applied}
-        if item.batch_id is None and not item.posting.target and not applied & touched:
+        if item.batch_id is None and not _goes_alone(item) and not applied & touched:
             chosen.append(item)
         touched |= applied
     return chosen
+
+
+def _goes_alone(item: Item) -> bool:
+    """Changes of a document are made of it as it is now; what undoes one is looked at right before it goes."""
+    return bool(item.posting.target or item.posting.undoes)
 
 
 def _batch_id(items: Sequence[Item]) -> str:
@@ -214,6 +265,8 @@ def _body(conn: Any, item: Item, home: str) -> str:
         return wire.write_body(posting, home)
     current = mirror.raw(conn, item.connection_id, posting.target.partition(":")[0], posting.target)
     assert current is not None, "only what was read is changed"
+    if posting.change in taking_back.CHANGES:
+        return taking_back.body(wire.decode(current))
     return wire.change_body(posting, home, wire.decode(current))
 
 
@@ -249,7 +302,10 @@ def _document(conn: Any, item: Item, content: Any) -> Document:
 def _look_up(conn: Any, items: Sequence[Item]) -> Request:
     """One search for all rows that look for the same kind of document from the same place."""
     first = items[0]
-    same = [item for item in items if item.posting.kind == first.posting.kind and item.look_up == first.look_up]
+    if first.posting.change in taking_back.CHANGES:
+        return taking_back.look_up(first, DEADLINE_S)
+    same = [item for item in items if (item.posting.kind, item.look_up) == (first.posting.kind, first.look_up)]
+    same = [item for item in same if item.posting.change not in taking_back.CHANGES]
     position = first.look_up
     if position is None:
         since: datetime = min(item.search_from for item in same if item.search_from is not None)

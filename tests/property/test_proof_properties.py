@@ -32,6 +32,7 @@ def worlds(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
             "document_id": draw(st.sampled_from([None, f"a:{currency}", f"b:{currency}", f"c:{currency}"])),
             "booked_on": draw(st.none() | days),
             "booked_minor": draw(amounts),
+            "undone": draw(st.sampled_from([False, False, True, None])),
         }
         for number in range(draw(st.integers(0, 8)))
     ]
@@ -101,7 +102,7 @@ def sound_books(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
         on = CUTOVER + timedelta(days=draw(st.integers(0, 8)))
         legs.append((f"txn_{number}:gross", f"txn_{number}", f"ch_{number}", "USD", day, amount, False))
         clearing.append((f"payment:{number}", "USD", on, amount, f"txn_{number}:charge:r1:s1", False))
-    state = [("posted", "posted", "", each[0], each[2], each[3]) for each in clearing]
+    state = [("posted", "posted", "", each[0], each[2], each[3], False) for each in clearing]
     rows = [leg + rest for leg, rest in zip(legs, state, strict=True)]
     opening = ("journal_entry:1", "USD", CUTOVER, 700, "acct_1:opening-usd:r1:s1", True)
     return (

@@ -1,0 +1,135 @@
+"""How a document of ours is taken back: voided, deleted, or by an opposite entry; and whether it still is as it was.
+
+QuickBooks Online can void payments, sales receipts and invoices; its other documents it can only delete. What lies in a
+closed period or a bank deposit, or was reconciled with a bank statement, stays: an opposite document on the first open
+day takes its effect back, and none of the days before changes.
+"""
+
+from dataclasses import replace
+from datetime import date
+from typing import Literal
+
+from reconcile.days import first_open
+from reconcile.postings import Change, Posting, PostingKind, PostingLine
+from reconcile.records import Document
+
+How = Literal["void", "delete", "entry"]
+
+VOIDED: tuple[PostingKind, ...] = ("payment", "sales_receipt", "invoice")
+# No journal entry takes tax back. Receipts are undone by the opposite receipt, taxed fees by a fee that came back.
+OPPOSITES: dict[PostingKind, PostingKind] = {
+    "sales_receipt": "refund_receipt",
+    "refund_receipt": "sales_receipt",
+    "payment": "journal_entry",
+    "purchase": "journal_entry",
+    "deposit": "journal_entry",
+    "transfer": "journal_entry",
+    "journal_entry": "journal_entry",
+}
+TAXED: dict[PostingKind, PostingKind] = {"purchase": "deposit", "deposit": "purchase"}
+
+
+def how_to_undo(document: Document, closed_through: date | None, *, is_fixed: bool) -> How | None:
+    """None: it cannot be taken back by itself. `is_fixed`: deposited, or reconciled with a bank statement."""
+    kind: PostingKind = document.kind  # type: ignore[assignment]
+    if not is_fixed and (closed_through is None or document.dated > closed_through):
+        return "void" if kind in VOIDED and document.amount_minor else "delete"
+    return "entry" if kind in OPPOSITES and document.amount_minor else None
+
+
+def taking_back(posting: Posting, document: Document, marker: str, change: Change) -> Posting:
+    """What voids or deletes a document; it says how a person saw it, so that another one is not taken back for it."""
+    return Posting(
+        marker=marker,
+        kind=posting.kind,
+        dated=document.dated,
+        currency=document.currency,
+        amount_minor=document.amount_minor,
+        account_id=document.account_id or "",
+        memo=posting.memo,
+        party_id=document.customer_id,
+        applied=document.applied,
+        target=document.id,
+        change=change,
+        undoes=posting.marker,
+    )
+
+
+def opposite_kind(posting: Posting) -> PostingKind:
+    is_taxed = bool(posting.tax_minor) or any(line.tax_code for line in posting.lines)
+    return TAXED.get(posting.kind, OPPOSITES[posting.kind]) if is_taxed else OPPOSITES[posting.kind]
+
+
+def opposite(
+    posting: Posting, document: Document, marker: str, receivable: str | None, closed_through: date | None
+) -> Posting:
+    """What takes the effect of a document back on the first open day, at the rate the books have it at."""
+    kind = opposite_kind(posting)
+    entry = replace(
+        posting,
+        marker=marker,
+        kind=kind,
+        dated=document.dated,
+        memo=f"Undoes {posting.kind.replace('_', ' ')} {document.doc_number or document.ledger_id}: {posting.memo}",
+        reference="",
+        exchange_rate=document.exchange_rate,
+        after=None,
+        shares=(),
+        undoes=posting.marker,
+    )
+    if kind == "journal_entry":
+        entry = replace(
+            entry,
+            lines=_opposite_lines(posting, receivable),
+            party_id=None,
+            payee="vendor",
+            other_account_id=None,
+            applied=(),
+            payment_method_id=None,
+        )
+    return first_open(entry, closed_through)
+
+
+def _opposite_lines(posting: Posting, receivable: str | None) -> tuple[PostingLine, ...]:
+    """The two sides, debits above zero; a line on receivables has its customer."""
+    clearing, amount = posting.account_id, posting.amount_minor
+    match posting.kind:
+        case "payment":
+            assert receivable is not None, "looked at before"
+            sides = [(receivable, amount, posting.party_id), (clearing, -amount, None)]
+        case "purchase":
+            party = posting.party_id if posting.payee == "customer" else None
+            sides = [(clearing, amount, None)]
+            sides += [(line.account_id or "", -line.amount_minor, party) for line in posting.lines]
+        case "deposit":
+            sides = [(clearing, -amount, None)]
+            sides += [(line.account_id or "", line.amount_minor, None) for line in posting.lines]
+        case "transfer":
+            sides = [(clearing, amount, None), (posting.other_account_id or "", -amount, None)]
+        case _:
+            return tuple(replace(line, amount_minor=-line.amount_minor) for line in posting.lines)
+    return tuple(
+        PostingLine(account_id=account, amount_minor=side, party_id=party, description=f"Undoes {posting.marker}")
+        for account, side, party in sides
+    )
+
+
+def changed_since_seen(seen: Posting, document: Document | None) -> str | None:
+    """Why a document must not be taken back as it is now; None if it is as it was seen (`taking_back`).
+
+    Its SyncToken alone says little: QuickBooks counts it up whenever something is linked to the document.
+    """
+    if document is None:
+        return "Somebody deleted it in QuickBooks meanwhile."
+    if document.voided:
+        return "Somebody voided it in QuickBooks meanwhile."
+    parts = (
+        ("amount", seen.amount_minor, document.amount_minor),
+        ("currency", seen.currency, document.currency),
+        ("date", seen.dated, document.dated),
+        ("customer", seen.party_id, document.customer_id),
+        ("account", seen.account_id, document.account_id or ""),
+        ("documents it is applied to", sorted(seen.applied, key=str), sorted(document.applied, key=str)),
+    )
+    changed = [name for name, before, now in parts if before != now]
+    return f"Somebody changed its {' and '.join(changed)} in QuickBooks meanwhile." if changed else None
