@@ -146,7 +146,7 @@ def draw() -> None:
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
         _page(payouts.render, context, "Payouts", "payouts"),
-        _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending"),
+        _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending", hidden=of_files),
         _page(syncs.render, context, "Syncs", "syncs"),
         _page(close.render, context, "Close", "close"),
         _page(audit.render, context, "Audit", "audit"),

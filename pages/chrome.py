@@ -91,7 +91,8 @@ def from_files(context: Context) -> bool:
     """Says that there is nothing to set up where both sides are imported reports; gives whether that was said."""
     is_so = context.link is not None and context.link.mode == "files"
     if is_so:
-        st.html(style.note("These books are known from files only, so nothing is posted. Connect both sides to post."))
+        text = "These books are known from files only, so nothing is posted or sent. Connect both sides for that."
+        st.html(style.note(text))
         go(context, "connections", "Connect")
     return is_so
 

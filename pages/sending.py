@@ -34,12 +34,9 @@ NEEDS = "This takes the role accountant."
 
 def render(context: Context) -> None:
     chrome.top(context, "To Stripe")
-    if chrome.connect_first(context):
+    if chrome.connect_first(context) or chrome.from_files(context):
         return
     assert context.link is not None
-    if context.link.mode == "files":
-        st.html(style.note("These books were imported from reports: nothing is connected, so nothing can be sent."))
-        return
     link, shown = context.link, sending_view.view(context.database, context.link.id, AT_MOST)
     st.html(style.note(headline(shown, has_synced=_has_synced(context)), "good" if shown.mode != "off" else "wait"))
     _switch(context, link, shown)

@@ -56,5 +56,5 @@ def test_reports_are_imported(
     expect(page.get_by_text("to be recorded in QuickBooks")).not_to_have_count(0, timeout=20_000)
     page.get_by_text("Syncs").click()
     expect(page.get_by_text("QuickBooks, from files")).to_be_visible(timeout=10_000)
-    for title in ("Mapping", "Go-live", "Dry run"):  # nothing is posted, so there is nothing to set up
+    for title in ("Mapping", "Go-live", "Dry run", "To Stripe"):  # nothing is posted or sent, nothing to set up
         expect(page.get_by_role("link", name=title, exact=True)).to_have_count(0)
