@@ -186,6 +186,10 @@ def test_objects_are_saved_read_changed_voided_and_deleted(books: QboEmulator, c
     again = made(Payment, client, body, request_id="charge-1")
     with pytest.raises(QuickbooksException, match="used for another request"):  # ours: Intuit does not say what it does
         made(Payment, client, {**body, "TotalAmt": 1}, request_id="charge-1")
+    kept = books.store.get("request", "charge-1")
+    assert kept is not None
+    books.store.put("request", "charge-1", kept["answer"], created=0)  # as a state of before holds it
+    assert made(Payment, client, body, request_id="charge-1").Id == payment.Id
     assert (again.Id, again.TotalAmt, payment.UnappliedAmt) == (payment.Id, 65.3, 10.2)
     assert Invoice.get(int(invoice.Id), qb=client).Balance == 0
     assert Account.get(clearing.Id, qb=client).CurrentBalance == 65.3
