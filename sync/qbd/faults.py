@@ -17,7 +17,11 @@ LATER = (1000, 1010)
 HALF_DONE = (550, 570)
 MALFORMED = "0x80040400"  # the whole set was refused before anything of it was done
 
-PLAIN = {
+OURS = (1030, 1060, 3010, 3020, 3030, 3031, 3040, 3045, 3070, 3290)  # only a mistake of Tieout's brings these
+
+PLAIN = dict.fromkeys(
+    OURS, "it did not understand what Tieout sent. Nothing was written. Report this to Tieout's support."
+) | {
     3000: "something this refers to has an id QuickBooks does not know.",
     3100: "QuickBooks has something with this name already.",
     3140: "something this refers to (a customer, account or item) is not in QuickBooks any more. Choose another.",
@@ -29,8 +33,11 @@ PLAIN = {
 }
 CALLS = {
     "0x80040401": "QuickBooks could not be reached. Open QuickBooks with the company file, then update again.",
+    "0x80040402": "QuickBooks met a problem of its own. Close it and open it again, then update again.",
     "0x80040408": "QuickBooks could not be started. Open it with the company file, then update again.",
     "0x8004040A": "Another company file is open in QuickBooks. Open the right one, then update again.",
+    "0x80040410": "The company file is open in single-user mode. Switch to multi-user mode in QuickBooks, then update "
+    "again.",
     "0x80040414": "A window in QuickBooks waits for an answer. Close it, then update again.",
     "0x80040416": "QuickBooks is not running. Open it with the company file, then update again.",
     "0x80040417": "No company file is open in QuickBooks. Open it, then update again.",

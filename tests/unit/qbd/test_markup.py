@@ -27,13 +27,28 @@ BOMB = (
         b"<a><b></a>",
         b"",
         b"<a>" + b" " * markup.BYTES_MAX + b"</a>",
+        f'<!DOCTYPE a [<!ENTITY x "{"x" * 50_000}">]><a>{"&x;" * 50_000}</a>'.encode(),
+        b"<a>" + b"<b/>" * markup.MARKS_MAX + b"</a>",
+        b"<a " + b" ".join(b'b%d=""' % number for number in range(markup.MARKS_MAX + 1)) + b"/>",
+        '<?xml version="1.0" encoding="cp037"?><!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'.encode("cp037"),
+        b'<?xml version="1.0" encoding="utf-7"?>+ADwAIQ-DOCTYPE a+AD4APA-a/+AD4-',
+        '<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"),
+        b"<a>&undefined;</a>",
+        b"<a>\x00</a>",
     ],
     ids=["bomb", "external dtd", "external entity", "utf-16", "utf-16-be", "depth", "closed depth", "bytes", "encoding",
-         "not well-formed", "nothing", "size"],
+         "not well-formed", "nothing", "size", "quadratic bomb", "elements", "attributes", "ebcdic", "utf-7",
+         "utf-16 without a dtd", "undefined entity", "nul"],
 )  # fmt: skip
 def test_it_is_refused(body: bytes) -> None:
     with pytest.raises(MarkupError):
         markup.parse(body)
+
+
+def test_what_is_just_within_the_limits_is_read() -> None:
+    depth = b"<a>" * markup.DEPTH_MAX + b"</a>" * markup.DEPTH_MAX
+    assert markup.parse(b'<?xml version="1.0" encoding="UTF-8"?>' + depth).tag == "a"
+    assert markup.parse("\ufeff<a>é</a>".encode()).text == "é"
 
 
 def test_a_large_answer_is_one_text() -> None:
