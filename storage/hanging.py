@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, or_, select, type_coerce
+from sqlalchemy import Connection, Row, Text, func, or_, select, type_coerce
 
 from reconcile.discrepancy import name
 from reconcile.money import Money
@@ -13,6 +13,7 @@ from reconcile.postings import POSTED
 from reconcile.records import Company, Dispute, Document, Refund
 from storage import connections, legs, mirror, outbox
 from storage.connections import Link
+from storage.models import closes
 from storage.models import mirror as mirror_table
 from storage.models import outbox as table
 from storage.outbox import UNSETTLED, Item
@@ -249,8 +250,11 @@ def remarks(conn: Connection, link: Link, group: Group) -> Iterator[str]:
 
 
 def closed_through(conn: Connection, link: Link) -> date | None:
+    """The last day of which nothing changes any more: closed in QuickBooks, or signed off here."""
     company: Company | None = mirror.load(conn, link.ledger_id, "company", ["company"]).get("company")
-    return company.closed_through if company else None
+    query = select(func.max(closes.c.last)).where(closes.c.link_id == link.id, closes.c.state == "signed")
+    days = (company.closed_through if company else None, conn.execute(query).scalar())
+    return max((day for day in days if day), default=None)
 
 
 def load(conn: Connection, link: Link, document_ids: Iterable[str]) -> dict[str, Document]:

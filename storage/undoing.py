@@ -104,8 +104,8 @@ def _keeps(step: Step, *, has_receivable: bool) -> list[str]:
     what = named(step.document)
     if step.how is None:
         return [
-            f"{what} lies in a closed or reconciled period, and no single entry takes it back. Reopen the period in "
-            "QuickBooks, or put it right there by hand."
+            f"{what} lies in a period that is closed, signed off or reconciled, and no single entry takes it back. "
+            "Reopen the period, or put it right in QuickBooks by hand."
         ]
     if step.how == "entry" and step.item.problem:
         return [f"{what} was changed after it was posted. Restore it first: an entry can only undo what was posted."]
@@ -168,7 +168,10 @@ def obstacle(conn: Connection, link: Link, item: Item) -> str | None:
     kind, _, _ = (original.document_id or "").partition(":")
     found = mirror.load(conn, link.ledger_id, kind, [original.document_id or ""])
     document: Document | None = found.get(original.document_id or "")
-    if item.posting.target:
+    closed = hanging.closed_through(conn, link)
+    if item.posting.target and closed and item.posting.dated <= closed:
+        problem = f"The books were closed, or signed off, through {closed} meanwhile."
+    elif item.posting.target:
         problem = changed_since_seen(item.posting, document)
     elif document is None or document.voided or original.problem:
         problem = "Somebody changed, voided or deleted it in QuickBooks meanwhile."
