@@ -169,14 +169,13 @@ def obstacle(conn: Connection, link: Link, item: Item) -> str | None:
     found = mirror.load(conn, link.ledger_id, kind, [original.document_id or ""])
     document: Document | None = found.get(original.document_id or "")
     closed = hanging.closed_through(conn, link)
+    problem: str | None = None
     if item.posting.target and closed and item.posting.dated <= closed:
         problem = f"The books were closed, or signed off, through {closed} meanwhile."
     elif item.posting.target:
         problem = changed_since_seen(item.posting, document)
     elif document is None or document.voided or original.problem:
         problem = "Somebody changed, voided or deleted it in QuickBooks meanwhile."
-    else:
-        problem = None
     group = hanging.group_of(conn, link, original.document_id or "") if problem is None else None
     return problem or next(iter(hanging.dependents(conn, link, group)), None) if group else problem
 

@@ -23,7 +23,6 @@ NEEDS = {
     "retry_received": "accountant",
     "switch_posting": "accountant",
     "accept_match": "reviewer",
-    "choose_document": "reviewer",
     "reject_match": "reviewer",
     "record_without_invoice": "accountant",
     "ignore": "accountant",
@@ -186,31 +185,6 @@ def accept_match(
         parts = _parts(conn, link_id, source_id, match_id)
         said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
         return _decide(conn, now, link_id, said, waiting, "Accepted")
-
-
-def choose_document(
-    database: Database,
-    clock: Clock,
-    actor: User,
-    link_id: int,
-    source_id: str,
-    document_ids: Sequence[str],
-    version: int,
-) -> int:
-    """Says which documents an object belongs to, whatever matching thinks; each takes as much as fits."""
-    now = clock.now()
-    with database.write() as conn:
-        check(conn, actor, "choose_document")
-        waiting = _lock(conn, link_id, source_id, version)
-        ledger_id = connections.link(conn, link_id).ledger_id
-        for document_id in document_ids:
-            if not mirror.load(conn, ledger_id, document_id.partition(":")[0], [document_id]):
-                raise RefusedError(f"QuickBooks has no {document_id} any more. Choose another document.")
-        if not document_ids:
-            raise RefusedError("No document was chosen. Choose one.")
-        parts = tuple(Part(ledger_id=document_id) for document_id in document_ids)
-        said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
-        return _decide(conn, now, link_id, said, waiting, "Document chosen")
 
 
 def reject_match(

@@ -23,6 +23,7 @@ SEARCH_BACK = timedelta(hours=26)  # before the newest we had read: the clock of
 CHANGED_SET = 9001
 BALANCES = "balances"  # the cursor that says which invoices were read again just before they are paid
 BALANCES_MAX = 50
+SEARCHES_MAX = 8  # how often the search for one document may break off before a person is asked
 
 
 class Writing:
@@ -40,7 +41,10 @@ class Writing:
         now = self._clock.now()
         outbox.doubt_expired(conn, connection_id, now)
         for item in outbox.doubtful(conn, connection_id, now):
-            if item.look_up is None:
+            if _misses(item) >= SEARCHES_MAX:
+                self._give_up(conn, item)
+                continue
+            if item.look_up is None or (item.look_up != ABSENT and "visit" not in item.look_up):
                 return self._ask(item, status_check(str(item.request_id)), "status")
             if item.look_up != ABSENT:
                 return self._search(conn, item, visit)
@@ -134,7 +138,8 @@ class Writing:
         """The document itself if QuickBooks says it was made; else a page of all that were modified since then."""
         position: dict[str, Any] = item.look_up or {}
         if position.get("visit") != visit:  # an iterator ends with its visit
-            position = _search_from_start(visit, position.get("txn_id"))
+            missed = _misses(item) + bool(position.get("iterator"))
+            position = _search_from_start(visit, position.get("txn_id"), missed, position.get("why"))
             outbox.record_look_up(conn, item, position)
         entity, attributes = wire.ENTITY[item.posting.kind], {}
         lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
@@ -182,9 +187,9 @@ class Writing:
                 return
             # Where it says that it was written, the books say whether it still is: they may come from a backup.
             txn_id = next((value(each, "TxnID") for each in found.objects), None) if trouble is None else None
-            outbox.record_look_up(conn, item, _search_from_start("", txn_id))
+            outbox.record_look_up(conn, item, _search_from_start("", txn_id, _misses(item)))
             return
-        outbox.record_look_up(conn, item, _search_from_start("", None))
+        outbox.record_look_up(conn, item, _search_from_start("", None, _misses(item)))
 
     def _accept_search(self, conn: Any, item: Item, found: Answer) -> None:
         guid = wire.external_guid(item.posting)
@@ -195,7 +200,7 @@ class Writing:
                 return
         position: dict[str, Any] = item.look_up or {}
         if position["txn_id"]:  # it is gone, or was never this one
-            outbox.record_look_up(conn, item, _search_from_start(position["visit"], None))
+            outbox.record_look_up(conn, item, _search_from_start(position["visit"], None, _misses(item)))
             return
         if found.remaining > 0:
             following = position | {"iterator": found.iterator_id, "n": position["n"] + 1}
@@ -228,8 +233,11 @@ class Writing:
     def _record_trouble(self, conn: Any, request: Request, item: Item, part: Part, error: SyncError) -> None:
         later = self._clock.now() + self._booking.pause(item.attempt, error)
         if request.kind == "read":  # the doubt stays; an iterator that is gone begins anew
-            position = _search_from_start("", item.look_up.get("txn_id")) if item.look_up else None
-            outbox.record_look_up(conn, item, position, next_at=later)
+            position, misses = item.look_up or {}, _misses(item) + 1
+            broken: dict[str, Any] = {"misses": misses, "why": error.plain}
+            if "visit" in position:
+                broken = _search_from_start("", position["txn_id"], misses, error.plain)
+            outbox.record_look_up(conn, item, broken, next_at=later)
         elif isinstance(error, Ambiguous) and part.attempt < ATTEMPTS:
             outbox.record_doubt(conn, item, part.attempt, at=self._clock.now(), problem=error.plain)
         elif isinstance(error, Transient | Unauthorized):
@@ -237,6 +245,15 @@ class Writing:
             outbox.record_anew(conn, item.id, part.attempt, problem=error.plain, at=later)
         else:
             self._record_refusal(conn, item, part.attempt, error)
+
+    def _give_up(self, conn: Any, item: Item) -> None:
+        """It waits for a person, with what was last answered. A retry begins by asking QuickBooks again."""
+        why = (item.look_up or {}).get("why") or "The visits of the Web Connector ended before the search did."
+        plain = (
+            f"QuickBooks was asked {SEARCHES_MAX} times whether this document is there already, and never answered to "
+            f"the end. {why} Mend that, then retry: it is looked for again before anything is written."
+        )
+        self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=f"search of {item.id}"))
 
     def _record_refusal(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
         """What somebody changed meanwhile is decided anew on the books as they are; the rest waits for a person."""
@@ -248,9 +265,14 @@ class Writing:
             self._booking.set_aside(conn, item, attempt, error)
 
 
-def _search_from_start(visit: str, txn_id: str | None) -> dict[str, Any]:
-    """Where a search stands: at the document of that id, or at the first page."""
-    return {"visit": visit, "txn_id": txn_id, "iterator": None, "n": 0}
+def _search_from_start(visit: str, txn_id: str | None, misses: int = 0, why: str | None = None) -> dict[str, Any]:
+    """Where a search stands: at the document of that id, or at the first page; how often it broke off, and why."""
+    return {"visit": visit, "txn_id": txn_id, "iterator": None, "n": 0, "misses": misses, "why": why}
+
+
+def _misses(item: Item) -> int:
+    """Before there is a search (no `visit`), those of asking what became of the set."""
+    return item.look_up.get("misses", 0) if isinstance(item.look_up, dict) else 0
 
 
 def _receivables(conn: Any, connection_id: int, posting: Posting) -> str | None:

@@ -95,19 +95,6 @@ def test_an_accepted_answer_is_posted_once(two_equal_invoices: Company) -> None:
     check_laws(company)
 
 
-def test_a_chosen_document_is_paid(two_equal_invoices: Company) -> None:
-    company = two_equal_invoices
-    detail = waits(company)
-    chosen = detail.candidates[1].parts[0][1]
-    with pytest.raises(RefusedError, match="has no invoice:999"):
-        act(company, commands.choose_document, 1, detail.item.source_id, ["invoice:999"], detail.version)
-    act(company, commands.choose_document, 1, detail.item.source_id, [chosen], detail.version)
-    company.sync()
-    (payment,) = company.ours("Payment")
-    assert payment["Line"][0]["LinkedTxn"][0]["TxnId"] == chosen.partition(":")[2]
-    check_laws(company)
-
-
 def test_what_the_invoice_cannot_take_stays_as_credit(company: Company) -> None:
     stripe_customer, customer = company.customer()
     company.invoice(customer, 10_000, "INV-1")
