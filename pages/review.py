@@ -8,7 +8,7 @@ from html import escape
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, deciding, findings, style, words
+from pages import chrome, compare, deciding, findings, posted, style, url, words
 from pages.context import Context
 from storage import review as waiting
 from storage.queries import LinkView
@@ -18,6 +18,7 @@ PAGE_SIZE = 50
 UNMAPPED = ("unmapped_account", "unmapped_item")  # a choice on the page Mapping mends it
 ALL = "all"
 OTHERS_MAX = 9
+TABS = {"waiting": "For review", "posted": "Posted"}
 LEG_STATES = {"matched": "good", "posted": "good", "ignored": "info", "waiting": "wait"}
 
 
@@ -27,6 +28,9 @@ def render(context: Context) -> None:
         return
     deciding.last_one(context)
     assert context.link is not None
+    if _tab() == "posted":
+        posted.render(context, context.link.id)
+        return
     findings.render(context, context.link.id)
     if not context.waiting:
         st.html(style.note(nothing_waits(context), "good"))
@@ -42,6 +46,22 @@ def render(context: Context) -> None:
         _pages(shown, number)
     with right:
         _detail(context, link, selected, _next_of(shown, selected))
+
+
+def _tab() -> str:
+    """What the page shows, as its address says."""
+    chosen = url.choice("show", list(TABS), "waiting")
+    st.session_state["show"] = chosen
+    st.segmented_control(
+        "Show",
+        list(TABS),
+        format_func=TABS.__getitem__,
+        key="show",
+        on_change=url.narrow,
+        args=("show", "show", "waiting"),
+        label_visibility="collapsed",
+    )
+    return chosen
 
 
 def nothing_waits(context: Context) -> str:
@@ -203,12 +223,14 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     if detail.item.reason in UNMAPPED:
         chrome.go(context, "mapping", "Open Mapping")
+    if detail.item.reason == "undo_stopped":
+        chrome.go(context, "review", "Open Posted", show="posted", q=source_id)
     for posting in detail.postings:
         if posting.state == "waiting":
             deciding.offer_retry(context, posting)
     if not detail.candidates:
         st.html(compare.stripe_side(detail))
-        if detail.item.reason != "refused":
+        if detail.item.reason not in deciding.SETTLED_ELSEWHERE:
             st.caption("QuickBooks has no document that could belong to it.")
             deciding.offer(desk)
     for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):

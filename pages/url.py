@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-PLACES = ("page", "before", "after", "entry", "cause")
+PLACES = ("page", "before", "after", "entry", "cause", "document", "item")
 
 
 def choice(name: str, known: Sequence[str], default: str) -> str:

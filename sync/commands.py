@@ -297,7 +297,7 @@ def _take_back(conn: Any, link_id: int, said: PersonDecision) -> None:
     outbox.withdraw(conn, link_id, markers)
     if outbox.begun(conn, link_id, markers):
         raise RefusedError(
-            "It is in QuickBooks already, or on its way there: void the document in QuickBooks to take it back."
+            "It is in QuickBooks already, or on its way there. To take it back, undo its document: Review, Posted."
         )
     documents = {document for row in rows for document in row.document_ids}
     free = [each for each in documents if not legs.matched_elsewhere(conn, link_id, each, said.source_id)]

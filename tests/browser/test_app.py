@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from storage import queries, review
+from storage import posted, queries, review
 from storage.engine import Database
 from sync.clock import SystemClock
 from tests import factories
@@ -144,3 +144,30 @@ def test_a_new_user_is_told_how_to_begin(
     expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
     factories.seed_link(sqlite_database, SystemClock().now(), token="another")
     expect(page.get_by_text("EMULATED")).to_be_visible(timeout=15_000)  # by itself: it was connected meanwhile
+
+
+def test_an_accountant_undoes_what_was_posted(
+    sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
+) -> None:
+    """The question about the bank statement has no answer of its own; then it is asked for, and called off again."""
+    seeded = factories.seed_company(sqlite_database, SystemClock().now())
+    first = next(each for each in posted.page(sqlite_database, seeded.link_id) if each.kind == "purchase")
+    address = open_app(tmp_path)
+    sign_in(page, address)
+    page.goto(f"{address}/review?show=posted&document={first.document_id}")
+    expect(page.get_by_text("goes back to Review")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Undo…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Undo it")).to_be_disabled(timeout=10_000)
+    dialog.get_by_text("Yes, it is marked R in the register").click()
+    expect(dialog.get_by_text("an opposite journal entry is made")).to_be_visible(timeout=10_000)
+    dialog.get_by_text("No, or not yet").click()
+    expect(dialog.get_by_text("is deleted")).to_be_visible(timeout=10_000)
+    dialog.get_by_label("Why").fill("The wrong customer")
+    dialog.get_by_role("button", name="Undo it").click()
+    expect(page.get_by_text("It is being undone")).to_be_visible(timeout=10_000)
+    assert [each.is_being_undone for each in posted.page(sqlite_database, seeded.link_id, text=first.cause)][-1:] == [
+        True
+    ]
+    page.get_by_role("button", name="Leave it posted").click()
+    expect(page.get_by_role("button", name="Undo…")).to_be_enabled(timeout=10_000)
