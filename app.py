@@ -31,6 +31,7 @@ from pages import (
     overview,
     payouts,
     people,
+    problems,
     review,
     sending,
     style,
@@ -38,6 +39,7 @@ from pages import (
 )
 from pages.context import Context
 from storage import queries, sending_view, users
+from storage.problems import causes as causes_of
 from storage.queries import LinkView
 from sync import callback, commands, gate
 from sync.environment import Environment, shared_environment
@@ -126,13 +128,15 @@ def draw() -> None:
     link = _choose(links)
     waiting = queries.count_review(environment.database, link.id) if link else 0
     unsent = sending_view.count_waiting(environment.database, link.id) if link else 0
+    now = environment.clock.now()
+    failed = len(causes_of(environment.database, link.id, now)) if link else 0
     pages: dict[str, Any] = {}
     context = Context(
         environment=environment,
         database=environment.database,
         clock=environment.clock,
         user=user,
-        now=environment.clock.now(),
+        now=now,
         links=tuple(links),
         link=link,
         pulse=queries.pulse(environment.database, link.id) if link else None,
@@ -145,6 +149,7 @@ def draw() -> None:
     work = [
         _page(overview.render, context, "Overview", "overview", default=True),
         _page(review.render, context, f"Review {waiting:,}" if waiting else "Review", "review"),
+        _page(problems.render, context, f"Problems {failed:,}" if failed else "Problems", "problems"),
         _page(payouts.render, context, "Payouts", "payouts"),
         _page(sending.render, context, f"To Stripe {unsent:,}" if unsent else "To Stripe", "sending", hidden=of_files),
         _page(syncs.render, context, "Syncs", "syncs"),

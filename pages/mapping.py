@@ -60,9 +60,10 @@ def render(context: Context) -> None:
             _read_again(context)
         return
     _summary(context, view)
-    _roles(context, view)
+    wanted = _wanted(context, view)
+    _roles(context, view, but=wanted)
     st.html('<p class="t-head">Where there is a choice</p>')
-    _policies(context, view)
+    _policies(context, view, but=wanted)
     mapping_rules.render(context, view)
     chrome.go(context, "go-live", "Next: go live")
 
@@ -152,12 +153,33 @@ def _act(context: Context, action: Callable[..., bool], *arguments: Any) -> bool
     return action(context.environment, context.user, context.link.id, *arguments)
 
 
+# ---- the one that somebody came for
+
+
+def _wanted(context: Context, view: MappingView) -> str:
+    """The role or policy that the address names, above all others; gives which it is."""
+    wanted = str(st.query_params.get("role", ""))
+    role = next((each for each in view.roles if each.id == wanted), None)
+    if role is None and wanted not in POLICIES:
+        return ""
+    with st.container(border=True, key="wanted"):
+        st.html('<p class="t-head">What waits needs this</p>')
+        if role is not None:
+            role_row(context, view, role)
+        else:
+            policy_row(context, view, wanted)
+        chrome.go(context, "problems", "Back to Problems")
+    return wanted
+
+
 # ---- a row a role
 
 
-def _roles(context: Context, view: MappingView) -> None:
+def _roles(context: Context, view: MappingView, but: str) -> None:
     group = ""
     for role in view.roles:
+        if role.id == but:
+            continue
         if role.field == "labels" and not view.chart.of(role.entity):
             continue  # the company does not use them
         if role.group != group:
@@ -231,9 +253,10 @@ def _label(entry: Any) -> str:
 # ---- policies
 
 
-def _policies(context: Context, view: MappingView) -> None:
+def _policies(context: Context, view: MappingView, but: str) -> None:
     for field in POLICIES:
-        policy_row(context, view, field)
+        if field != but:
+            policy_row(context, view, field)
 
 
 def policy_row(context: Context, view: MappingView, field: str) -> None:

@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import streamlit as st
 
-from pages import chrome, deciding, style, switch, words
+from pages import again, chrome, style, switch, words
 from pages.context import Context
-from storage import queries, review
-from storage.queries import HeldView, LinkView, Pulse, RunView, Side
-from storage.review import PostingView
+from storage import problems, queries
+from storage.queries import LinkView, Pulse, RunView, Side
 from sync import commands
 
 COUNTS = {
@@ -22,6 +21,7 @@ COUNTS = {
     "sent": "Sent",
     "waiting": "To review",
 }
+KINDS = {"sync": "sync", "look": "look only", "again": "again"}
 RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
 
 
@@ -37,8 +37,13 @@ def render(context: Context) -> None:
     elif context.pulse.last is not None and context.pulse.last.problem:
         st.html(style.note(context.pulse.last.problem, "bad"))
     st.html(_sides(context, context.link))
-    _received(context, queries.held(context.database, context.link.id))
-    _refused(context, review.refused_alone(context.database, context.link.id))
+    failed = len(problems.causes(context.database, context.link.id, context.now))
+    if failed:
+        st.html(style.note(f"{words.count(failed, 'cause')} to be mended: the page Problems says what and how.", "bad"))
+        chrome.go(context, "problems", "Open Problems")
+    if context.link.mode != "files":
+        again.status(context, context.link)
+        again.offer(context, context.link)
     st.html('<p class="t-head">History</p>')
     _history(queries.history(context.database, context.link.id), context.link)
 
@@ -85,39 +90,6 @@ def _side(context: Context, side: Side) -> list[str]:
     return [escape(words.SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
 
 
-# ---- what could not be handled
-
-
-def _received(context: Context, waiting: list[HeldView]) -> None:
-    """Nothing that arrived is ever dropped: what we cannot handle is here, with its reason and a way to try again."""
-    if not waiting:
-        return
-    st.html(f'<p class="t-head">Received, but not understood: {len(waiting):,}</p>')
-    allowed = commands.may(context.user, "retry_received")
-    for each in waiting:
-        left, right = st.columns([9, 1], vertical_alignment="center")
-        where = f"{words.SYSTEMS.get(each.system, each.system)} {style.identifier(each.object_id, each.object_id)}"
-        left.html(f"<div>{where} {escape(each.type)}: {escape(each.problem)}</div>")
-        right.button(
-            "Try again",
-            key=f"received-{each.id}",
-            disabled=not allowed,
-            on_click=chrome.act,
-            args=(partial(commands.retry_received, context.database, context.clock, context.user, each.id),),
-            kwargs={"done": "It is fetched again with the next sync.", "idle": "It does not wait any more."},
-        )
-
-
-def _refused(context: Context, postings: tuple[PostingView, ...]) -> None:
-    """What was refused and belongs to no payment in Review."""
-    if not postings:
-        return
-    st.html(f'<p class="t-head">Refused by QuickBooks: {len(postings):,}</p>')
-    for posting in postings:
-        st.html(style.note(posting.problem or "QuickBooks gave no reason.", "bad"))
-        deciding.offer_retry(context, posting)
-
-
 # ---- history
 
 
@@ -128,6 +100,7 @@ def _history(runs: list[RunView], link: LinkView) -> None:
     config = {
         "Started": st.column_config.TextColumn(width=125),
         "Asked by": st.column_config.TextColumn(width=95),
+        "Kind": st.column_config.TextColumn(width=75),
         "State": st.column_config.TextColumn(width=85),
         "Took": st.column_config.TextColumn(alignment="right", width=60),
         **{label: st.column_config.TextColumn(alignment="right", width=66) for label in COUNTS.values()},
@@ -144,6 +117,7 @@ def frame(runs: list[RunView], link: LinkView) -> pl.DataFrame:
     columns: dict[str, list[str]] = {
         "Started": [f"{(run.started_at or run.scheduled_for).astimezone(zone):%Y-%m-%d %H:%M}" for run in runs],
         "Asked by": [run.cause for run in runs],
+        "Kind": [KINDS.get(run.kind, run.kind) for run in runs],
         "State": [RUN_STATES.get(run.state, run.state) for run in runs],
         "Took": [words.clock_time(run.duration) for run in runs],
     }

@@ -302,6 +302,60 @@ def usable(mappings: Mappings, found: Iterable[Problem]) -> Mappings:
     return mappings
 
 
+# ---- what waits for a choice
+
+PAYOUTS = ("payout", "payout_reversal", "topup", "topup_reversal")
+ITEMS = ("sales_item", "refund_item")
+MORE = "Open the page Mapping."  # how what waits for a choice ends, after what is wrong with the choices made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Entries that wait alike for a choice: `kind` and `category` are those of legs, `detail` is what they say."""
+
+    kind: str
+    category: str
+    currency: str
+    reason: str
+    detail: str
+
+
+def lacking(lack: Lack, unusable: Iterable[Problem], home: str) -> Problem | None:
+    """The first of the roles that cannot be used that these entries need; None if none of them is known to be."""
+    unusable = list(unusable)
+    said = lack.detail.removesuffix(MORE)
+    for problem in unusable:  # appended to every such entry, whatever it waits for
+        said = said.replace(problem.text, "")
+    return next((each for each in unusable if _lacks(lack, each.role, said, home)), None)
+
+
+def _lacks(lack: Lack, role: Role, said: str, home: str) -> bool:
+    needs = {
+        "clearing": role.key == lack.currency,
+        "bank": role.key == lack.currency and lack.category in PAYOUTS,
+        "fees": role.key in (lack.kind, lack.category) and str(role.key) in said,
+        "fee_vendor": lack.currency == home and "vendor" in said,
+        "foreign_vendors": role.key == lack.currency and "vendor" in said,
+        "sales_item": "sales" in said,
+        "refund_item": "refunds" in said,
+        "accounts": role.title in said,
+    }
+    return (lack.reason == "unmapped_item") == (role.field in ITEMS) and needs.get(role.field, False)
+
+
+def unusable(
+    mappings: Mappings, chart: Chart, currencies: Iterable[str] = (), taken: Iterable[str] = ()
+) -> list[Problem]:
+    """Every role that is not chosen, needed or not, and every one whose choice cannot be used."""
+    currencies = tuple(currencies)
+    wrong = {each.role.id: each for each in problems(mappings, chart, currencies, taken)}
+    return [
+        wrong.get(role.id) or Problem(role=role, text=f"{role.title}: nothing is chosen.", missing=True)
+        for role in roles(mappings, chart, currencies)
+        if role.id in wrong or chosen(mappings, role) is None
+    ]
+
+
 # ---- proposing
 
 

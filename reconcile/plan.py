@@ -18,6 +18,7 @@ from reconcile.failures import plan_charge_failure
 from reconcile.fees import plan_bill
 from reconcile.labelling import label
 from reconcile.legs import legs_of
+from reconcile.mapping import MORE
 from reconcile.matching import MatchResult
 from reconcile.openings import plan_openings
 from reconcile.payouts import plan_payout, plan_topup
@@ -156,7 +157,7 @@ def _explained(snapshot: Snapshot, decision: LegDecision) -> LegDecision:
     """What waits for a choice says what is wrong with the choices made, and where to make them."""
     if decision.reason not in UNMAPPED:
         return decision
-    return replace(decision, detail=" ".join([decision.detail, *snapshot.broken, "Open the page Mapping."]))
+    return replace(decision, detail=" ".join([decision.detail, *snapshot.broken, MORE]))
 
 
 def _wait_unmapped(draft: Draft, source_id: str, movements: list[Movement]) -> None:

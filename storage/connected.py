@@ -76,13 +76,13 @@ def all_of(database: Database) -> list[ConnectionView]:
                 time_zone=row.settings.get("time_zone"),
                 secrets=connections.secret_times(conn, row.id),
                 link_id=link_of.get(row.id),
-                visits=_visits(conn, row.id) if row.system == "qbd" else None,
+                visits=visits(conn, row.id) if row.system == "qbd" else None,
             )
             for row in rows
         ]
 
 
-def _visits(conn: Conn, connection_id: int) -> VisitsView:
+def visits(conn: Conn, connection_id: int) -> VisitsView:
     found = web_connectors.of(conn, connection_id)
     return VisitsView(
         user_name=found.user_name,

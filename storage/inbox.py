@@ -1,7 +1,8 @@
 """The inbox: every event once, whoever delivered it and how often, until what it points at has been fetched again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from storage.engine import insert_ignore, upsert
+from storage.mirror import chunks
 from storage.models import inbox
 
 
@@ -128,6 +130,23 @@ def release(conn: Connection, inbox_id: int) -> Event | None:
         .returning(inbox)
     ).first()
     return None if row is None else _event(row)
+
+
+def leave(conn: Connection, ids: Sequence[int]) -> list[str]:
+    """Events of a kind we do not know need wait no longer; gives which they were. What is of a known kind waits on."""
+    these = (inbox.c.id.in_(list(ids)), inbox.c.state == "waiting", inbox.c.kind == "")
+    return list(conn.execute(update(inbox).where(*these).values(state="done").returning(inbox.c.event_id)).scalars())
+
+
+def settle(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> None:
+    """These objects, as (kind, id), were read: whatever waited for that is done."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for kind, object_id in keys:
+        by_kind[kind] += {object_id, object_id.rpartition(":")[2]}  # what cannot be read has the books' own id
+    for kind, ids in by_kind.items():
+        for chunk in chunks(ids):
+            waiting = (inbox.c.connection_id == connection_id, inbox.c.state == "waiting", inbox.c.kind == kind)
+            conn.execute(update(inbox).where(*waiting, inbox.c.object_id.in_(chunk)).values(state="done", problem=None))
 
 
 def holds_any(conn: Connection, connection_id: int, kinds: Sequence[str]) -> bool:

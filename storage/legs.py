@@ -207,6 +207,13 @@ def of_sources(conn: Connection, link_id: int, source_ids: Sequence[str]) -> lis
     return found
 
 
+def of_movements(conn: Connection, link_id: int, movement_ids: Sequence[str]) -> list[Row[Any]]:
+    found: list[Row[Any]] = []
+    for chunk in chunks(sorted(set(movement_ids))):
+        found += conn.execute(select(legs).where(legs.c.link_id == link_id, legs.c.movement_id.in_(chunk)))
+    return found
+
+
 def record_matches(
     conn: Connection, link_id: int, sources: Sequence[str], rows: Sequence[dict[str, Any]], at: datetime
 ) -> None:

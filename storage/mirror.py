@@ -116,6 +116,14 @@ def overtaken(
     return {(row.kind, row.object_id) for row in rows if row.updated_at > began}
 
 
+def bodies(
+    conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Any, bool]]:
+    """What is stored of each (kind, id) that is known: its record as plain values, and whether it is gone."""
+    rows = _rows(conn, connection_id, set(keys), [*_KEY, mirror.c.record, mirror.c.deleted])
+    return {(row.kind, row.object_id): (row.record, row.deleted) for row in rows}
+
+
 _KEY = [mirror.c.kind, mirror.c.object_id]
 
 
@@ -212,6 +220,13 @@ def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list
         .order_by(mirror.c.kind, mirror.c.object_id)
     )
     return [from_json(row.record, record_type(row.kind)) for row in rows]
+
+
+def ids_of_days(conn: Connection, connection_id: int, kinds: Sequence[str], since: date, until: date) -> list[str]:
+    """What exists of some kinds and is dated between two days, both included."""
+    these = (mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False))
+    query = select(mirror.c.object_id).where(*these, mirror.c.dated.between(since, until))
+    return sorted(conn.execute(query).scalars())
 
 
 def count(conn: Connection, connection_id: int, kind: str) -> int:

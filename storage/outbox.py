@@ -330,11 +330,12 @@ def record_doubt(conn: Connection, item: Item, attempt: int, *, at: datetime, pr
 
 
 def record_refused(
-    conn: Connection, outbox_id: int, attempt: int, *, problem: str, technical: str, nothing_written: bool
+    conn: Connection, row_id: int, attempt: int, *, problem: str, technical: str, nothing_written: bool, cause: str = ""
 ) -> bool:
     """It waits for a person. Only if nothing can have been written may the next try be built anew."""
     anew = {"body": None, "body_hash": None, "request_id": None} if nothing_written else {}
-    return _leave(conn, outbox_id, attempt, state="waiting", next_at=None, problem=problem, technical=technical, **anew)
+    said = {"problem": problem, "technical": technical, "cause": cause or None}
+    return _leave(conn, row_id, attempt, state="waiting", next_at=None, **said, **anew)
 
 
 def record_look_up(conn: Connection, item: Item, position: Any, *, next_at: datetime | None = None) -> None:

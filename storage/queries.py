@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, func, select
 
 from reconcile.proof import Proof, check_balances, prove
 from reconcile.records import Account
@@ -16,7 +16,6 @@ from storage.connections import Link
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
 from storage.findings import Finding
 from storage.models import connections as connection_table
-from storage.models import inbox as inbox_table
 from storage.models import legs as leg_table
 from storage.models import links as link_table
 from storage.models import runs
@@ -35,6 +34,8 @@ PENDING = (
     "rounding",
     "undoing",
 )
+
+SYNCED = runs.c.kind != "look"  # a look brings nothing up to date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class LinkView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     id: int
+    kind: str
     cause: str
     state: str
     step: str
@@ -139,18 +141,6 @@ class TieOut:
         return self.items.filter(pl.col("currency") == currency)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldView:
-    """Something that was received and cannot be handled."""
-
-    id: int
-    received_at: datetime
-    system: str
-    type: str
-    object_id: str
-    problem: str
-
-
 # ---- links and runs
 
 
@@ -164,8 +154,8 @@ def pulse(database: Database, link_id: int) -> Pulse:
     with database.read() as conn:
         return Pulse(
             current=_first_run(conn, link_id, runs.c.state.in_(("running", "queued")), by=runs.c.state.desc()),
-            last=_first_run(conn, link_id, runs.c.state.in_(("done", "failed")), by=runs.c.id.desc()),
-            last_good=_first_run(conn, link_id, runs.c.state == "done", by=runs.c.id.desc()),
+            last=_first_run(conn, link_id, SYNCED & runs.c.state.in_(("done", "failed")), by=runs.c.id.desc()),
+            last_good=_first_run(conn, link_id, SYNCED & (runs.c.state == "done"), by=runs.c.id.desc()),
         )
 
 
@@ -211,26 +201,6 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
         stripe=stripe,
         books=books,
     )
-
-
-def held(database: Database, link_id: int, limit: int = 50) -> list[HeldView]:
-    """What was received of either side and waits for a person, the newest first."""
-    query = (
-        select(inbox_table, connection_table.c.system)
-        .join(connection_table, connection_table.c.id == inbox_table.c.connection_id)
-        .join(
-            link_table,
-            or_(link_table.c.processor_id == connection_table.c.id, link_table.c.ledger_id == connection_table.c.id),
-        )
-        .where(link_table.c.id == link_id, inbox_table.c.state == "waiting")
-        .order_by(inbox_table.c.id.desc())
-        .limit(limit)
-    )
-    with database.read() as conn:
-        return [
-            HeldView(**{name: getattr(row, name) for name in HeldView.__dataclass_fields__})
-            for row in conn.execute(query)
-        ]
 
 
 # ---- overview

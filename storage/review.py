@@ -185,13 +185,6 @@ def customers(database: Database, link_id: int, text: str, limit: int = 50) -> t
     return tuple(sorted(fitting, key=lambda each: (each.name.casefold(), each.id))[:limit])
 
 
-def refused_alone(database: Database, link_id: int) -> tuple[PostingView, ...]:
-    """What QuickBooks refused and no item waits for: opening balances, and closing entries of disputes."""
-    query = select(outbox).where(outbox.c.link_id == link_id, outbox.c.state == "waiting").order_by(outbox.c.id)
-    with database.read() as conn:
-        return tuple(_posting_view(row) for row in conn.execute(query) if not row.posting["shares"])
-
-
 def _waiting(conn: Connection, link_id: int, source_id: str | None = None) -> list[Item]:
     """One item a Stripe object; what its gross waits for says more than what its fees wait for."""
     query = select(leg_table).where(

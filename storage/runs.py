@@ -10,6 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from storage.engine import insert_ignore
 from storage.models import runs
 
+LOOK = "look"  # the kind of a run that changes nothing
+AGAIN = "again"  # ... of a sync that reads something again
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -21,9 +24,12 @@ class Run:
     scheduled_for: datetime
     lease_until: datetime | None
     counts: dict[str, int]
+    scope: Any = None  # of a look, or a sync again
 
 
-def enqueue(conn: Connection, *, link_id: int, kind: str, cause: str, scheduled_for: datetime) -> bool:
+def enqueue(
+    conn: Connection, *, link_id: int, kind: str, cause: str, scheduled_for: datetime, scope: Any = None
+) -> bool:
     """One run a due time, whoever asks first; False if it was there already."""
     row = {
         "link_id": link_id,
@@ -34,6 +40,7 @@ def enqueue(conn: Connection, *, link_id: int, kind: str, cause: str, scheduled_
         "step": "",
         "done": 0,
         "counts": {},
+        "scope": scope,
     }
     return insert_ignore(conn, runs, [row]) == 1
 
@@ -47,14 +54,16 @@ def waiting(conn: Connection, link_id: int) -> bool:
 
 
 def queued(conn: Connection, link_id: int) -> bool:
-    """Whether a run is yet to begin: it will see everything that is stored now."""
-    row = conn.execute(select(runs.c.id).where(runs.c.link_id == link_id, runs.c.state == "queued").limit(1))
+    """Whether a sync is yet to begin: it will see everything that is stored now."""
+    these = (runs.c.link_id == link_id, runs.c.state == "queued", runs.c.kind != LOOK)
+    row = conn.execute(select(runs.c.id).where(*these).limit(1))
     return row.first() is not None
 
 
 def failed_last(conn: Connection, link_id: int) -> bool:
     """Whether the last run that ended did not go through."""
-    query = select(runs.c.state).where(runs.c.link_id == link_id, runs.c.state.in_(("done", "failed")))
+    ended = (runs.c.link_id == link_id, runs.c.kind != LOOK, runs.c.state.in_(("done", "failed")))
+    query = select(runs.c.state).where(*ended)
     return conn.execute(query.order_by(runs.c.finished_at.desc(), runs.c.id.desc()).limit(1)).scalar() == "failed"
 
 
@@ -104,7 +113,9 @@ def report(
     return replace(run, lease_until=lease_until) if kept.rowcount == 1 else None
 
 
-def finish(conn: Connection, run: Run, *, counts: dict[str, int], at: datetime, problem: str | None = None) -> None:
+def finish(
+    conn: Connection, run: Run, *, counts: dict[str, int], at: datetime, problem: str | None = None, found: Any = None
+) -> None:
     """Ends a run, unless somebody else has taken it up meanwhile."""
     conn.execute(
         update(runs)
@@ -113,6 +124,7 @@ def finish(conn: Connection, run: Run, *, counts: dict[str, int], at: datetime, 
             state="failed" if problem else "done",
             step="",
             counts=counts,
+            found=found,
             problem=problem,
             finished_at=at,
             lease_until=None,
@@ -135,4 +147,5 @@ def _run(row: Row[Any]) -> Run:
         scheduled_for=row.scheduled_for,
         lease_until=row.lease_until,
         counts=row.counts,
+        scope=row.scope,
     )

@@ -14,6 +14,7 @@ from sync.qbo.client import Client
 from sync.qbo.limits import Carry
 from sync.qbo.people import QuickBooksPeople
 from sync.qbo.tokens import VaultTokens
+from sync.qbo.window import QuickBooksWindow
 from sync.stripe.adapter import StripeProcessor
 from sync.stripe.client import PER_SECOND, PacedClient, make_client
 from sync.worker import Adapters
@@ -48,6 +49,7 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
         )
     client = quickbooks_client(environment, ledger)
     ours = limits.of(environment.database, environment.clock, ledger)
+    carry = limits.within(ours, client.send)
     return Adapters(
         processor=StripeProcessor(stripe_client(environment, processor)),
         ledger=QuickBooksOnline(
@@ -58,7 +60,8 @@ def connect(environment: Environment, link: Link, lease_s: float = 150) -> Adapt
             lease_s=lease_s,
         ),
         carry=client.send,
-        people=QuickBooksPeople(limits.within(ours, client.send)),
+        people=QuickBooksPeople(carry),
+        books=QuickBooksWindow(carry),
     )
 
 

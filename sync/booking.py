@@ -49,11 +49,17 @@ def made(conn: Any, item: Item, attempt: int | None, document: Document, raw: st
     return Made(item, attempt, document, raw, difference(outbox.resolved(conn, item), document))
 
 
-def store_found(conn: Any, connection_id: int, found: Sequence[Fetched], now: datetime) -> list[tuple[str, str]]:
+def store_found(
+    conn: Any, connection_id: int, found: Sequence[Fetched], now: datetime, *, began: datetime | None = None
+) -> list[tuple[str, str]]:
     """Stores what was read, and lets the outbox know which of its documents were seen in the books.
 
-    What cannot be read is kept as it came, for a person. Gives what changed, as (kind, id).
+    What cannot be read is kept as it came, for a person. Gives what changed, as (kind, id). What somebody else has
+    stored since `began` is left as it is: that was read later.
     """
+    if began is not None:
+        late = mirror.overtaken(conn, connection_id, [(one.kind, one.id) for one in found], began)
+        found = [one for one in found if (one.kind, one.id) not in late]
     for one in found:
         if one.problem is not None:
             inbox.hold(conn, connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
@@ -161,6 +167,7 @@ class Booking:
             problem=error.plain,
             technical=error.technical,
             nothing_written=isinstance(error, Rejected | Stale),
+            cause=error.cause,
         )
         if refused and item.posting.undoes and isinstance(error, Rejected | Stale):
             self.call_off(conn, item, error.plain)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconcile.choices import How, Part, PersonDecision
-from storage import audit, chart, connections, decisions, inbox, legs, mirror, outbox, runs, undoing, users
+from storage import audit, chart, connections, decisions, legs, mirror, outbox, runs, undoing, users
 from storage.decisions import Stored
 from storage.engine import Database
 from storage.imports import Import
@@ -94,24 +94,6 @@ def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int)
         if item.posting.undoes:
             undoing.record_retried(conn, connections.link(conn, item.link_id), item)
         audit.append(conn, now, [entry(actor, "retried", item.posting.marker, item.link_id)])
-    return True
-
-
-def retry_received(database: Database, clock: Clock, actor: User, inbox_id: int) -> bool:
-    """Fetches again, with the next sync, what could not be handled; False if it does not wait any more.
-
-    The books have no fetching by id: there, everything is read again, once.
-    """
-    now = clock.now()
-    with database.write() as conn:
-        check(conn, actor, "retry_received")
-        event = inbox.release(conn, inbox_id)
-        if event is None:
-            return False
-        if connections.connection(conn, event.connection_id).system != "stripe":
-            mirror.forget_cursor(conn, event.connection_id, READING)
-        entry = audit.Entry(actor=actor.email, action="retried", subject=f"event {event.event_id}")
-        audit.append(conn, now, [entry])
     return True
 
 

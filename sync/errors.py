@@ -9,19 +9,33 @@
     │   └── Forbidden   the credentials are good, but lack the right to this; what needs it waits, the rest goes on
     └── Unclassified    we do not know what this answer means: a finding in itself; ends the sync, or waits in review
 
-`plain` is for the person who sees it: what happened, to which record, what to do. `technical` is for support.
+`plain` is for the person who sees it: what happened, to which record, what to do. `technical` is for support. `cause`
+says in one of our words why something was refused, so that what waits for the same can be shown together.
 """
+
+from typing import Literal
+
+Cause = Literal["", "reference", "closed_period", "permission", "subscription", "number", "currency"]
 
 
 class SyncError(Exception):
     """Any trouble with Stripe or QuickBooks."""
 
-    def __init__(self, plain: str, *, technical: str = "", code: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        plain: str,
+        *,
+        technical: str = "",
+        code: str = "",
+        retry_after_s: float | None = None,
+        cause: Cause = "",
+    ) -> None:
         super().__init__(plain)
         self.plain = plain
         self.technical = technical
         self.code = code
         self.retry_after_s = retry_after_s
+        self.cause: Cause = cause
 
 
 class Transient(SyncError):  # noqa: N818 - the names of the tree are the words of the design

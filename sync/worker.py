@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 
 from reconcile.days import book_day
 from storage import connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
+from storage.again import Found, Scope
 from storage.connections import Link
 from storage.engine import Database
+from storage.records import from_json, to_json
 from storage.runs import Run
 from sync import rounding
+from sync.again import Again, Books
 from sync.customers import Counterparts
 from sync.deciding import decide
 from sync.errors import Forbidden, SyncError, Transient, Unauthorized
 from sync.fetching import Fetcher
 from sync.ports import Clock, Ledger, People, Processor, Request, Response, Rng
+from sync.reader import Reader
 from sync.sending import Sender
 
 IDLE_S = 1.0
@@ -36,6 +40,7 @@ class Adapters:
     ledger: Ledger
     carry: Callable[[Request], Response] | None  # None: the ledger calls us, and carries its own requests
     people: People
+    books: Books | None = None  # None: it cannot be asked for documents by anybody who waits for them
 
 
 @dataclass
@@ -64,9 +69,9 @@ class Worker:
             run = runs.take(conn, self.clock.now(), self.lease_s)
         if run is None:
             return False
-        self._held, self.counts, self.problem = run, dict(run.counts), None
+        self._held, self.counts, self.problem, found = run, dict(run.counts), None, None
         try:
-            self._sync(run)
+            found = self._sync(run)
         except SyncError as error:
             self.problem = error.plain
             log.warning("run %s: %s %s", run.id, error.plain, error.technical)
@@ -75,20 +80,26 @@ class Worker:
             self.problem = OWN_ERROR
             log.exception("run %s", run.id)
         with self.database.write() as conn:
-            runs.finish(conn, self._held, counts=self.counts, at=self.clock.now(), problem=self.problem)
+            said = {"problem": self.problem, "found": to_json(found)}
+            runs.finish(conn, self._held, counts=self.counts, at=self.clock.now(), **said)
         return True
 
-    def _sync(self, run: Run) -> None:
+    def _sync(self, run: Run) -> Found | None:
+        """Every step; of a look, what it found."""
         with self.database.read() as conn:
             link = connections.link(conn, run.link_id)
         adapters = self.connect(link)
         if adapters is None:
             self._match(link)
-            return
+            return None
         fetcher = Fetcher(self.database, self.clock, self.rng, adapters.processor, link, self._report)
+        if run.kind == runs.LOOK:
+            return self._again(run, link, adapters).look()
         self._fetch(link, adapters, fetcher)
+        if run.kind == runs.AGAIN:
+            self._count("fetched", self._again(run, link, adapters).read(run.cause))
         if adapters.carry is None and adapters.ledger.is_reading(link.ledger_id):
-            return  # half a view of the books is none to decide on; the end of the reading asks for another run
+            return None  # half a view of the books is none to decide on; the end of the reading asks for another run
         self._decide(link, fetcher, adapters)
         rounding.complete(self.database, self.clock, link.id)
         self._send(link, adapters)
@@ -98,6 +109,13 @@ class Worker:
             self._decide(link, fetcher, adapters)
             self._post(link, adapters)
         self._look_for_odd(link)
+        return None
+
+    def _again(self, run: Run, link: Link, adapters: Adapters) -> Again:
+        with self.database.read() as conn:
+            home = mirror.home_currency(conn, link.ledger_id)
+        reader = Reader(self.database, self.clock, self.rng, adapters.processor, link)
+        return Again(reader, adapters.books, from_json(run.scope, Scope), home, self._report)
 
     def _look_for_odd(self, link: Link) -> None:
         """Only after something has changed in either system, or was posted."""

@@ -4,7 +4,7 @@ Codes: Intuit's page "Status codes in response messages"; HRESULTs: the samples 
 """
 
 from reconcile.names import STRIPE_ID
-from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unclassified
+from sync.errors import Ambiguous, Cause, Rejected, Stale, SyncError, Transient, Unclassified
 from sync.ports import Response
 from sync.qbd.qbxml import DAMAGED, Answer, answer
 
@@ -31,6 +31,7 @@ PLAIN = dict.fromkeys(
     3261: "Tieout has no permission for this. Open Edit, Preferences, Integrated Applications in QuickBooks, give it, "
     "then retry.",
 }
+CAUSES: dict[int, Cause] = {3000: "reference", 3140: "reference", 3260: "permission", 3261: "permission"}
 CALLS = {
     "0x80040401": "QuickBooks could not be reached. Open QuickBooks with the company file, then update again.",
     "0x80040402": "QuickBooks met a problem of its own. Close it and open it again, then update again.",
@@ -78,7 +79,8 @@ def of_answer(found: Answer, *, write: bool) -> SyncError | None:
     if code == -1:
         return _unclear("QuickBooks did not answer.", technical, write=write)
     reason = PLAIN.get(code) or found.text or "no reason given."
-    return Rejected(f"QuickBooks refused this: {reason}", technical=technical, code=str(code))
+    cause = CAUSES.get(code, "")
+    return Rejected(f"QuickBooks refused this: {reason}", technical=technical, code=str(code), cause=cause)
 
 
 def of_call(hresult: str, message: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
+from sync.errors import Ambiguous, Cause, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Response
 from sync.qbo.wire import decode
 
@@ -19,6 +19,17 @@ PLAIN = {
     "6200": "the books are closed for this date. Reopen them, then retry.",
     "6210": "the books are closed for this date. Reopen them, then retry.",
     "6240": "QuickBooks has something with this name already.",
+}
+
+CAUSES: dict[str, Cause] = {
+    "610": "reference",
+    "2500": "reference",
+    "2220": "currency",
+    "5020": "permission",
+    "6140": "number",
+    "6190": "subscription",
+    "6200": "closed_period",
+    "6210": "closed_period",
 }
 
 THROTTLED_S = 60.0
@@ -85,7 +96,8 @@ def _classify(response: Response, fault: dict[str, str] | None, *, write: bool) 
         return Stale("It was changed in QuickBooks meanwhile.", technical=technical, code=code)
     if fault is not None and response.status in (200, 400):
         reason = PLAIN.get(code) or text or "no reason given."
-        return Rejected(f"QuickBooks refused this document: {reason}", technical=technical, code=code)
+        cause = CAUSES.get(code, "")
+        return Rejected(f"QuickBooks refused this document: {reason}", technical=technical, code=code, cause=cause)
     return Unclassified("QuickBooks gave an answer Tieout does not know.", technical=technical, code=code)
 
 

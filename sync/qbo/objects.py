@@ -36,7 +36,7 @@ def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], n
     Gives what changed, as (kind, id).
     """
     currency = home(conn, connection_id)
-    found = [_object(entity, content, currency) for content in contents if not is_stub(content)]
+    found = [read(entity, content, currency) for content in contents if not is_stub(content)]
     return store_found(conn, connection_id, found, now)
 
 
@@ -46,7 +46,7 @@ def forget(conn: Any, connection_id: int, entity: str, ledger_ids: Sequence[str]
     mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
 
 
-def _object(entity: str, content: Any, currency: str) -> Fetched:
+def read(entity: str, content: Any, currency: str) -> Fetched:
     """One object as a record; one that cannot be read is kept as it came, and the others go on."""
     kind = kind_of(entity)
     raw = wire.encode(content)

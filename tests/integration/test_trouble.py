@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select
 
-from storage import connections, mirror, queries, users
+from storage import connections, mirror, users
 from storage import inbox as storage_inbox
 from storage.models import inbox, runs
 from storage.models import legs as legs_table
 from storage.models import outbox as outbox_table
 from storage.users import User
-from sync import commands, processes, scheduler
+from sync import commands, processes, retrying, scheduler
 from sync.adapters import connect
 from sync.ports import Request, Response
 from sync.worker import Adapters
@@ -122,18 +122,26 @@ def test_an_object_that_cannot_be_read_waits_and_the_others_go_on(company: Compa
     assert row.object_id == invoice["Id"]
     assert "cannot read this Invoice" in row.problem
 
-    (held,) = queries.held(company.environment.database, link(company).id)
-    owner = accountant(company)
-    assert commands.retry_received(company.environment.database, company.environment.clock, owner, held.id)
+    retry_received(company, row.id)
     company.sync()
-    assert queries.held(company.environment.database, link(company).id) == [held]  # it still cannot be read
+    assert waiting_received(company) == [row.id]  # it still cannot be read
 
     company.qbo.store.put("Invoice", invoice["Id"], stored | {"TxnDate": "2026-11-01"}, created=0)
-    assert commands.retry_received(company.environment.database, company.environment.clock, owner, held.id)
+    retry_received(company, row.id)
     company.sync()
-    assert queries.held(company.environment.database, link(company).id) == []
+    assert waiting_received(company) == []
     with company.environment.database.read() as conn:
         assert mirror.load(conn, link(company).ledger_id, "invoice", [f"invoice:{invoice['Id']}"])
+
+
+def waiting_received(company: Company) -> list[int]:
+    with company.environment.database.read() as conn:
+        return list(conn.execute(select(inbox.c.id).where(inbox.c.state == "waiting")).scalars())
+
+
+def retry_received(company: Company, *inbox_ids: int) -> None:
+    head = (company.environment.database, company.environment.clock, accountant(company), link(company).id)
+    assert retrying.retry_received(*head, inbox_ids) == 1
 
 
 def accountant(company: Company) -> User:
@@ -287,7 +295,6 @@ def test_a_movement_that_cannot_be_read_is_not_taken_for_a_part_of_the_opening(c
         storage_inbox.hold(conn, processor_id, "movement", "txn_odd", raw="{}", problem="cannot be read", at=now)
     company.sync()
     assert link(company).openings is None
-    (held,) = queries.held(environment.database, link(company).id)
-    assert commands.retry_received(environment.database, environment.clock, accountant(company), held.id)
+    retry_received(company, *waiting_received(company))
     company.sync()
     assert link(company).openings is not None

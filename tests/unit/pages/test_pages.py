@@ -18,6 +18,7 @@ from pages import (
     overview,
     payouts,
     people,
+    problems,
     review,
     sending,
     syncs,
@@ -47,6 +48,7 @@ PAGES = {
     "syncs": syncs.render,
     "sending": sending.render,
     "audit": audit.render,
+    "problems": problems.render,
 }
 SETTINGS = {
     "connections": connections.render,
@@ -126,6 +128,7 @@ def test_connected_but_never_synced(sqlite_database: Database, page: str) -> Non
         "sending": "Nothing was synced",
         "payouts": "No payout was read yet",
         "audit": "Nobody has done anything yet",
+        "problems": "Nothing has failed: nothing was synced so far",
     }[page] in text
 
 
@@ -283,7 +286,7 @@ def test_a_viewer_can_decide_nothing(sqlite_database: Database) -> None:
     assert all(button.disabled for button in buttons)
 
 
-def test_a_refused_posting_of_no_payment_is_on_syncs(sqlite_database: Database) -> None:
+def test_a_refused_posting_of_no_payment_is_on_problems(sqlite_database: Database) -> None:
     """An opening balance belongs to no item of Review, so it would wait where nobody looks."""
     seeded = factories.seed_link(sqlite_database, NOW)
     opening = Posting(
@@ -302,10 +305,10 @@ def test_a_refused_posting_of_no_payment_is_on_syncs(sqlite_database: Database) 
         outbox.claim(conn, item, request_id="r", body="{}", search_from=NOW, at=NOW, lease_s=60)
         refusal = {"problem": "The books are closed.", "technical": "6210", "nothing_written": True}
         outbox.record_refused(conn, item.id, 1, **refusal)
-    page = draw("syncs", context(sqlite_database))
+    page = draw("problems", context(sqlite_database))
     assert "The books are closed." in said(page)
-    page.button(f"retry-{item.id}").click().run()
-    assert "The books are closed." not in said(draw("syncs", context(sqlite_database)))
+    press(page, "Try 1 posting again")
+    assert "The books are closed." not in said(draw("problems", context(sqlite_database)))
 
 
 def test_the_connections_are_shown_and_none_of_their_secrets(sqlite_database: Database) -> None:
