@@ -2,7 +2,8 @@
 
 A world of so many charges is served by the stand-ins in a process of their own, with QuickBooks' throttle on unless
 --no-limits. The last line printed is one JSON object; the figures are explained in docs/PERFORMANCE.md. --world FILE
-takes a copy of a world that was built before (`python -m emulators --state FILE --charges N`).
+takes a copy of a world that was built before (`python -m emulators --state FILE --charges N`). --one-payment waits
+until what was posted is not read again any more, and then measures what a single new payment costs.
 """
 
 import argparse
@@ -29,10 +30,10 @@ from typing import Any
 import requests
 import stripe
 import uvicorn
-from sqlalchemy import select
+from sqlalchemy import event, func, select
 
 from storage import connections
-from storage.models import inbox
+from storage.models import inbox, legs, mirror
 from sync import hooks, scheduler
 from sync.adapters import connect, quickbooks_carry
 from sync.clock import SystemClock
@@ -50,6 +51,8 @@ LIMIT = DEFAULTS["batches_per_minute"] * BATCH_MAX  # postings a minute
 MISSED = 100  # payments made while nobody looked
 TOLD = 20  # payments told by webhook, one after the other
 PAUSE_S = 4
+SETTLED_S = 5  # Stripe settles a payment some seconds later
+QUIET_S = 660
 CLOCK = SystemClock()
 CHARGE = re.compile(r"\bch_\w+")
 
@@ -103,6 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--no-limits", action="store_true", help="no throttle there, no limits here")
     parser.add_argument("--world", type=Path, metavar="FILE", help="a copy of this world instead of a new one")
+    parser.add_argument("--one-payment", action="store_true", help="measure one at the end, after ten quiet minutes")
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         os.environ |= {"TIEOUT_DATA_DIR": folder, "TIEOUT_DEMO": "1"}
@@ -143,6 +147,8 @@ def _measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     report = {"charges": asked.charges, "limits": not asked.no_limits} | _backfill(worker, meter)
     payments = Payments(environment, announced)
     report |= _catch_up(worker, meter, payments) | _follow(environment, worker, meter, payments)
+    if asked.one_payment:
+        report |= _one_payment(environment, worker, meter, payments)
     return report | {"peak_memory_mb": _memory_mb()}
 
 
@@ -192,9 +198,8 @@ def _watch_steps(worker: Worker) -> dict[str, float]:
 def _catch_up(worker: Worker, meter: Meter, payments: "Payments") -> dict[str, Any]:
     """Payments of a day when nobody looked: one sync fetches what their events name."""
     _say("catch-up")
-    for _ in range(MISSED):
-        payments.make()
-    time.sleep(5)  # Stripe settles them some seconds later
+    charges = [payments.make() for _ in range(MISSED)]
+    time.sleep(SETTLED_S)
     meter.stripe.clear()
     meter.written.clear()
     _sync(worker)
@@ -202,11 +207,58 @@ def _catch_up(worker: Worker, meter: Meter, payments: "Payments") -> dict[str, A
     return {
         "catch_up_payments": MISSED,
         "catch_up_postings": sum(number for _, number in meter.written),
+        "catch_up_counts": dict(worker.counts),
+        "catch_up_problem": worker.problem,
+        "catch_up_reasons": _reasons(worker, charges),
         "catch_up_objects": fetched,
         "catch_up_stripe_requests": meter.stripe.total(),
         "catch_up_stripe_requests_per_object": round(meter.stripe.total() / max(1, fetched), 3),
         "catch_up_stripe_requests_per_payment": round(meter.stripe.total() / MISSED, 2),
     }
+
+
+def _reasons(worker: Worker, charges: list[str]) -> dict[str, int]:
+    """How many legs of these charges stand where, and why; none where Stripe's entry was not read yet."""
+    with worker.database.read() as conn:
+        rows = conn.execute(select(legs.c.state, legs.c.reason).where(legs.c.source_id.in_(charges))).all()
+    return dict(Counter(f"{row.state}: {row.reason}" for row in rows))
+
+
+def _one_payment(environment: Environment, worker: Worker, meter: Meter, payments: "Payments") -> dict[str, Any]:
+    """What the sync of a single one costs us: processor seconds, SQL statements, requests."""
+    _say("one payment")
+    time.sleep(QUIET_S)  # what was posted lately is read again for ten minutes
+    _sync(worker)
+    statements = [0]
+
+    def count(*_: Any) -> None:
+        statements[0] += 1
+
+    payments.make()
+    time.sleep(SETTLED_S)
+    meter.stripe.clear()
+    meter.quickbooks.clear()
+    meter.written.clear()
+    event.listen(environment.database.engine, "before_cursor_execute", count)
+    started, worked = _now(), time.process_time()
+    _sync(worker)
+    event.remove(environment.database.engine, "before_cursor_execute", count)
+    return {
+        "one_payment_s": round(_now() - started, 2),
+        "one_payment_processor_s": round(time.process_time() - worked, 2),
+        "one_payment_statements": statements[0],
+        "one_payment_stripe_requests": meter.stripe.total(),
+        "one_payment_quickbooks_requests": dict(meter.quickbooks),
+        "one_payment_postings": sum(number for _, number in meter.written),
+        "waiting": _waiting(environment),
+    }
+
+
+def _waiting(environment: Environment) -> int:
+    """Movements with something that waits for a person: looked at by every sync."""
+    with environment.database.read() as conn:
+        open_ = (mirror.c.kind == "movement", mirror.c.open.is_(True))
+        return conn.execute(select(func.count()).select_from(mirror).where(*open_)).scalar_one()
 
 
 def _follow(environment: Environment, worker: Worker, meter: Meter, payments: "Payments") -> dict[str, Any]:

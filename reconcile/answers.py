@@ -195,7 +195,8 @@ class Verdicts(Mapping[str, Verdict]):
         return _Columns.of(self.answers)
 
     @cached_property
-    def _customers(self) -> Mapping[str, str]:
+    def customers(self) -> Mapping[str, str]:
+        """The customer in the books that an item certainly belongs to, by item."""
         return self.customers_of()
 
     @cached_property
@@ -226,7 +227,7 @@ class Verdicts(Mapping[str, Verdict]):
         accepted = self._columns.lists["accepted"][start:end]
         taken = next((each for each, yes in zip(proposals, accepted, strict=True) if yes), None)
         problems = self._problems.get(processor_id, [])
-        return _verdict(processor_id, proposals, taken, problems, self._customers.get(processor_id))
+        return _verdict(processor_id, proposals, taken, problems, self.customers.get(processor_id))
 
 
 def _proposal(lists: dict[str, list[Any]], row: int) -> Proposal:

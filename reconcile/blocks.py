@@ -127,7 +127,9 @@ def joined(parts: Sequence[Matched]) -> MatchResult:
         matches=matches_of(answers),
         allocations=allocations_of(answers),
         discrepancies=discrepancies,
-        evidence_of=lambda: evidence,
+        evidence_of=lambda ids: (
+            evidence if ids is None else evidence.filter(pl.col("processor_id").is_in(ids.implode()))
+        ),
         rule_version=parts[0].rule_version,
         model_version=parts[0].model_version,
         digests_of=lambda: {key: value for part in parts for key, value in sorted(part.digests.items())},

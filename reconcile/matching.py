@@ -141,7 +141,7 @@ def _result(
         matches=answers.matches_of(ranked),
         allocations=allocations,
         discrepancies=discrepancies,
-        evidence_of=lambda: _evidence(sides, plain, found, allocations),
+        evidence_of=lambda ids: _evidence(sides, plain, found, allocations, ids),
         rule_version=sides.rules.version,
         model_version=sides.model.version,
         digests_of=lambda: block_digests(*inputs),
@@ -162,18 +162,26 @@ def _notes(sides: Sides, found: Found) -> dict[str, tuple[str, str]]:
     return notes | dict.fromkeys(sides.constraints.unmatched_items - found.recorded, ("", nothing))
 
 
-def _evidence(sides: Sides, plain: Plain, found: Found, allocations: pl.DataFrame) -> pl.DataFrame:
-    """The compared fields of every pair that became part of an answer."""
-    named = sides.compare(plain.pairs.select("item", "document", "source", "key")).with_columns(
+def _evidence(
+    sides: Sides, plain: Plain, found: Found, allocations: pl.DataFrame, ids: pl.Series | None
+) -> pl.DataFrame:
+    """The compared fields of every pair that became part of an answer; of some items only, if they are named."""
+    pairs, others = plain.pairs, [plain.recorded, *found.evidence]
+    if ids is not None:
+        mine = pl.col("processor_id").is_in(ids.implode())
+        numbers = sides.whole[0].filter(pl.col("id").is_in(ids.implode()))["item"]
+        pairs, others = pairs.filter(pl.col("item").is_in(numbers.implode())), [each.filter(mine) for each in others]
+        allocations = allocations.filter(mine)
+    named = sides.compare(pairs.select("item", "document", "source", "key")).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
-    compared = pl.concat([LEARNT, named, plain.recorded, *found.evidence], how="diagonal_relaxed")
+    compared = pl.concat([LEARNT, named, *others], how="diagonal_relaxed")
     compared = compared.with_columns(
         named_in=pl.when(pl.col("source") == "reference").then(pl.lit("reference")).otherwise(pl.lit("description")),
         competitors=pl.len().over("processor_id").cast(pl.Int64) - 1,
     ).unique(["processor_id", "ledger_id"], keep="first", maintain_order=True)
-    pairs = allocations.select("match_id", "processor_id", "ledger_id")
-    return score.evidence(compared.join(pairs, on=["processor_id", "ledger_id"]))
+    parts = allocations.select("match_id", "processor_id", "ledger_id")
+    return score.evidence(compared.join(parts, on=["processor_id", "ledger_id"]))
 
 
 def _certain_customers(sides: Sides) -> dict[str, str]:

@@ -28,7 +28,7 @@ from reconcile.refunds import plan_refund
 from reconcile.renewal import renew
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
 from reconcile.snapshot import Snapshot
-from reconcile.typed_fees import by_leg, fee_sums
+from reconcile.typed_fees import FeeSum, by_leg, fee_sums
 
 UNMAPPED = ("unmapped_account", "unmapped_item", "unmapped_tax")
 
@@ -45,11 +45,21 @@ RULES: tuple[tuple[str, Callable[[Draft, str, list[Movement]], None]], ...] = (
 )
 
 
-def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
-    """Decides every open leg of the snapshot; equal snapshots and matches give equal plans."""
-    aside, sums = _set_aside(snapshot), by_leg(fee_sums(snapshot))
+def plan(
+    snapshot: Snapshot,
+    matches: MatchResult,
+    *,
+    sums: tuple[FeeSum, ...] | None = None,
+    taken: Mapping[str, int] | None = None,
+) -> Plan:
+    """Decides every open leg of the snapshot; equal snapshots and matches give equal plans.
+
+    Of a snapshot of some of the open movements, `sums` are the fees that matching knows of all of them, and `taken` is
+    what was planned to be taken of documents before (`Plan.taken`).
+    """
+    aside, known = _set_aside(snapshot), by_leg(fee_sums(snapshot) if sums is None else sums)
     snapshot = _without(snapshot, aside)
-    draft = Draft(snapshot, matches, decisions=aside, fee_sums=sums)
+    draft = Draft(snapshot, matches, decisions=aside, fee_sums=known, taken=defaultdict(int, taken or {}))
     plan_openings(draft)
     groups = _group(snapshot)
     for rule, planner in RULES:
@@ -64,7 +74,12 @@ def plan(snapshot: Snapshot, matches: MatchResult) -> Plan:
     postings = label(snapshot, draft.postings, draft.decisions)
     decisions = [_explained(snapshot, each) for each in draft.decisions]
     postings, decisions = renew(postings, decisions, snapshot.spent)
-    return Plan(postings=tuple(postings), decisions=tuple(decisions), settled_notes=tuple(draft.settled_notes))
+    return Plan(
+        postings=tuple(postings),
+        decisions=tuple(decisions),
+        settled_notes=tuple(draft.settled_notes),
+        taken=dict(draft.taken),
+    )
 
 
 def _group(snapshot: Snapshot) -> dict[str, dict[str, list[Movement]]]:

@@ -148,13 +148,14 @@ class LegDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything one round of matching decided: what to write, where every leg stands, and the credit notes of which
-    nothing is left to do.
+    """What was decided of a snapshot: what to write, where every leg stands, the credit notes of which nothing is left
+    to do, and what payments take of each document (minor units).
     """
 
     postings: tuple[Posting, ...] = ()
     decisions: tuple[LegDecision, ...] = ()
     settled_notes: tuple[str, ...] = ()
+    taken: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,13 +100,13 @@ class MatchResult:
     rule_version: str
     model_version: str | None
     verdicts: Mapping[str, Verdict] = field(repr=False)
-    evidence_of: Callable[[], pl.DataFrame] = field(repr=False)
+    evidence_of: Callable[[pl.Series | None], pl.DataFrame] = field(repr=False)  # of these items, or of all
     digests_of: Callable[[], Mapping[tuple[str, str], str]] = field(repr=False)
 
     @cached_property
     def evidence(self) -> pl.DataFrame:
         """EVIDENCE_SCHEMA (see `reconcile.score`): what every field of every pair of an answer told."""
-        return self.evidence_of()
+        return self.evidence_of(None)
 
     @cached_property
     def told(self) -> Mapping[str, list[dict[str, Any]]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconcile.choices import PersonDecision
 from reconcile.days import before_cutover, book_day
 from reconcile.frames import on_clearing
 from reconcile.legs import fees_of, legs_of
@@ -37,23 +38,45 @@ class FeeSum:
 
 @dataclass(slots=True)
 class _Pile:
-    legs: list[Leg] = field(default_factory=list)
-    movements: list[Movement] = field(default_factory=list)
+    """Fees of one currency: the ids of the legs, and what each comes to in the books."""
+
+    currency: str
+    at: datetime
+    parts: list[tuple[str, int]] = field(default_factory=list)
+    movements: int = 0
+
+
+Wanted = set[tuple[str, int]]  # currency and minor units
 
 
 def fee_sums(snapshot: Snapshot) -> tuple[FeeSum, ...]:
     """Those that a document may record, and those that somebody decided about; the narrower first."""
-    wanted = {
-        (document.currency, amount)
-        for document in typed_costs(snapshot.documents.values(), snapshot.mappings.clearing)
-        for amount in on_clearing(document, snapshot.mappings.clearing)
-    }
-    said = {source for source in snapshot.decisions if source.startswith(PREFIX)}
-    if not wanted and not said:
+    wanted = wanted_of(snapshot.documents.values(), snapshot.mappings.clearing)
+    if not wanted and not any(source.startswith(PREFIX) for source in snapshot.decisions):
         return ()
+    return add_up([snapshot], wanted)
+
+
+def wanted_of(documents: Iterable[Document], clearing: Mapping[str, str]) -> Wanted:
+    """What these documents do to the clearing accounts, if others made them."""
+    typed = typed_costs(documents, clearing)
+    return {(document.currency, amount) for document in typed for amount in on_clearing(document, clearing)}
+
+
+def add_up(parts: Iterable[Snapshot], wanted: Wanted) -> tuple[FeeSum, ...]:
+    """The sums over snapshots that have the open movements between them; one at a time is enough to hold."""
+    said: dict[str, tuple[PersonDecision, ...]] = {}
+    singles: dict[str, _Pile] = {}
+    several: dict[str, _Pile] = {}
+    for part in parts:
+        for source, decisions in part.decisions.items():
+            if source.startswith(PREFIX) and len(decisions) > len(said.get(source, ())):
+                said[source] = decisions
+        _pile_up(part, singles, several)
+    wide = {name: pile for name, pile in sorted(several.items(), key=_width) if pile.movements > 1}
     found: dict[tuple[str, ...], FeeSum] = {}
-    for name, pile in _piles(snapshot).items():
-        each = _sum(snapshot, name, pile)
+    for name, pile in (singles | wide).items():
+        each = _sum(said.get(name, ()), name, pile)
         if each is not None and (each.id in said or (each.currency, each.amount_minor) in wanted):
             found.setdefault(each.leg_ids, each)
     return tuple(found.values())
@@ -96,30 +119,30 @@ def by_leg(sums: tuple[FeeSum, ...]) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _piles(snapshot: Snapshot) -> dict[str, _Pile]:
-    """By id: the fees of each movement, then those of each payout, day and month, without and with Stripe's bills."""
+def _pile_up(snapshot: Snapshot, singles: dict[str, _Pile], several: dict[str, _Pile]) -> None:
+    """By id: the fees of each movement, and those of each payout, day and month, without and with Stripe's bills."""
     payout_of = {each: payout for payout, inside in snapshot.payout_items.items() for each in inside}
-    singles: dict[str, _Pile] = defaultdict(_Pile)
-    several: dict[str, _Pile] = defaultdict(_Pile)
     for movement, legs, is_bill in _costs(snapshot):
+        parts = [(leg.id, in_books(leg.amount_minor, leg.currency)) for leg in legs]
         if not is_bill:  # matching knows a bill by itself
-            _add(singles[f"{PREFIX}{movement.id}"], movement, legs)
+            _add(singles, f"{PREFIX}{movement.id}", movement, parts)
         day = book_day(movement.created_at, snapshot.time_zone)
         for period in filter(None, (payout_of.get(movement.id), f"{day}", f"{day:%Y-%m}")):
             name = f"{PREFIX}{period}:{movement.currency}"
-            _add(several[f"{name}:bills"], movement, legs)
+            _add(several, f"{name}:bills", movement, parts)
             if not is_bill:
-                _add(several[name], movement, legs)
-    return singles | {name: pile for name, pile in sorted(several.items(), key=_width) if len(pile.movements) > 1}
+                _add(several, name, movement, parts)
 
 
 def _width(named: tuple[str, _Pile]) -> tuple[int, str]:
-    return len(named[1].movements), named[0]
+    return named[1].movements, named[0]
 
 
-def _add(pile: _Pile, movement: Movement, legs: list[Leg]) -> None:
-    pile.legs += legs
-    pile.movements.append(movement)
+def _add(piles: dict[str, _Pile], name: str, movement: Movement, parts: list[tuple[str, int]]) -> None:
+    pile = piles.setdefault(name, _Pile(movement.currency, movement.created_at))
+    pile.parts += parts
+    pile.movements += 1
+    pile.at = max(pile.at, movement.created_at)
 
 
 def _costs(snapshot: Snapshot) -> Iterator[tuple[Movement, list[Leg], bool]]:
@@ -135,17 +158,17 @@ def _costs(snapshot: Snapshot) -> Iterator[tuple[Movement, list[Leg], bool]]:
             yield movement, legs, is_bill
 
 
-def _sum(snapshot: Snapshot, name: str, pile: _Pile) -> FeeSum | None:
+def _sum(said: Iterable[PersonDecision], name: str, pile: _Pile) -> FeeSum | None:
     """What somebody decided about stays what it was then, whatever has come since."""
-    decided = snapshot.decision(name, "match")
-    legs = [leg for leg in pile.legs if decided is None or leg.id in decided.leg_ids]
-    if not legs:
+    decided = next((each for each in said if each.kind == "match"), None)
+    parts = [each for each in pile.parts if decided is None or each[0] in decided.leg_ids]
+    if not parts:
         return None
     return FeeSum(
         id=name,
-        leg_ids=tuple(sorted(leg.id for leg in legs)),
-        currency=legs[0].currency,
-        amount_minor=sum(in_books(leg.amount_minor, leg.currency) for leg in legs),
-        at=max(movement.created_at for movement in pile.movements),
-        is_single=len(pile.movements) == 1,
+        leg_ids=tuple(sorted(leg_id for leg_id, _ in parts)),
+        currency=pile.currency,
+        amount_minor=sum(amount for _, amount in parts),
+        at=pile.at,
+        is_single=pile.movements == 1,
     )

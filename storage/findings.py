@@ -368,7 +368,7 @@ def _notes(conn: Connection, link: Link) -> Iterator[Finding]:
     """Stripe's credit notes that a person must look at (row 26)."""
     if not mirror.load_open(conn, link.processor_id, ["credit_note"]):
         return
-    found = snapshot.load(conn, link)
+    found = snapshot.load_notes(conn, link, snapshot.ground(conn, link))
     for each in decide_notes(found, {}):
         if is_shown(each):
             yield Finding(

@@ -83,16 +83,13 @@ class GoLive:
 def view(database: Database, link_id: int) -> GoLive:
     with database.read() as conn:
         link = connections.link(conn, link_id)
-        movements: dict[str, Movement] = {
-            each.id: each for each in mirror.load_all(conn, link.processor_id, ["movement"])
-        }
-        starts = None if link.openings is None else tuple(_starts(conn, link, link.openings, movements))
-        mixed = tuple(_mixed(conn, link, movements))
+        starts = None if link.openings is None else tuple(_starts(conn, link, link.openings))
+        mixed = tuple(_mixed(conn, link))
     return GoLive(cutover=link.cutover, time_zone=link.time_zone, starts=starts, mixed=mixed)
 
 
-def _starts(conn: Connection, link: Link, found: Sequence[Opening], movements: dict[str, Movement]) -> list[Start]:
-    travelling = openings.on_their_way(conn, link, movements)
+def _starts(conn: Connection, link: Link, found: Sequence[Opening]) -> list[Start]:
+    travelling = openings.on_their_way(conn, link)
     held = openings.held_before(conn, link)
     entries = _entries(conn, link, [opening.currency for opening in found])
     starts = []
@@ -139,14 +136,19 @@ def _entries(conn: Connection, link: Link, currencies: Sequence[str]) -> dict[st
     return {currency_of[marker]: (shown[marker], item.state) for marker, item in items.items()}
 
 
-def _mixed(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[MixedPayout]:
+def _mixed(conn: Connection, link: Link) -> list[MixedPayout]:
     start = openings.cutover_instant(link.cutover, link.time_zone)
     payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
-    after = [each for each in payouts if _made_since(each, movements, start)]
+    own: dict[str, Movement] = mirror.load(
+        conn, link.processor_id, "movement", [each.movement_id or "" for each in payouts]
+    )
+    after = [each for each in payouts if _made_since(each, own, start)]
     after.sort(key=lambda each: (each.arrives_on, each.id))
     items: dict[str, PayoutItems] = mirror.load(
         conn, link.processor_id, "payout_items", [each.id for each in after[:PAYOUTS_MAX]]
     )
+    ids = (each for payout in after[:PAYOUTS_MAX] for each in _movement_ids(items, payout))
+    movements: dict[str, Movement] = mirror.load(conn, link.processor_id, "movement", ids)
     found = []
     for payout in after[:PAYOUTS_MAX]:
         inside = [movements[each] for each in _movement_ids(items, payout) if each in movements]

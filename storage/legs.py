@@ -1,6 +1,7 @@
 """Legs and matches as stored: what one round of planning decided, and what became of it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -59,6 +60,30 @@ def record(
     if rows:
         upsert(conn, legs, rows, ["link_id", "id"])
     return changed
+
+
+def unchanged(
+    conn: Connection, link_id: int, decisions: Sequence[LegDecision], found: Mapping[str, Sequence[dict[str, Any]]]
+) -> set[str]:
+    """The Stripe objects that go on waiting for the same reasons and with the same answers (`found`, by object)."""
+    known = {row.id: row for row in _rows(conn, link_id, [decision.leg.id for decision in decisions])}
+    news = {each.source_id for each in decisions if not is_idle(each) or _differs(each, known.get(each.leg.id))}
+    still = sorted({each.source_id for each in decisions} - news)
+    stored: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for chunk in chunks(still):
+        rows = conn.execute(select(matches).where(matches.c.link_id == link_id, matches.c.source_id.in_(chunk)))
+        for row in rows.mappings():
+            stored[row["source_id"]].append({name: row[name] for name in row if name not in ("link_id", "decided_at")})
+    return {each for each in still if _by_id(found[each]) == _by_id(stored[each])}
+
+
+def is_idle(decision: LegDecision) -> bool:
+    """Whether nothing is done about it but to wait."""
+    return decision.state == "waiting" and not decision.markers
+
+
+def _by_id(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: row["id"])
 
 
 def record_posted(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Text, and_, func, select, true, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, func, select, true, type_coerce, update
 
 from reconcile.records import Document, Record
 from storage import audit
@@ -17,6 +17,7 @@ from storage.types import encode
 
 KEY = ["connection_id", "kind", "object_id"]
 IN_LIMIT = 500  # values in one IN (...)
+STREAMED = 1_000  # rows held at a time of what is read to be looked at once
 T = TypeVar("T")
 
 
@@ -196,30 +197,51 @@ def load_children(conn: Connection, connection_id: int, kind: str, parents: Iter
 
 def load_open(conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None) -> list[Any]:
     """Records of some kinds that may still take part in matching (dated on or after `since`), by kind and id."""
-    rows = conn.execute(
-        select(mirror.c.kind, mirror.c.object_id, mirror.c.record).where(
-            and_(
-                mirror.c.connection_id == connection_id,
-                mirror.c.kind.in_(kinds),
-                mirror.c.open.is_(True),
-                mirror.c.claimed.is_(False),
-                mirror.c.deleted.is_(False),
-                true() if since is None else mirror.c.dated >= since,
-            )
-        )
-    )
+    rows = conn.execute(_select_open(connection_id, kinds, since))
     ordered = sorted(rows, key=lambda row: (row.kind, row.object_id))  # here, for the same reason
     return [from_json(row.record, record_type(row.kind)) for row in ordered]
 
 
+def stream_open(
+    conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None
+) -> Iterator[list[Any]]:
+    """As `load_open`, some at a time and in no order: for what nobody wants to hold at once."""
+    return _stream(conn, _select_open(connection_id, kinds, since))
+
+
+def _select_open(connection_id: int, kinds: Sequence[str], since: date | None) -> Select[Any]:
+    return select(mirror.c.kind, mirror.c.object_id, mirror.c.record).where(
+        and_(
+            mirror.c.connection_id == connection_id,
+            mirror.c.kind.in_(kinds),
+            mirror.c.open.is_(True),
+            mirror.c.claimed.is_(False),
+            mirror.c.deleted.is_(False),
+            true() if since is None else mirror.c.dated >= since,
+        )
+    )
+
+
+def _stream(conn: Connection, query: Select[Any]) -> Iterator[list[Any]]:
+    for rows in conn.execute(query, execution_options={"yield_per": STREAMED}).partitions():
+        yield [from_json(row.record, record_type(row.kind)) for row in rows]
+
+
 def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
     """Every record of some kinds that still exists, ordered by kind and id."""
-    rows = conn.execute(
-        select(mirror.c.kind, mirror.c.record)
-        .where(mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False))
-        .order_by(mirror.c.kind, mirror.c.object_id)
+    query = _select_all(connection_id, kinds).order_by(mirror.c.kind, mirror.c.object_id)
+    return [from_json(row.record, record_type(row.kind)) for row in conn.execute(query)]
+
+
+def stream_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> Iterator[list[Any]]:
+    """As `load_all`, some at a time and in no order."""
+    return _stream(conn, _select_all(connection_id, kinds))
+
+
+def _select_all(connection_id: int, kinds: Sequence[str]) -> Select[Any]:
+    return select(mirror.c.kind, mirror.c.record).where(
+        mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False)
     )
-    return [from_json(row.record, record_type(row.kind)) for row in rows]
 
 
 def ids_of_days(conn: Connection, connection_id: int, kinds: Sequence[str], since: date, until: date) -> list[str]:
@@ -236,6 +258,12 @@ def count(conn: Connection, connection_id: int, kind: str) -> int:
         .select_from(mirror)
         .where(mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False))
     ).scalar_one()
+
+
+def ids_of(conn: Connection, connection_id: int, kind: str) -> set[str]:
+    """The ids of what exists of a kind."""
+    these = (mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False))
+    return set(conn.execute(select(mirror.c.object_id).where(*these)).scalars())
 
 
 def ids_after(conn: Connection, connection_id: int, kind: str, after: str, limit: int) -> list[str]:

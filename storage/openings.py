@@ -4,7 +4,7 @@ Stripe keeps no history of balances: the one at the cut-over is today's less eve
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -33,17 +33,17 @@ def compute(
     """
     start = cutover_instant(link.cutover, link.time_zone)
     stripe, in_transit = defaultdict(int, balances), defaultdict[str, int](int)
-    movements: dict[str, Movement] = {m.id: m for m in mirror.load_all(conn, link.processor_id, ["movement"])}
-    for movement in movements.values():
-        if movement.created_at >= start and movement.balance_type == "payments":
-            stripe[movement.currency] -= movement.net_minor
-    for payout, amount in on_their_way(conn, link, movements):
+    for movements in mirror.stream_all(conn, link.processor_id, ["movement"]):
+        for movement in movements:
+            if movement.created_at >= start and movement.balance_type == "payments":
+                stripe[movement.currency] -= movement.net_minor
+    for payout, amount in on_their_way(conn, link):
         in_transit[payout.currency] += amount
     existing: dict[str, int] = defaultdict(int)
     for currency, _, amount in held_before(conn, link):
         existing[currency] += amount
     open_then: dict[str, list[OpenDispute]] = defaultdict(list)
-    for currency, dispute in open_disputes(conn, link, movements):
+    for currency, dispute in open_disputes(conn, link):
         open_then[currency].append(dispute)
     currencies = {currency for totals in (stripe, in_transit, existing) for currency, total in totals.items() if total}
     reserved = reserved or {}
@@ -61,7 +61,7 @@ def compute(
     )
 
 
-def open_disputes(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[tuple[str, OpenDispute]]:
+def open_disputes(conn: Connection, link: Link) -> list[tuple[str, OpenDispute]]:
     """Disputes that had taken money at the cut-over and were not closed then, with the currency it was taken in.
 
     Stripe does not say when a dispute was closed but by an event: one that is closed now counts as open then only if
@@ -69,6 +69,7 @@ def open_disputes(conn: Connection, link: Link, movements: dict[str, Movement]) 
     """
     start = cutover_instant(link.cutover, link.time_zone)
     disputes: list[Dispute] = mirror.load_all(conn, link.processor_id, ["dispute"])
+    movements = _movements(conn, link, (moved for each in disputes for moved in each.movement_ids))
     closed = dispute_books.closed_at(conn, link.processor_id, sorted(each.id for each in disputes))
     found = []
     for dispute in sorted(disputes, key=lambda each: each.id):
@@ -87,10 +88,13 @@ def open_disputes(conn: Connection, link: Link, movements: dict[str, Movement]) 
     return found
 
 
-def on_their_way(conn: Connection, link: Link, movements: dict[str, Movement]) -> list[tuple[Payout, int]]:
+def on_their_way(conn: Connection, link: Link) -> list[tuple[Payout, int]]:
     """The payouts that had left Stripe at the cut-over and were not at the bank yet, with what they took along."""
     start = cutover_instant(link.cutover, link.time_zone)
     payouts: list[Payout] = mirror.load_all(conn, link.processor_id, ["payout"])
+    movements = _movements(
+        conn, link, (moved or "" for each in payouts for moved in (each.movement_id, each.failure_movement_id))
+    )
     found = []
     for payout in payouts:
         returned = movements.get(payout.failure_movement_id or "")
@@ -107,9 +111,13 @@ def held_before(conn: Connection, link: Link) -> list[tuple[str, Document, int]]
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
     accounts = clearing.accounts_of(conn, link)
     found = []
-    documents: list[Document] = mirror.load_all(conn, link.ledger_id, list(DOCUMENT_KINDS))
-    for document in documents:
-        if document.dated < link.cutover and not document.voided:
-            for account_id, amount in clearing.effects(document, accounts).items():
-                found.append((currency_of[account_id], document, amount))
-    return found
+    for documents in mirror.stream_all(conn, link.ledger_id, list(DOCUMENT_KINDS)):
+        for document in documents:
+            if document.dated < link.cutover and not document.voided:
+                for account_id, amount in clearing.effects(document, accounts).items():
+                    found.append((currency_of[account_id], document, amount))
+    return sorted(found, key=lambda each: each[1].id)
+
+
+def _movements(conn: Connection, link: Link, ids: Iterable[str]) -> dict[str, Movement]:
+    return mirror.load(conn, link.processor_id, "movement", ids)

@@ -109,16 +109,22 @@ def plan(
 
 
 def withdraw(
-    conn: Connection, link_id: int, markers: Sequence[str] | None = None, keep: Collection[str] = ()
+    conn: Connection,
+    link_id: int,
+    markers: Sequence[str] | None = None,
+    keep: Collection[str] = (),
+    limit: int | None = None,
 ) -> list[Posting]:
     """Takes back what was planned and certainly not sent; gives it. The next attempt has another request id.
 
-    `markers`: only these; `keep`: none of these.
+    `markers`: only these; `keep`: none of these; `limit`: no more than so many, the oldest.
     """
     these = outbox.c.marker.not_in(keep) if markers is None else outbox.c.marker.in_(markers)
+    planned = and_(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.asked_by.is_(None), these)
+    oldest = select(outbox.c.id).where(planned).order_by(outbox.c.id).limit(limit)
     rows = conn.execute(
         update(outbox)
-        .where(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.asked_by.is_(None), these)
+        .where(planned if limit is None else and_(planned, outbox.c.id.in_(oldest)))
         .values(state="withdrawn", body=None, body_hash=None, request_id=None, next_at=None, problem=None)
         .returning(outbox.c.posting)
     )

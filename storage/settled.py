@@ -3,7 +3,7 @@ applied by itself.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 
 from sqlalchemy import Connection, Text, and_, select, type_coerce
@@ -64,11 +64,8 @@ def unasked(conn: Connection, link: Link, since: date) -> Iterator[tuple[Documen
             yield document, row.marker, amount
 
 
-def closed_otherwise(conn: Connection, ledger_id: int, documents: Iterable[Document]) -> frozenset[str]:
-    """Of these invoices, those with nothing open to which a credit was applied that somebody typed in, and no money."""
-    closed = {each.id for each in documents if each.kind == "invoice" and not each.open_minor and not each.voided}
-    if not closed:
-        return frozenset()
+def credited(conn: Connection, ledger_id: int) -> frozenset[str]:
+    """Invoices to which a credit was applied that somebody typed in, and no money."""
     record = mirror_table.c.record
     payments = conn.execute(
         select(record).where(
@@ -76,11 +73,16 @@ def closed_otherwise(conn: Connection, ledger_id: int, documents: Iterable[Docum
             mirror_table.c.kind == "payment",
             mirror_table.c.parent_id.is_(None),
             mirror_table.c.deleted.is_(False),
-            type_coerce(record, Text).contains('"amount_minor":0,'),  # without money; few are
-        )
+            type_coerce(record, Text).contains('"amount_minor":0,'),
+        ),
+        execution_options={"yield_per": mirror.STREAMED},
     ).scalars()
-    found = [from_json(body, Document) for body in payments]
-    return frozenset(part.id for each in found if not each.amount_minor for part in each.applied) & closed
+    found: set[str] = set()
+    for body in payments:
+        payment = from_json(body, Document)
+        if not payment.amount_minor:
+            found |= {part.id for part in payment.applied if part.id.startswith("invoice:")}
+    return frozenset(found)
 
 
 def _reported(conn: Connection, link: Link, ids: list[str]) -> dict[str, int]:

@@ -1,9 +1,8 @@
-"""Reads a snapshot: everything that may matter to the movements with a leg still to be decided."""
+"""Reads snapshots: everything that planning some movements needs, so many at a time as anybody wants to hold."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
@@ -23,13 +22,12 @@ from reconcile.records import (
     InvoicePayment,
     Movement,
     Payout,
-    PayoutItems,
     ProcessorInvoice,
     Refund,
 )
 from reconcile.snapshot import Place, Snapshot, credit_left, recorded_place
 from reconcile.taxes import tax_of
-from reconcile.typed_fees import PREFIX, typed_costs
+from reconcile.typed_fees import PREFIX
 from storage import (
     chart,
     connections,
@@ -46,17 +44,60 @@ from storage import (
 from storage import disputes as dispute_books
 from storage.connections import Link
 from storage.outbox import Item
-from storage.records import DOCUMENT_KINDS, LINK_KEY
+from storage.records import LINK_KEY
 
 Named = TypeVar("Named", Charge, ProcessorInvoice)
-WINDOW = timedelta(days=60)  # wider than any of the matcher's
 KEPT = ("not_match", "ignore", "undone")  # decisions that count whatever of the object is decided
 
 
-def load(conn: Connection, link: Link) -> Snapshot:
-    """One consistent read of one link; run it inside a single `read()`."""
-    processor, ledger = link.processor_id, link.ledger_id
-    movements: list[Movement] = mirror.load_open(conn, processor, ["movement"])
+def ground(conn: Connection, link: Link) -> Snapshot:
+    """What is the same for everything of a link: a snapshot without any movement."""
+    company: Company | None = mirror.load(conn, link.ledger_id, "company", ["company"]).get("company")
+    account = connections.connection(conn, link.processor_id)
+    wrong = chart.check(conn, link) if account.mode != "files" else []
+    home = mirror.home_currency(conn, link.ledger_id)
+    return Snapshot(
+        account_id=account.external_id,
+        can_post=account.mode != "files",
+        home_currency=home,
+        time_zone=link.time_zone,
+        cutover=link.cutover,
+        closed_through=company.closed_through if company else None,
+        mappings=usable(link.mappings, wrong),
+        policies=link.policies,
+        receivables=receivables(conn, link.ledger_id),
+        rates=rates.load(conn, link, home, ()),
+        busy=frozenset(part.id for item in outbox.unsettled(conn, link.id) for part in item.posting.applied),
+        openings=link.openings or (),
+        opening_markers=_opening_markers(conn, link),
+        closed_otherwise=settled.credited(conn, link.ledger_id),
+        levies=chart.taxes(conn, link.ledger_id),
+        spent=markers.spent(conn, link.ledger_id),
+        broken=tuple(each.text for each in wrong if not each.missing),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripe:
+    """Some movements with everything at Stripe that is behind them, and what is decided about them."""
+
+    movements: list[Movement]
+    charges: dict[str, Charge]
+    refunds: dict[str, Refund]
+    disputes: dict[str, Dispute]
+    payouts: dict[str, Payout]
+    invoice_payments: list[InvoicePayment]
+    processor_invoices: dict[str, ProcessorInvoice]
+    customers: dict[str, Customer]
+    decided: dict[str, bool]  # by leg
+    decisions: dict[str, tuple[PersonDecision, ...]]  # by Stripe object
+
+
+def load_stripe(conn: Connection, link: Link, movement_ids: Iterable[str]) -> Stripe:
+    """Those of these movements that exist, by id."""
+    processor = link.processor_id
+    found: dict[str, Movement] = mirror.load(conn, processor, "movement", movement_ids)
+    movements = [found[key] for key in sorted(found)]
     sources = [movement.source_id or "" for movement in movements]
     refunds = mirror.load(conn, processor, "refund", _starting(sources, "re_", "pyr_"))
     charge_ids = _starting(sources, "ch_", "py_") | {refund.charge_id or "" for refund in refunds.values()}
@@ -67,58 +108,70 @@ def load(conn: Connection, link: Link) -> Snapshot:
     invoices: dict[str, ProcessorInvoice] = mirror.load(
         conn, processor, "processor_invoice", {payment.invoice_id for payment in paying}
     )
-    realm_id = connections.connection(conn, ledger).external_id
-    charges = {each.id: _of_realm(each, realm_id) for each in charges.values()}
-    invoices = {each.id: _of_realm(each, realm_id) for each in invoices.values()}
-    disputes: dict[str, Dispute] = {each.id: each for each in mirror.load_all(conn, processor, ["dispute"])}
-    company: Company | None = mirror.load(conn, ledger, "company", ["company"]).get("company")
-    home = mirror.home_currency(conn, ledger)
+    realm_id = connections.connection(conn, link.ledger_id).external_id
     decided = legs.decided(conn, link.id, [movement.id for movement in movements])
-    said = _decisions(conn, link.id, movements, decided, charge_ids)
-    documents = _documents(conn, ledger, movements, charges.values(), invoices.values(), said)
-    payments = [each for each in documents.values() if each.kind == "payment"] if refunds else []
-    typed = typed_costs(documents.values(), link.mappings.clearing)
-    account = connections.connection(conn, processor)
-    wrong = chart.check(conn, link) if account.mode != "files" else []
-    found = Snapshot(
-        account_id=account.external_id,
-        can_post=account.mode != "files",
-        home_currency=home,
-        time_zone=link.time_zone,
-        cutover=link.cutover,
-        closed_through=company.closed_through if company else None,
-        mappings=usable(link.mappings, wrong),
-        policies=link.policies,
-        movements=tuple(movements),
-        charges=charges,
+    return Stripe(
+        movements=movements,
+        charges={each.id: _of_realm(each, realm_id) for each in charges.values()},
         refunds=refunds,
-        disputes=disputes,
-        dispute_books=dispute_books.load(conn, link, disputes.values(), home),
-        receivables=receivables(conn, ledger),
-        rates=rates.load(conn, link, home),
-        payouts=_payouts(conn, processor, sources),
-        payout_items=_payout_items(conn, processor, typed),
-        invoice_payments=tuple(paying),
-        processor_invoices=invoices,
+        disputes=mirror.load(conn, processor, "dispute", _starting(sources, "du_", "dp_")),
+        payouts=mirror.load(conn, processor, "payout", _starting(sources, "po_")),
+        invoice_payments=paying,
+        processor_invoices={each.id: _of_realm(each, realm_id) for each in invoices.values()},
         customers=mirror.load(conn, processor, "customer", [charge.customer_id or "" for charge in charges.values()]),
-        counterparts=counterparts.of_processor(
-            conn, link.id, {charge.customer_id or "" for charge in charges.values()}
-        ),
-        documents=documents,
-        paid=_paid_by(conn, ledger, payments),
-        decided_legs=frozenset(leg_id for leg_id, done in decided.items() if done),
-        places=_places(conn, link, charge_ids),
-        busy=frozenset(part.id for item in outbox.unsettled(conn, link.id) for part in item.posting.applied),
-        openings=link.openings or (),
-        opening_markers=_opening_markers(conn, link),
-        decisions=said,
-        closed_otherwise=settled.closed_otherwise(conn, ledger, documents.values()),
-        levies=chart.taxes(conn, ledger),
-        spent=markers.spent(conn, ledger),
-        broken=tuple(each.text for each in wrong if not each.missing),
+        decided=decided,
+        decisions=_decisions(conn, link.id, movements, decided, charge_ids),
     )
-    noted = mirror.load(conn, processor, "processor_invoice", credit_notes.invoice_ids(conn, link))
-    return credit_notes.add(conn, link, found, {each.id: _of_realm(each, realm_id) for each in noted.values()})
+
+
+def load(
+    conn: Connection, link: Link, common: Snapshot, movement_ids: Iterable[str], document_ids: Iterable[str]
+) -> Snapshot:
+    """Some movements, and what planning them needs: `document_ids` are those that the matcher found for them.
+
+    `common` is the link's `ground`. Run it inside a single `read()`.
+    """
+    found = load_stripe(conn, link, movement_ids)
+    documents = load_documents(conn, link.ledger_id, {*document_ids, *named_by(found)})
+    charge_ids = set(found.charges) | {refund.charge_id or "" for refund in found.refunds.values()}
+    people = {charge.customer_id or "" for charge in found.charges.values()}
+    home = common.home_currency
+    return replace(
+        common,
+        movements=tuple(found.movements),
+        charges=found.charges,
+        refunds=found.refunds,
+        disputes=found.disputes,
+        dispute_books=dispute_books.load(conn, link, found.disputes.values(), home),
+        rates=common.rates | rates.load(conn, link, home, found.movements),
+        payouts=found.payouts,
+        invoice_payments=tuple(found.invoice_payments),
+        processor_invoices=found.processor_invoices,
+        customers=found.customers,
+        counterparts=counterparts.of_processor(conn, link.id, people),
+        documents=documents,
+        closed_otherwise=common.closed_otherwise & _closed(documents.values()),
+        paid=_paid_by(conn, link.ledger_id, [each for each in documents.values() if each.kind == "payment"]),
+        decided_legs=frozenset(leg_id for leg_id, done in found.decided.items() if done),
+        places=_places(conn, link, charge_ids),
+        opening_markers=_opening_markers(conn, link),
+        decisions=found.decisions,
+    )
+
+
+def load_disputes(conn: Connection, link: Link, common: Snapshot, disputes: Iterable[Dispute]) -> Snapshot:
+    """Disputes none of whose movements is open: all that can be left to do of them is to close them."""
+    known = {each.id: each for each in disputes}
+    books = dispute_books.load(conn, link, known.values(), common.home_currency)
+    return replace(common, disputes=known, dispute_books=books, opening_markers=_opening_markers(conn, link))
+
+
+def load_notes(conn: Connection, link: Link, common: Snapshot) -> Snapshot:
+    """The credit notes that are not settled."""
+    realm_id = connections.connection(conn, link.ledger_id).external_id
+    noted = mirror.load(conn, link.processor_id, "processor_invoice", credit_notes.invoice_ids(conn, link))
+    common = replace(common, opening_markers=_opening_markers(conn, link))
+    return credit_notes.add(conn, link, common, {each.id: _of_realm(each, realm_id) for each in noted.values()})
 
 
 def _decisions(
@@ -151,46 +204,29 @@ def _starting(ids: Iterable[str], *prefixes: str) -> set[Any]:
     return {object_id for object_id in ids if object_id.startswith(prefixes)}
 
 
-def _payouts(conn: Connection, processor: int, sources: list[str]) -> dict[str, Payout]:
-    return mirror.load(conn, processor, "payout", _starting(sources, "po_"))
+def named_by(found: Stripe) -> set[str]:
+    """The invoices in the books that Stripe's side names."""
+    behind: list[Any] = [*found.charges.values(), *found.processor_invoices.values()]
+    return {f"invoice:{each.metadata[LINK_KEY]}" for each in behind if LINK_KEY in each.metadata}
 
 
-def _payout_items(conn: Connection, processor: int, typed: Sequence[Document]) -> dict[str, tuple[str, ...]]:
-    """What is in the payouts whose fees these documents may record together."""
-    if not typed:
-        return {}
-    days = [document.dated for document in typed]
-    ids = mirror.ids_dated(conn, processor, "payout", min(days) - WINDOW, max(days) + WINDOW)
-    found: dict[str, PayoutItems] = mirror.load(conn, processor, "payout_items", ids)
-    return {payout_id: items.movement_ids for payout_id, items in found.items()}
+def _closed(documents: Iterable[Document]) -> set[str]:
+    """The invoices with nothing open."""
+    return {each.id for each in documents if each.kind == "invoice" and not each.open_minor and not each.voided}
 
 
-def _documents(
-    conn: Connection,
-    ledger: int,
-    movements: Sequence[Movement],
-    charges: Iterable[Charge],
-    invoices: Iterable[ProcessorInvoice],
-    said: dict[str, tuple[PersonDecision, ...]],
-) -> dict[str, Document]:
-    """What may belong to the movements, with the customers' addresses: every open invoice, what others recorded
-    around these days, the invoices that Stripe's side names even if they are paid, and what people chose.
-    """
-    others = [kind for kind in DOCUMENT_KINDS if kind != "invoice"]
-    first = min((movement.created_at.date() for movement in movements), default=None)
-    nearby = mirror.load_open(conn, ledger, others, since=first - WINDOW) if first else []
-    found: dict[str, Document] = {
-        document.id: document for document in [*mirror.load_open(conn, ledger, ["invoice"]), *nearby]
-    }
-    metadata = [*(charge.metadata for charge in charges), *(invoice.metadata for invoice in invoices)]
-    named = {f"invoice:{body[LINK_KEY]}" for body in metadata if LINK_KEY in body}
-    found |= mirror.load(conn, ledger, "invoice", named - set(found))
-    chosen = {part.ledger_id for each in said.values() for one in each if one.kind == "match" for part in one.parts}
-    found |= _load_documents(conn, ledger, sorted(chosen - set(found)))
+def load_documents(conn: Connection, ledger: int, document_ids: Iterable[str]) -> dict[str, Document]:
+    """By id, with the customers' names and addresses."""
+    return with_customers(conn, ledger, _load_documents(conn, ledger, document_ids).values())
+
+
+def with_customers(conn: Connection, ledger: int, documents: Iterable[Document]) -> dict[str, Document]:
+    """By id, with their customers' names and addresses."""
+    documents = list(documents)
     customers: dict[str, Customer] = mirror.load(
-        conn, ledger, "customer", {document.customer_id for document in found.values() if document.customer_id}
+        conn, ledger, "customer", {document.customer_id for document in documents if document.customer_id}
     )
-    return {document.id: with_customer(document, customers) for document in found.values()}
+    return {document.id: with_customer(document, customers) for document in documents}
 
 
 def with_customer(document: Document, customers: dict[str, Customer]) -> Document:
@@ -268,15 +304,18 @@ def _paid_by(conn: Connection, ledger: int, payments: Iterable[Document]) -> dic
     return mirror.load(conn, ledger, "invoice", {part.id for payment in payments for part in payment.applied})
 
 
-def _load_documents(conn: Connection, ledger: int, document_ids: list[str]) -> dict[str, Document]:
-    by_kind: dict[str, set[str]] = defaultdict(set)
+def stream_documents(conn: Connection, ledger: int, document_ids: Iterable[str]) -> Iterator[list[Document]]:
+    """Of any kinds, some at a time, without their customers' addresses."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
     for document_id in document_ids:
-        by_kind[document_id.partition(":")[0]].add(document_id)
-    return {
-        document_id: document
-        for kind, ids in by_kind.items()
-        for document_id, document in mirror.load(conn, ledger, kind, ids).items()
-    }
+        by_kind[document_id.partition(":")[0]].append(document_id)
+    for kind, ids in by_kind.items():
+        for chunk in mirror.chunks(ids):
+            yield list(mirror.load(conn, ledger, kind, chunk).values())
+
+
+def _load_documents(conn: Connection, ledger: int, document_ids: Iterable[str]) -> dict[str, Document]:
+    return {each.id: each for page in stream_documents(conn, ledger, sorted(set(document_ids))) for each in page}
 
 
 def receivables(conn: Connection, ledger: int) -> dict[str, str]:

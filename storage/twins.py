@@ -33,7 +33,7 @@ def find(conn: Connection, link: Link, today: date) -> Iterator[tuple[Document, 
         return
     names = _posted_names(conn, link, {each for document in typed for each in document.external_ids})
     costs = typed_costs(typed, link.mappings.clearing)
-    ours = _posted_since(conn, link, min(each.dated for each in typed) - DAYS_APART, with_costs=bool(costs))
+    ours = _posted_alike(conn, link, typed, with_costs=bool(costs))
     apart = decisions.kept_apart(conn, link.id)
     sums = _fee_sums(conn, link, costs, apart)
     for document in typed:
@@ -43,10 +43,12 @@ def find(conn: Connection, link: Link, today: date) -> Iterator[tuple[Document, 
             yield document, twin.partition(":")[0]
 
 
-def _posted_since(
-    conn: Connection, link: Link, since: date, *, with_costs: bool
+def _posted_alike(
+    conn: Connection, link: Link, typed: Sequence[Document], *, with_costs: bool
 ) -> dict[Key, list[tuple[str, Posting]]]:
-    """Our documents by what they come to; with costs, by what they do to the clearing account too."""
+    """Our documents that come to what these do; with costs, that do to the clearing account what these do too."""
+    clearing = link.mappings.clearing
+    wanted = {(each.currency, amount) for each in typed for amount in (each.amount_minor, *on_clearing(each, clearing))}
     kinds = ["payment", "sales_receipt", "refund_receipt", "transfer"]
     kinds += ["purchase", "deposit", "journal_entry"] if with_costs else []
     rows = conn.execute(
@@ -54,15 +56,18 @@ def _posted_since(
             outbox.c.link_id == link.id,
             outbox.c.state.in_(IN_BOOKS),
             outbox.c.kind.in_(kinds),
-            outbox.c.dated >= since,
-        )
+            outbox.c.dated >= min(each.dated for each in typed) - DAYS_APART,
+        ),
+        execution_options={"yield_per": mirror.STREAMED},
     )
     found: dict[Key, list[tuple[str, Posting]]] = defaultdict(list)
     for row in rows:
-        posting = from_json(row.posting, Posting)
-        if not posting.target:
-            for amount in {posting.amount_minor, _effect(posting)}:
-                found[posting.currency, amount].append((row.marker, posting))
+        body = row.posting
+        amounts = {body["amount_minor"], sum(each["amount_minor"] for each in body["shares"])}
+        alike = {(body["currency"], amount) for amount in amounts} & wanted
+        if alike and not body["target"]:
+            for key in alike:
+                found[key].append((row.marker, from_json(body, Posting)))
     return found
 
 

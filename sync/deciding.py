@@ -1,37 +1,42 @@
-"""Match and plan: what a snapshot calls for is computed outside any transaction and recorded in small ones.
+"""Match and plan: what is open is matched as a whole, for all of it competes, then planned and recorded in pieces.
 
-Each of those checks that nothing the snapshot was made of has changed; if it has, all is computed anew. What was
-recorded until then stays: a leg with a posting is not planned again.
+It is computed outside any transaction and recorded in small ones, each of which checks that nothing has changed since;
+if it has, all is computed anew. What was recorded until then stays: a leg with a posting is not planned again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from reconcile.choices import decisions_frame
 from reconcile.days import book_day
-from reconcile.frames import ledger_frame, on_clearing, processor_frame
+from reconcile.frames import on_clearing
 from reconcile.legs import legs_of
 from reconcile.matching import MatchResult, Verdict, match
 from reconcile.model import Model
+from reconcile.pieces import divide, documents_of, part_of
 from reconcile.plan import plan
 from reconcile.postings import LegDecision, Plan, Posting
 from reconcile.records import Movement
 from reconcile.rules import Rules
 from reconcile.snapshot import Snapshot
-from reconcile.tiers.customers import ALIASES_SCHEMA
-from reconcile.typed_fees import fee_rows, fee_sums
-from storage import audit, connections, decisions, legs, mirror, outbox, snapshot
+from storage import audit, connections, legs, mirror, outbox, snapshot, work
 from storage.engine import Database
 from storage.legs import MovementFacts
+from storage.work import Work
+from sync.errors import Transient
 from sync.ports import Clock
 
 ROUNDS = 10  # a link whose data changes faster than this waits for the next sync
+PIECE = 1_000  # movements planned together, with all that belongs to them
 BATCH = 100  # Stripe objects recorded in one transaction
+WITHDRAWN = 1_000  # postings taken back in one transaction
+
+Progress = Callable[[int, int], None]  # movements decided, of how many
+Answers = Mapping[str, list[dict[str, Any]]]  # by Stripe object, as they are stored
 
 
 @dataclass
@@ -42,8 +47,17 @@ class _Batch:
     decisions: list[LegDecision] = field(default_factory=list)
 
 
-def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
-    """Decides what can be decided of a link; gives counts (`planned`, `matched`, `waiting`)."""
+def decide(
+    database: Database,
+    clock: Clock,
+    link_id: int,
+    progress: Progress = lambda *_: None,
+    size: int = PIECE,
+) -> dict[str, int]:
+    """Decides what can be decided of a link; gives counts (`planned`, `matched`, `waiting`).
+
+    Raises Transient if something changed each time before all was recorded: what is planned then is not sent.
+    """
     counts = {"planned": 0, "matched": 0, "waiting": 0}
     for _ in range(ROUNDS):
         with database.read() as conn:
@@ -53,20 +67,27 @@ def decide(database: Database, clock: Clock, link_id: int) -> dict[str, int]:
         _withdraw(database, link)
         with database.read() as conn:
             link = connections.link(conn, link_id)
-            found, aliases = snapshot.load(conn, link), decisions.aliases(conn, link_id)
-        matches = match_snapshot(link, found, aliases)
-        planned = plan(found, matches)
-        if _record(database, clock, link, found, matches, planned, counts):
+            found = work.load(conn, link)
+        deciding = _Round(database, clock, link, found, match_work(link, found), counts)
+        if deciding.run(progress, size):
             return counts
-    return counts
+    raise Transient("Records kept changing while Tieout decided on them. Nothing is lost; the next sync goes on.")
 
 
 def _withdraw(database: Database, link: connections.Link) -> None:
-    """What was planned earlier and never sent is decided anew with everything else, but for what is half sent."""
-    with database.write() as conn:
-        withdrawn = outbox.withdraw(conn, link.id, keep=legs.half_sent(conn, link.id))
-        leg_ids = [share.leg_id for posting in withdrawn for share in posting.shares]
-        mirror.reopen_movements(conn, link.processor_id, legs.record_withdrawn(conn, link.id, leg_ids))
+    """What was planned earlier and never sent is decided anew with everything else, but for what is half sent.
+
+    In several transactions: nothing is sent until all is decided.
+    """
+    with database.read() as conn:
+        keep = legs.half_sent(conn, link.id)
+    withdrawn = WITHDRAWN
+    while withdrawn == WITHDRAWN:
+        with database.write() as conn:
+            postings = outbox.withdraw(conn, link.id, keep=keep, limit=WITHDRAWN)
+            leg_ids = [share.leg_id for posting in postings for share in posting.shares]
+            mirror.reopen_movements(conn, link.processor_id, legs.record_withdrawn(conn, link.id, leg_ids))
+            withdrawn = len(postings)
 
 
 def model_of(link: connections.Link) -> Model:
@@ -74,51 +95,101 @@ def model_of(link: connections.Link) -> Model:
     return Model.from_json(link.model) if link.model else Model()
 
 
-def match_snapshot(
-    link: connections.Link, found: Snapshot, aliases: Sequence[tuple[str, str]], model: Model | None = None
-) -> MatchResult:
-    """The matcher on the open part of a snapshot, with the link's model unless another one is tried."""
-    company = str(link.ledger_id)
-    sums = fee_sums(found)
-    processor = processor_frame(
-        company,
-        found.charges.values(),
-        found.refunds.values(),
-        found.disputes.values(),
-        found.payouts.values(),
-        found.movements,
-        found.invoice_payments,
-        found.processor_invoices.values(),
-        found.customers.values(),
-        fee_rows(sums),
-    )
-    said = decisions_frame(decision for decisions in found.decisions.values() for decision in decisions)
-    known = pl.DataFrame([(company, *each) for each in aliases], schema=ALIASES_SCHEMA, orient="row")
-    ledger = ledger_frame(company, found.documents.values(), found.mappings.clearing)
-    return match(processor, ledger, Rules(), said, model or model_of(link), known)
+def match_work(link: connections.Link, found: Work, model: Model | None = None) -> MatchResult:
+    """The matcher on all that is open, with the link's model unless another one is tried."""
+    return match(found.processor, found.ledger, Rules(), found.decisions, model or model_of(link), found.aliases)
 
 
-def _record(
-    database: Database,
-    clock: Clock,
-    link: connections.Link,
-    found: Snapshot,
-    matches: MatchResult,
-    planned: Plan,
-    counts: dict[str, int],
-) -> bool:
-    """False if the snapshot went stale on the way; then the rest was not recorded."""
-    facts = {movement.id: _facts(found, movement) for movement in found.movements}
-    for batch in _batches(planned):
-        with database.write() as conn:
-            if connections.link(conn, link.id).revision != link.revision or _is_decided(conn, link, batch):
+@dataclass
+class _Round:
+    """One view of what is open, matched as a whole, then planned and recorded piece by piece."""
+
+    database: Database
+    clock: Clock
+    link: connections.Link
+    work: Work
+    matches: MatchResult
+    counts: dict[str, int]
+    taken: dict[str, int] = field(default_factory=dict)  # by documents, as planned so far
+    opened: set[str] = field(default_factory=set)  # markers of the opening balances, which every piece plans
+    _sums: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # of fees, by movement
+
+    def __post_init__(self) -> None:
+        for each in self.work.sums:
+            for leg_id in each.leg_ids:
+                self._sums[leg_id.partition(":")[0]].add(each.id)
+
+    def run(self, progress: Progress, size: int) -> bool:
+        """False if the view went stale on the way; then the rest was not recorded."""
+        done, outline = 0, self.work.outline
+        for piece in divide(outline, size, self.matches):
+            if not self._plan_piece(piece):
                 return False
-            _record_batch(conn, clock, link, found, matches, batch, facts, counts)
-    with database.write() as conn:
-        if connections.link(conn, link.id).revision == link.revision:
-            mirror.close_credit_notes(conn, link.processor_id, planned.settled_notes)
-        connections.record_decided(conn, link.id, link.revision)
-    return True
+            done += piece.height
+            progress(done, outline.height)
+        return self._close_disputes(set(outline["source_id"])) and self._finish()
+
+    def _plan_piece(self, piece: pl.DataFrame) -> bool:
+        ids = {*piece["movement_id"], *piece["source_id"], *piece["family"]}
+        ids |= {each for movement_id in piece["movement_id"] for each in self._sums.get(movement_id, ())}
+        matches = part_of(self.matches, ids)
+        with self.database.read() as conn:
+            if self._is_stale(conn):
+                return False
+            documents = documents_of(matches)
+            found = snapshot.load(conn, self.link, self.work.common, piece["movement_id"], documents)
+        return self._record(found, matches, plan(found, matches, sums=self.work.sums))
+
+    def _close_disputes(self, handled: set[str]) -> bool:
+        """Those none of whose movements is open."""
+        matches = part_of(self.matches, ())
+        with self.database.read() as conn:
+            ids = mirror.ids_of(conn, self.link.processor_id, "dispute")
+        for chunk in mirror.chunks(sorted(ids - handled)):
+            with self.database.read() as conn:
+                if self._is_stale(conn):
+                    return False
+                disputes = mirror.load(conn, self.link.processor_id, "dispute", chunk)
+                found = snapshot.load_disputes(conn, self.link, self.work.common, disputes.values())
+            if not self._record(found, matches, plan(found, matches, sums=())):
+                return False
+        return True
+
+    def _finish(self) -> bool:
+        """Credit notes at last: they take only what payments leave."""
+        matches = part_of(self.matches, ())
+        with self.database.read() as conn:
+            if self._is_stale(conn):
+                return False
+            found = snapshot.load_notes(conn, self.link, self.work.common)
+        planned = plan(found, matches, sums=(), taken=self.taken)
+        if not self._record(found, matches, planned):
+            return False
+        with self.database.write() as conn:
+            if not self._is_stale(conn):
+                mirror.close_credit_notes(conn, self.link.processor_id, planned.settled_notes)
+            connections.record_decided(conn, self.link.id, self.link.revision)
+        return True
+
+    def _is_stale(self, conn: Any) -> bool:
+        return connections.link(conn, self.link.id).revision != self.link.revision
+
+    def _record(self, found: Snapshot, matches: MatchResult, planned: Plan) -> bool:
+        """False if something has changed since; then the rest was not recorded."""
+        planned = replace(planned, postings=tuple(each for each in planned.postings if each.marker not in self.opened))
+        self.opened |= {each.marker for each in planned.postings if not each.shares}
+        self.taken |= planned.taken
+        sources = {each.source_id for each in planned.decisions}
+        answers = {each: _match_rows(matches.verdict(each), matches.told) for each in sources}
+        with self.database.read() as conn:
+            same = legs.unchanged(conn, self.link.id, planned.decisions, answers)
+        recorder = _Recorder(self.clock, self.link, found, answers, self.counts)
+        for batch in _batches(planned, but_for=same):
+            with self.database.write() as conn:
+                if self._is_stale(conn) or _is_decided(conn, self.link, batch):
+                    return False
+                recorder.record(conn, batch)
+        return True
 
 
 def _is_decided(conn: Any, link: connections.Link, batch: _Batch) -> bool:
@@ -128,42 +199,50 @@ def _is_decided(conn: Any, link: connections.Link, batch: _Batch) -> bool:
     return any(known.get(decision.leg.id) for decision in batch.decisions)
 
 
-def _record_batch(
-    conn: Any,
-    clock: Clock,
-    link: connections.Link,
-    found: Snapshot,
-    matches: MatchResult,
-    batch: _Batch,
-    facts: dict[str, MovementFacts],
-    counts: dict[str, int],
-) -> None:
-    now = clock.now()
-    counts["planned"] += outbox.plan(
-        conn, link_id=link.id, connection_id=link.ledger_id, postings=batch.postings, at=now
-    )
-    changed = legs.record(conn, link.id, batch.decisions, facts, now)
-    _adopt(conn, link, batch, now)
-    for state in ("matched", "waiting"):
-        counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
-    mirror.claim(conn, link.ledger_id, _used_up(found, batch))
-    mirror.close_movements(conn, link.processor_id, _settled(found, batch))
-    sources = sorted({decision.source_id for decision in batch.decisions})
-    rows = [row for source in sources for row in _match_rows(matches.verdict(source), matches.told)]
-    legs.record_matches(conn, link.id, sources, rows, now)
-    audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
+class _Recorder:
+    """Records what was decided of a snapshot."""
 
+    def __init__(
+        self, clock: Clock, link: connections.Link, found: Snapshot, answers: Answers, counts: dict[str, int]
+    ) -> None:
+        self._clock, self._link, self._found, self._answers, self._counts = clock, link, found, answers, counts
+        self._movements = {movement.id: movement for movement in found.movements}
+        self._facts = {movement.id: _facts(found, movement) for movement in found.movements}
 
-def _used_up(found: Snapshot, batch: _Batch) -> list[str]:
-    """Documents that record what was matched and nothing else: of several lines on the clearing account, who knows."""
-    matched = {
-        document_id
-        for decision in batch.decisions
-        if decision.state == "matched"
-        for document_id in decision.document_ids
-    }
-    documents, clearing = found.documents, found.mappings.clearing
-    return [each for each in matched if each not in documents or len(on_clearing(documents[each], clearing)) <= 1]
+    def record(self, conn: Any, batch: _Batch) -> None:
+        now, link, counts = self._clock.now(), self._link, self._counts
+        counts["planned"] += outbox.plan(
+            conn, link_id=link.id, connection_id=link.ledger_id, postings=batch.postings, at=now
+        )
+        changed = legs.record(conn, link.id, batch.decisions, self._facts, now)
+        _adopt(conn, link, batch, now)
+        for state in ("matched", "waiting"):
+            counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
+        mirror.claim(conn, link.ledger_id, self._used_up(batch))
+        mirror.close_movements(conn, link.processor_id, self._settled(batch))
+        sources = sorted({decision.source_id for decision in batch.decisions})
+        rows = [row for each in sources for row in self._answers[each]]
+        legs.record_matches(conn, link.id, sources, rows, now)
+        audit.append(conn, now, [_entry(link.id, decision) for decision in changed])
+
+    def _used_up(self, batch: _Batch) -> list[str]:
+        """Documents that record what was matched and nothing else: of several lines on clearing, who knows."""
+        matched = {
+            document_id
+            for decision in batch.decisions
+            if decision.state == "matched"
+            for document_id in decision.document_ids
+        }
+        documents, clearing = self._found.documents, self._found.mappings.clearing
+        return [each for each in matched if each not in documents or len(on_clearing(documents[each], clearing)) <= 1]
+
+    def _settled(self, batch: _Batch) -> list[str]:
+        """Movements of which nothing is left to decide."""
+        open_legs = {decision.leg.id for decision in batch.decisions if legs.is_idle(decision)}
+        touched = {decision.leg.movement_id for decision in batch.decisions}
+        return [
+            each for each in sorted(touched) if not any(leg.id in open_legs for leg in legs_of(self._movements[each]))
+        ]
 
 
 def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> None:
@@ -178,8 +257,11 @@ def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> N
         audit.append(conn, now, [entry])
 
 
-def _batches(planned: Plan) -> Iterator[_Batch]:
-    """The plan by Stripe object: an object's postings and legs stay together. Postings of no leg come first."""
+def _batches(planned: Plan, but_for: set[str]) -> Iterator[_Batch]:
+    """The plan by Stripe object: an object's postings and legs stay together. Postings of no leg come first.
+
+    `but_for` are objects of which there is nothing new to record.
+    """
     source_of_leg = {decision.leg.id: decision.source_id for decision in planned.decisions}
     by_source: dict[str, _Batch] = defaultdict(_Batch)
     for posting in planned.postings:
@@ -188,24 +270,13 @@ def _batches(planned: Plan) -> Iterator[_Batch]:
     for decision in planned.decisions:
         by_source[decision.source_id].decisions.append(decision)
     # Postings keep their order, so that what others come after is written first.
-    order = list(by_source)
+    order = [source for source in by_source if source not in but_for]
     for start in range(0, len(order), BATCH):
         batch = _Batch()
         for source in order[start : start + BATCH]:
             batch.postings += by_source[source].postings
             batch.decisions += by_source[source].decisions
         yield batch
-
-
-def _settled(found: Snapshot, batch: _Batch) -> list[str]:
-    """Movements of which nothing is left to decide."""
-    open_legs = {d.leg.id for d in batch.decisions if d.state == "waiting" and not d.markers}
-    touched = {decision.leg.movement_id for decision in batch.decisions}
-    return [
-        movement.id
-        for movement in found.movements
-        if movement.id in touched and not any(leg.id in open_legs for leg in legs_of(movement))
-    ]
 
 
 def _facts(found: Snapshot, movement: Movement) -> MovementFacts:

@@ -12,10 +12,10 @@ from reconcile.fitting import fit
 from reconcile.frames import ledger_frame, processor_frame
 from reconcile.matching import Verdict
 from reconcile.model import Model, ModelError
-from storage import audit, connections, decisions, mirror, snapshot
+from storage import audit, connections, decisions, mirror, snapshot, work
 from storage.connections import Link
 from storage.records import DOCUMENT_KINDS
-from sync.deciding import match_snapshot, model_of
+from sync.deciding import match_work, model_of
 from sync.environment import Environment
 
 SHOWN = 20  # changes printed one by one
@@ -76,8 +76,8 @@ def use_model(environment: Environment, link_id: int, path: Path) -> None:
 def changes(environment: Environment, link: Link, model: Model) -> list[Change]:
     """What of everything open would be decided otherwise."""
     with environment.database.read() as conn:
-        found, aliases = snapshot.load(conn, link), decisions.aliases(conn, link.id)
-    before, after = (match_snapshot(link, found, aliases, each) for each in (model_of(link), model))
+        found = work.load(conn, link)
+    before, after = (match_work(link, found, each) for each in (model_of(link), model))
     rows = [(each, _words(before.verdict(each)), _words(after.verdict(each))) for each in sorted(before.verdicts)]
     return [Change(source_id=each, before=old, after=new) for each, old, new in rows if old != new]
 

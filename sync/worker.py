@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconcile.days import book_day
 from storage import connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
@@ -158,7 +159,8 @@ class Worker:
 
     def _match(self, link: Link) -> None:
         self._report("Matching", 0, None)
-        for name, number in decide(self.database, self.clock, link.id).items():
+        progress = partial(self._report, "Matching")
+        for name, number in decide(self.database, self.clock, link.id, progress).items():
             self._count(name, number)
 
     def _ask_rates(self, link: Link, adapters: Adapters) -> None:

@@ -9,6 +9,7 @@ from reconcile.choices import DecisionKind, Part, PersonDecision
 from reconcile.postings import Plan
 from reconcile.records import AccountLeg, Dispute, Document, DocumentKind, Movement
 from reconcile.snapshot import Place, Snapshot
+from reconcile.typed_fees import add_up, wanted_of
 from tests.unit.reconcile.test_plan import NOON, charge, decide, movement, payout, reasons
 from tests.unit.reconcile.test_plan_failures import FAILED, RETURNED, world
 
@@ -204,3 +205,11 @@ def test_one_entry_of_several_lines_may_record_several_movements() -> None:
     )
     found = decide(snapshot)
     assert reasons(found) == {"txn_1:stripe_fee": "already_recorded", "txn_9:stripe_fee": "MAY_BE_RECORDED"}
+
+
+def test_sums_are_the_same_over_parts_of_the_movements() -> None:
+    whole = charged(fees(320, 410, 130, 70, every=timedelta(hours=30)), typed("purchase", -860), typed("deposit", -410))
+    wanted = wanted_of(whole.documents.values(), whole.mappings.clearing) | {("USD", -930), ("USD", -70)}
+    parts = [replace(whole, movements=whole.movements[at::3]) for at in range(3)]
+    assert {each.is_single for each in add_up([whole], wanted)} == {True, False}
+    assert {each.id: each for each in add_up(parts, wanted)} == {each.id: each for each in add_up([whole], wanted)}
