@@ -101,6 +101,7 @@ def retry_all_received(
     database: Database, clock: Clock, actor: User, link_id: int, kind: Kind, connection_id: int
 ) -> int:
     """The same with all of one cause."""
+    _allow(database, actor, "retry_received")
     with database.read() as conn:
         ids = problems.received_ids(conn, kind, connection_id)
     return retry_received(database, clock, actor, link_id, ids)
