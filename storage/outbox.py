@@ -488,19 +488,5 @@ def _due(at: datetime) -> Any:
 
 
 def _item(row: Row[Any]) -> Item:
-    return Item(
-        id=row.id,
-        link_id=row.link_id,
-        connection_id=row.connection_id,
-        state=row.state,
-        attempt=row.attempt,
-        posting=from_json(row.posting, Posting),
-        request_id=row.request_id,
-        batch_id=row.batch_id,
-        body=row.body,
-        lease_until=row.lease_until,
-        search_from=row.search_from,
-        look_up=row.look_up,
-        document_id=row.document_id,
-        problem=row.problem,
-    )
+    values = {name: getattr(row, name) for name in Item.__dataclass_fields__}
+    return Item(**values | {"posting": from_json(row.posting, Posting)})

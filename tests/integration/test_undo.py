@@ -24,7 +24,7 @@ from sync.undoing import undo_posted
 from sync.worker import Adapters
 from tests import laws
 from tests.integration.conftest import Company, link
-from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check, use
+from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check
 
 WHY = "It belongs to another customer"
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what both databases do alike
@@ -174,9 +174,8 @@ def test_the_next_decision_takes_it_elsewhere_with_its_fee(company: Company) -> 
     database, where = company.environment.database, link(company).id
     detail = review.detail(database, where, charge)
     assert detail is not None
-    chosen = next(f"invoice:{body['Id']}" for body in company.books("Invoice") if body["DocNumber"] == "INV-2")
-    commands.choose_document(
-        database, company.environment.clock, person(company), where, charge, [chosen], detail.version
+    commands.record_without_invoice(
+        database, company.environment.clock, person(company), where, charge, "unapplied_payment", other, detail.version
     )
     sync_and_check(company)
     (payment,) = company.ours("Payment")
@@ -473,19 +472,3 @@ def test_an_invoice_made_of_stripes_goes_with_its_payment(company: Company) -> N
     sync_and_check(company)
     assert ":invoice:r2:s1]" in company.ours("Invoice")[0]["PrivateNote"]
     assert company.ours("Invoice")[0]["Balance"] == 0
-
-
-@on_sqlite
-def test_the_entry_of_a_dispute_and_a_payout(company: Company) -> None:
-    dispute = use(company, "disputes", charge=paid_charge(company))
-    company.pass_time(days=8)
-    company.sync()
-    held = undo(company, "Transfer")
-    ask(company, look(company, "JournalEntry"))
-    sync_and_check(company)
-    assert (company.ours("JournalEntry"), company.ours("Transfer")) == ([], [])
-    use(company, "dispute_losses", dispute=dispute["id"])
-    assert decide_again(company, held)
-    sync_and_check(company, days=1)
-    assert company.ours("JournalEntry") == [], "the end of the dispute waits with it"
-    assert len(company.ours("Transfer")) == 1
