@@ -36,6 +36,8 @@ def invite(environment: Environment, actor: User, user_id: int) -> str:
     with environment.database.write() as conn:
         check(conn, actor, "manage_users")
         person = _person(conn, user_id)
+        if users.role_of(conn, user_id) is None:
+            raise RefusedError(f"{person.email} has no access. Let them in again first.")
         users.create_sign_in_link(conn, user_id, token, now, users.INVITATION_LIFE)
         audit.append(conn, now, [_entry(actor, "made a sign-in link", person.email)])
     return sign_in_path(token)
@@ -97,6 +99,9 @@ def set_password(environment: Environment, actor: User, session: str, present: s
         raise RefusedError("Your name or address is no password. Take something only you know.")
     hashed = passwords.hash_of(new, environment.rng.token(16))
     with environment.database.write() as conn:
+        check(conn, actor, "set_password")  # hashing takes a while: they may have left, or set another one meanwhile
+        if users.password_hash(conn, actor.id) != stored:
+            raise RefusedError("Your password was changed elsewhere a moment ago. Try again with that one.")
         users.change(conn, actor.id, password_hash=hashed, wrong_tries=0, locked_until=None)
         users.close_sessions(conn, actor.id, but=session)
         audit.append(conn, now, [_entry(actor, "set a password", actor.email)])

@@ -81,6 +81,8 @@ def test_whoever_leaves_is_out_at_once_and_for_good(environment: Environment, ad
         people.invite(environment, rita, admin.id)
     with environment.database.read() as conn:
         assert users.password_of(conn, "rita@example.com", environment.clock.now()) is None
+    with pytest.raises(RefusedError, match="Let them in again first"):
+        people.invite(environment, admin, rita.id)
     assert people.take_back(environment, admin, rita.id)
     assert enter(environment, people.invite(environment, admin, rita.id), "back") is not None
 
