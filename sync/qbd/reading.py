@@ -7,17 +7,19 @@ less an overlap that covers the hour that comes twice in autumn.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from reconcile.records import Document
+from reconcile.records import Account, Company, Document
 from storage import mirror
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
 from sync.qbd.qwc import OWNER_ID
-from sync.qbd.records import SOLD, Books, is_kept
+from sync.qbd.records import SOLD, Books, Currencies, home_currency, is_kept
 from sync.qbd.wire import ENTITY, KIND
 
 LISTS = ("Account", "Customer", "Vendor", "Item", "Class", "PaymentMethod")
@@ -97,6 +99,7 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
     if entity == "Currency":
         codes = {value(each, "ListID"): value(each, "CurrencyCode") for each in found.objects}
         position["currencies"] = {list_id: code for list_id, code in codes.items() if list_id and code}
+        _note_home(conn, connection_id, position["currencies"], now)
     elif entity in ("TxnDeleted", "ListDeleted"):
         remove(conn, connection_id, entity, found.objects, now)
     else:
@@ -128,7 +131,13 @@ def currency_id(conn: Any, connection_id: int, code: str) -> str | None:
 
 def books(conn: Any, connection_id: int) -> Books:
     position = mirror.cursor(conn, connection_id, READING) or {}
-    return Books(mirror.home_currency(conn, connection_id), position.get("currencies", {}))
+
+    @cache
+    def currency_of(account_id: str) -> str | None:
+        found: Account | None = mirror.load(conn, connection_id, "account", [account_id]).get(account_id)
+        return found.currency if found else None
+
+    return Books(mirror.home_currency(conn, connection_id), position.get("currencies", {}), currency_of)
 
 
 def newest_mark(conn: Any, connection_id: int, kind: str) -> datetime | None:
@@ -176,6 +185,16 @@ def modified_since(mark: str | None) -> list[Node]:
 def local_time(printed: str) -> str:
     """Without its offset, as it goes back."""
     return datetime.fromisoformat(printed).replace(tzinfo=None).isoformat()
+
+
+def _note_home(conn: Any, connection_id: int, currencies: Currencies, now: datetime) -> None:
+    """The preferences name the home currency by an id that only the list of currencies explains."""
+    preferences = mirror.raw(conn, connection_id, "company", "company")
+    home = home_currency(parse(preferences.encode()), currencies) if preferences else None
+    company: Company = mirror.load(conn, connection_id, "company", ["company"])["company"]
+    if home is not None and preferences:
+        known = ("company", "company", replace(company, home_currency=home), preferences)
+        mirror.store(conn, connection_id, [known], at=now, actor=ACTOR)
 
 
 def _has_currencies(conn: Any, connection_id: int) -> bool:

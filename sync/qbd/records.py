@@ -38,10 +38,12 @@ TYPES = {  # QuickBooks' types of accounts in the words the rest of Tieout knows
 
 
 class Books:
-    """Reads the objects of one company, whose currencies it knows."""
+    """Reads the objects of one company, whose currencies it knows; `currency_of` gives an account's by its ListID."""
 
-    def __init__(self, home_currency: str, currencies: Currencies) -> None:
-        self._home, self._currencies = home_currency, currencies
+    def __init__(
+        self, home_currency: str, currencies: Currencies, currency_of: Callable[[str], str | None] = lambda _: None
+    ) -> None:
+        self._home, self._currencies, self._currency_of = home_currency, currencies, currency_of
 
     def read(self, element: Any) -> tuple[str, str, Record]:
         """Kind, id and record of any *Ret element. Raises ValueError."""
@@ -58,10 +60,12 @@ class Books:
         raise ValueError(f"{name} is nothing Tieout reads")
 
     def document(self, element: Any) -> Document:
-        """Any transaction. Amounts are in its CurrencyRef, or in the home currency where it names none."""
+        """Any transaction. Amounts are in its CurrencyRef, or in the home currency where it names none; a transfer
+        never names one: it is in that of its accounts.
+        """
         entity = local(element).removesuffix("Ret")
         kind: DocumentKind = KIND[entity]  # type: ignore[assignment]
-        currency = self._currency(element)
+        currency = self._transferred(element) if entity == "Transfer" else self._currency(element)
 
         def minor(text: str | None) -> int:
             return to_minor(text or "0", currency)
@@ -133,6 +137,16 @@ class Books:
             id=need(element, "ListID"), name=name, currency=self._currency(element), active=_is_active(element)
         )
 
+    def _transferred(self, transfer: Any) -> str:
+        if not self._currencies:
+            return self._home
+        sides = ("TransferFromAccountRef", "TransferToAccountRef")
+        found = {self._currency_of(need_ref(transfer, side)) for side in sides}
+        if len(found) != 1 or None in found:
+            names = " and ".join(value(transfer, side, "FullName") or "?" for side in sides)
+            raise ValueError(f"it does not name its currency, and its accounts {names} have not one and the same")
+        return str(found.pop())
+
     def _currency(self, element: Any) -> str:
         list_id = value(element, "CurrencyRef", "ListID")
         if list_id is None:
@@ -149,23 +163,37 @@ def is_kept(element: Any) -> bool:
 
 
 def company(preferences: Any | None, name: str, country: str, currencies: Currencies) -> Company:
-    """From PreferencesRet: the home currency and the day the books are closed through."""
-    home, closed = HOME_OF_COUNTRY.get(country.upper(), "USD"), None
+    """From PreferencesRet: the home currency, the day the books are closed through, and what is applied unasked."""
+    home, closed, applies = HOME_OF_COUNTRY.get(country.upper(), "USD"), None, None
     if preferences is not None:
-        home_id = value(preferences, "MultiCurrencyPreferences", "HomeCurrencyRef", "ListID")
-        home = currencies.get(home_id or "", home)
+        home = home_currency(preferences, currencies) or home
         closed = value(preferences, "AccountingPreferences", "ClosingDate")
+        applies = value(preferences, "SalesAndCustomersPreferences", "IsAutoApplyingPayments")
     return Company(
         id="company",
         name=name,
         home_currency=home,
         closed_through=date.fromisoformat(closed) if closed else None,
+        applies_by_itself=applies == "true",
     )
+
+
+def home_currency(preferences: Any, currencies: Currencies) -> str | None:
+    """None in a company with one currency, and before its list of currencies was read."""
+    return currencies.get(value(preferences, "MultiCurrencyPreferences", "HomeCurrencyRef", "ListID") or "")
 
 
 def need(element: Any, name: str) -> str:
     """Raises ValueError where it is missing."""
     found = value(element, name)
+    if found is None:
+        raise ValueError(f"it has no {name}")
+    return found
+
+
+def need_ref(element: Any, name: str) -> str:
+    """The ListID of a reference. Raises ValueError where it is missing."""
+    found = value(element, name, "ListID")
     if found is None:
         raise ValueError(f"it has no {name}")
     return found

@@ -46,6 +46,30 @@ def test_one_charge_end_to_end(company: Desktop) -> None:
     check(company)
 
 
+def test_a_transfer_is_read_in_the_currency_of_its_accounts(company: Desktop) -> None:
+    """It names none itself; QuickBooks Desktop writes yen with two decimals."""
+    file = company.file
+    yen = {"AccountType": "Bank", "CurrencyRef": {"FullName": "Japanese Yen"}}
+    ids = {name: file.add("Account", {"Name": name, **yen})["ListID"] for name in ("Yen clearing", "Yen account")}
+    made = {}
+    for source, sink, amount in (("Yen clearing", "Yen account", "9640.00"), ("Stripe Clearing", "Checking", "96.80")):
+        sides = {"TransferFromAccountRef": {"FullName": source}, "TransferToAccountRef": {"FullName": sink}}
+        made[source] = file.add("Transfer", sides | {"Amount": amount})["TxnID"]
+
+    run = company.visit()
+
+    assert run.outcome == "done", run.why
+    with company.environment.database.read() as conn:
+        found = {each.ledger_id: each for each in mirror.load_all(conn, 2, ["transfer"])}
+    in_yen, in_dollars = found[made["Yen clearing"]], found[made["Stripe Clearing"]]
+    assert (in_yen.currency, in_yen.amount_minor) == ("JPY", 9_640)
+    assert [(leg.account_id, leg.amount_minor) for leg in in_yen.legs] == [
+        (ids["Yen clearing"], -9_640),
+        (ids["Yen account"], 9_640),
+    ]
+    assert (in_dollars.currency, in_dollars.amount_minor) == ("USD", 9_680)
+
+
 @pytest.mark.parametrize(
     "fault",
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.soak) for name in FAULTS if name not in ENDS],

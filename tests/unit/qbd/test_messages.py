@@ -145,6 +145,20 @@ def test_what_an_answer_to_a_write_means(response: Response, error: type[SyncErr
     assert raised.value.plain
 
 
+@pytest.mark.parametrize("sink", ["dollars", "unknown"])
+def test_a_transfer_whose_currency_is_not_certain_is_not_guessed(sink: str) -> None:
+    transfer = etree.fromstring(
+        "<TransferRet><TxnID>B7-1</TxnID><EditSequence>1</EditSequence><TxnDate>2026-07-19</TxnDate>"
+        "<TransferFromAccountRef><ListID>yen</ListID><FullName>Yen</FullName></TransferFromAccountRef>"
+        f"<TransferToAccountRef><ListID>{sink}</ListID><FullName>Other</FullName></TransferToAccountRef>"
+        "<Amount>100.00</Amount></TransferRet>"
+    )
+    known = {"yen": "JPY", "dollars": "USD"}
+    with pytest.raises(ValueError, match="Yen and Other"):
+        Books("USD", {"1": "USD", "2": "JPY"}, known.get).document(transfer)
+    assert Books("USD", {}, known.get).document(transfer).amount_minor == 10_000
+
+
 def test_a_document_of_a_company_with_one_currency() -> None:
     payment = etree.fromstring(
         "<ReceivePaymentRet><TxnID>B7-1417040299</TxnID><TimeModified>2026-07-19T07:21:56-05:00</TimeModified>"
