@@ -163,6 +163,7 @@ def _pay_invoices(
         customer_id=customers[0][0] if len(customers) == 1 else None,
         marker=postings[0].marker,
         unapplied_minor=paid - applied,
+        credit_of=(postings[0].marker,),
         is_payment=True,
         tax=tax,
     )
@@ -223,7 +224,11 @@ def _book_without_invoice(
         posting = _payment(snapshot, charge, movements, customer_id, amount, settled, (), 1)
         draft.post(share(over_bridge(snapshot, posting, movements, settled), gross), gross, charge.id)
         draft.places[charge.id] = Place(
-            customer_id=customer_id, marker=posting.marker, unapplied_minor=amount, is_payment=True
+            customer_id=customer_id,
+            marker=posting.marker,
+            unapplied_minor=amount,
+            credit_of=(posting.marker,),
+            is_payment=True,
         )
     elif untaxed := tax_problem(snapshot, "sales_receipt"):
         draft.wait(gross, charge.id, *untaxed)

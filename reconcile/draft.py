@@ -26,6 +26,7 @@ class Draft:
     postings: list[Posting] = field(default_factory=list)
     decisions: list[LegDecision] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
+    given_back: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by payment, of its credit
     taken: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     openings: dict[str, str] = field(default_factory=dict)
     opened: dict[str, DisputeBooks] = field(default_factory=dict)  # disputes that were open at the cut-over
@@ -158,7 +159,22 @@ class Draft:
         if verdict.decision == "auto":
             known = self.snapshot.documents
             recorded = [known[part.ledger_id] for part in verdict.allocations if part.ledger_id in known]
-            self.places[charge_id] = recorded_place(recorded, ChainMap(known, self.snapshot.paid))
+            paid = ChainMap(known, self.snapshot.paid)
+            self.places[charge_id] = recorded_place(recorded, paid, self.snapshot.given_back)
+
+    def place(self, charge_id: str) -> Place | None:
+        """Where a charge is in the books, with the credit that this plan has left of it."""
+        found = self.places.get(charge_id) or self.snapshot.places.get(charge_id)
+        if found is None:
+            return None
+        used = max((self.given_back[each] for each in found.credit_of), default=0)
+        return replace(found, unapplied_minor=max(0, found.unapplied_minor - used))
+
+    def give_back(self, place: Place, amount_minor: int) -> None:
+        """Takes from the credit that a charge left, for every charge it is shared with."""
+        assert place.credit_of or not amount_minor, "a credit is some payment's"
+        for each in place.credit_of:
+            self.given_back[each] += amount_minor
 
 
 def cover_by_opening(draft: Draft, legs: Sequence[Leg], source_id: str) -> None:

@@ -40,7 +40,7 @@ def plan_charge_failure(draft: Draft, charge_id: str, movements: list[Movement])
     if before_cutover(snapshot, movements):
         cover_by_opening(draft, legs, charge_id)
         return
-    gross, place = gross_of(legs), draft.places.get(charge_id) or snapshot.places.get(charge_id)
+    gross, place = gross_of(legs), draft.place(charge_id)
     if gross and draft.is_answered(movements[0].id, gross):
         book_costs(draft, charge_id, movements, fees_of(legs))
         return

@@ -48,7 +48,7 @@ def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None
 def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gross: list[Leg]) -> None:
     """First from what the charge left with the customer, the rest as a refund receipt."""
     snapshot, charge_id = draft.snapshot, refund.charge_id or ""
-    place = draft.places.get(charge_id) or snapshot.places.get(charge_id)
+    place = draft.place(charge_id)
     settled = -sum(leg.amount_minor for leg in gross)
     amount = settled if refund.currency == movements[0].currency else refund.amount_minor
     problem = common_problem(snapshot, movements, refund.currency) or _refund_problem(snapshot, refund, place, amount)
@@ -61,7 +61,7 @@ def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gr
         *_credit(snapshot, refund, movements, place, credit, moved[0]),
         *_rest(snapshot, refund, movements, place, amount - credit, moved[1]),
     ]
-    draft.places[charge_id] = replace(place, unapplied_minor=place.unapplied_minor - credit)
+    draft.give_back(place, credit)
     draft.post(share(booked, gross), gross, refund.id)
 
 

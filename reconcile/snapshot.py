@@ -52,26 +52,31 @@ class Place:
     """Where a charge is booked: by us (`marker`), or by a document we found (`marker` None).
 
     `customer_id` is None if it is of several customers, or of none that is known; `in_books` is False if it is only in
-    the opening balance.
+    the opening balance. `unapplied_minor` is what is left of the credit of the payments `credit_of`, which charges may
+    share.
     """
 
     customer_id: str | None
     marker: str | None = None
     unapplied_minor: int = 0
+    credit_of: tuple[str, ...] = ()
     tax: Tax | None = None
     in_books: bool = True
     is_payment: bool = False  # ours, which can be applied to something else
 
 
-def recorded_place(recorded: Sequence[Document], documents: Mapping[str, Document], given_back_minor: int = 0) -> Place:
+def recorded_place(
+    recorded: Sequence[Document], documents: Mapping[str, Document], given_back: Mapping[str, int]
+) -> Place:
     """Where a charge is that somebody else recorded, in one document or several; `documents` hold the invoices that
-    payments pay.
+    payments pay, `given_back` what refunds took from the credit of payments.
     """
     customers = {each.customer_id for each in recorded}
     paid = [documents[part.id] for each in recorded for part in each.applied if part.id in documents]
     return Place(
         customer_id=customers.pop() if len(customers) == 1 else None,
-        unapplied_minor=credit_left(recorded, given_back_minor),
+        unapplied_minor=credit_left(recorded, max((given_back.get(each.id, 0) for each in recorded), default=0)),
+        credit_of=tuple(each.id for each in recorded),
         tax=tax_of(paid or recorded),
     )
 
@@ -112,7 +117,8 @@ class Snapshot:
     """One link at one moment. Dicts are by id; `movements` are those with a leg still to be decided.
 
     `busy` are invoices with a posting under way or refused: what is open on them is not certain now. `paid` are the
-    invoices that payments among `documents` have paid: of them only the tax matters. `closed_otherwise` are invoices
+    invoices that payments among `documents` have paid: of them only the tax matters. `given_back` is what refunds took
+    from the credit of typed payments among them. `closed_otherwise` are invoices
     that a credit closed which somebody typed in. `receivables` are the accounts receivable by currency. `rates` are
     QuickBooks' own, home units for one of a currency, by day.
 
@@ -143,6 +149,7 @@ class Snapshot:
     documents: dict[str, Document] = field(default_factory=dict)
     counterparts: dict[tuple[str, str], str] = field(default_factory=dict)  # by Stripe customer and currency
     paid: dict[str, Document] = field(default_factory=dict)
+    given_back: Mapping[str, int] = field(default_factory=dict)
     decided_legs: frozenset[str] = frozenset()
     places: dict[str, Place] = field(default_factory=dict)
     dispute_books: dict[str, DisputeBooks] = field(default_factory=dict)

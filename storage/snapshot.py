@@ -1,7 +1,7 @@
 """Reads snapshots: everything that planning some movements needs, so many at a time as anybody wants to hold."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from storage import (
     counterparts,
     credit_notes,
     decisions,
+    given_back,
     legs,
     markers,
     mirror,
@@ -133,6 +134,7 @@ def load(
     """
     found = load_stripe(conn, link, movement_ids)
     documents = load_documents(conn, link.ledger_id, {*document_ids, *named_by(found)})
+    payments = [each for each in documents.values() if each.kind == "payment"]
     charge_ids = set(found.charges) | {refund.charge_id or "" for refund in found.refunds.values()}
     people = {charge.customer_id or "" for charge in found.charges.values()}
     home = common.home_currency
@@ -151,7 +153,8 @@ def load(
         counterparts=counterparts.of_processor(conn, link.id, people),
         documents=documents,
         closed_otherwise=common.closed_otherwise & _closed(documents.values()),
-        paid=_paid_by(conn, link.ledger_id, [each for each in documents.values() if each.kind == "payment"]),
+        paid=_paid_by(conn, link.ledger_id, payments),
+        given_back=given_back.of_documents(conn, link, payments if found.refunds else ()),
         decided_legs=frozenset(leg_id for leg_id, done in found.decided.items() if done),
         places=_places(conn, link, charge_ids),
         opening_markers=_opening_markers(conn, link),
@@ -250,29 +253,33 @@ def _places(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, Pla
     matched = [document_id for row in gross for document_id in row.document_ids]
     documents = _load_documents(conn, link.ledger_id, [*written, *paid, *matched])
     documents |= _paid_by(conn, link.ledger_id, [documents[each] for each in matched if each in documents])
-    used = _credit_given_back(conn, link, charge_ids)
-    places = {row.source_id: _place(row, items, documents, used.get(row.source_id, 0)) for row in gross}
+    used = given_back.of_charges(conn, link, charge_ids)
+    used |= given_back.of_documents(conn, link, [documents[each] for each in {*matched} if each in documents])
+    places = {row.source_id: _place(row, items, documents, used) for row in gross}
     return {source_id: place for source_id, place in places.items() if place is not None}
 
 
-def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document], given_back: int) -> Place | None:
+def _place(
+    row: Row[Any], items: dict[str, Item], documents: dict[str, Document], used: Mapping[str, int]
+) -> Place | None:
+    """`used`: what refunds took from the credit that charges and typed payments left."""
     if row.before_cutover:
         return Place(customer_id=None, in_books=False)
     if row.reason in legs.UNDOING:  # nothing may hang on what is about to go
         return None
     if row.document_ids or row.state == "matched":  # somebody else's document, even if we moved its money
         recorded = [documents[each] for each in row.document_ids if each in documents]
-        return recorded_place(recorded, documents, given_back)
+        return recorded_place(recorded, documents, used)
     if not row.markers:
         return None
     booked = [items[marker] for marker in row.markers]
     own = (each for each in booked if each.posting.kind in ("payment", "sales_receipt") and not each.posting.target)
     item = next(own, booked[0])  # an invoice made for it, an entry over the bridge: they stand beside it
-    posting, written = item.posting, documents.get(item.document_id or "")
+    posting, written, taken = item.posting, documents.get(item.document_id or ""), used.get(row.source_id, 0)
     customers = {items[marker].posting.party_id for marker in row.markers if items[marker].posting.party_id}
-    rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - given_back
+    rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - taken
     if written is not None:  # somebody may have used the credit for another invoice since
-        rest = min(rest, credit_left([written], given_back))
+        rest = min(rest, credit_left([written], taken))
     made = {f"{POSTED}{each.posting.marker}": each.document_id or "" for each in booked}
     paid = [made.get(part.id, part.id) for part in posting.applied]
     receipts = [written] if written is not None and written.kind == "sales_receipt" else []
@@ -281,22 +288,11 @@ def _place(row: Row[Any], items: dict[str, Item], documents: dict[str, Document]
     return Place(
         customer_id=customer_id if len(customers) == 1 else None,
         marker=posting.marker,
+        credit_of=(posting.marker,),
         unapplied_minor=max(0, rest) if posting.kind == "payment" else 0,
         is_payment=posting.kind == "payment",
         tax=tax,
     )
-
-
-def _credit_given_back(conn: Connection, link: Link, charge_ids: set[str]) -> dict[str, int]:
-    """By charge, what earlier refunds took from the credit it left with its customer."""
-    refunds: list[Refund] = mirror.load_children(conn, link.processor_id, "refund", charge_ids)
-    rows = legs.of_sources(conn, link.id, [refund.id for refund in refunds])
-    source_of = {marker: row.source_id for row in rows for marker in row.markers if ":credit:" in marker}
-    charge_of = {refund.id: refund.charge_id or "" for refund in refunds}
-    used: dict[str, int] = defaultdict(int)
-    for marker, item in outbox.by_marker(conn, link.ledger_id, list(source_of)).items():
-        used[charge_of[source_of[marker]]] += item.posting.amount_minor
-    return used
 
 
 def _paid_by(conn: Connection, ledger: int, payments: Iterable[Document]) -> dict[str, Document]:

@@ -165,6 +165,27 @@ def test_the_refund_of_a_charge_typed_in_as_two_payments_knows_both(company: Com
     assert sorted(each["TotalAmt"] for each in company.ours("Purchase")) == [3.2, 40], "the fee, and the credit"
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_refunds_of_two_charges_typed_in_as_one_payment_share_its_credit(company: Company, at_once: bool) -> None:
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    charges = [company.pay(stripe_customer, amount)["latest_charge"] for amount in (6_000, 9_000)]
+    body = {"CustomerRef": {"value": customer}, "PrivateNote": f"Stripe {' '.join(charges)}", "TotalAmt": 150}
+    body |= {"DepositToAccountRef": {"value": company.qbo.account("Savings")["Id"]}}
+    line = {"Amount": 100, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
+    company.qbo.create("Payment", body | {"Line": [line]})
+    sync_and_check(company)
+    for charge in charges:
+        company.stripe.request("POST", "/v1/refunds", {"charge": charge, "amount": 4_000})
+        if not at_once:
+            sync_and_check(company)
+    sync_and_check(company)
+    to_customer = [each for each in company.ours("Purchase") if each["EntityRef"]["type"] == "Customer"]
+    assert sum(each["TotalAmt"] for each in to_customer) == 50, "what the payment left, and no more"
+    assert sum(each["TotalAmt"] for each in company.ours("RefundReceipt")) == 30
+    assert company.qbo.read("Customer", customer)["Balance"] == 0
+
+
 def test_copies_and_what_is_recorded_twice_are_shown(company: Company) -> None:
     charge = paid_charge(company)
     sync_and_check(company)

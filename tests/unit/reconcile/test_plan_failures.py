@@ -12,7 +12,7 @@ from tests.unit.reconcile.test_plan import MAPPINGS, NOON, charge, decide, movem
 
 MAPPED = replace(MAPPINGS, accounts={role: role for role in ROLES})
 LATER = NOON + timedelta(days=3)
-BOOKED = Place(customer_id="20", marker="txn_1:charge:r1:s1")
+BOOKED = Place(customer_id="20", marker="txn_1:charge:r1:s1", credit_of=("txn_1:charge:r1:s1",))
 
 
 def refund(**rest: object) -> Refund:
