@@ -64,7 +64,8 @@ def render(context: Context) -> None:
 
 def _nothing(wanted: Filter) -> None:
     if wanted == Filter(actor=PEOPLE):
-        st.html(style.note("Nobody has done anything yet. What people decide, choose and switch is listed here."))
+        text = "Nobody has done anything yet. What people decide, choose and switch is listed here."
+        st.html(style.note(text, "info"))
         st.button("Show what Tieout did by itself", key="show-all", on_click=url.put, args=("actor", ALL))
         return
     st.html(style.note("No entry fits these filters."))

@@ -98,7 +98,7 @@ def _drift(chosen: Close, drift: list[Drift]) -> None:
         side = "Stripe" if each.what == "stripe" else "Clearing account"
         name = words.document(each.name) if ":" in each.name else words.capitalised(each.name.replace("_", " "))
         titled = style.titled(each.name, name)
-        rows.append([side, titled, each.day.isoformat() if each.day else "", each.currency, *figures])
+        rows.append([side, titled, style.keep(each.day.isoformat()) if each.day else "", each.currency, *figures])
     st.html(style.table(["", "What", "Day", "", "Was", "Is"], rows, frozenset((4, 5))))
     st.caption("Put right in QuickBooks what should not have changed; or open the period again and close it anew.")
 
@@ -251,7 +251,8 @@ def _differences(mine: list[Difference], currency: str) -> str:
     rows = []
     for each in mine[:SHOWN_MAX]:
         state = style.mark("good" if each.settled else "wait", words.item_reason(each.reason))
-        rows.append([state, escape(each.text), each.since.isoformat(), words.amount(each.amount_minor, currency)])
+        since, figure = style.keep(each.since.isoformat()), words.amount(each.amount_minor, currency)
+        rows.append([state, escape(each.text), since, figure])
     if len(mine) > SHOWN_MAX:
         rest = sum(each.amount_minor for each in mine[SHOWN_MAX:])
         text = f"{len(mine) - SHOWN_MAX:,} more, all in the workbook"
@@ -285,7 +286,7 @@ def _payouts(found: Pack) -> None:
         documents = "<br>".join(style.titled(item, words.document(item)) for item in each.document_ids)
         rows.append(
             [
-                each.arrives_on.isoformat(),
+                style.keep(each.arrives_on.isoformat()),
                 style.identifier(each.id, each.id),
                 words.money(each.amount_minor, each.currency),
                 escape(each.status.replace("_", " ")),

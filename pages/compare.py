@@ -1,5 +1,6 @@
 """The two sides of an item, field by field, as HTML. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -32,12 +33,14 @@ def stripe_side(detail: Detail) -> str:
 
 def both_sides(detail: Detail, candidate: Candidate) -> str:
     """Stripe's record beside the documents of a candidate, with a cue for each field."""
-    lines = compare(detail.item, candidate)
-    rows = [
-        [line.field, line.left, line.right, (style.mark(line.state, line.cue) if line.state else "") + line.weight]
-        for line in lines
-    ]
-    return style.table(["", "Stripe", "QuickBooks", ""], rows)
+    rows = [[_cued(line), line.left, line.right] for line in compare(detail.item, candidate)]
+    return style.table(["", "Stripe", "QuickBooks"], rows)
+
+
+def _cued(line: Line) -> str:
+    """The field with what it says for or against, in one column: at 1024 pixels there is no room for another."""
+    cue = style.mark(line.state, line.cue) if line.state else ""
+    return "<br>".join(filter(None, (line.field, cue, line.weight)))
 
 
 def compare(item: Item, candidate: Candidate) -> list[Line]:
@@ -137,7 +140,7 @@ def _weight(candidate: Candidate, line: str) -> str:
         return ""
     least = min(found, key=lambda each: each.weight)
     levels = ", ".join(dict.fromkeys(f"{each.field}: {each.level}" for each in found))
-    return f' <span class="s t-keep" title="{escape(levels)}">{words.factor(least.weight)}</span>'
+    return f'<span class="s t-keep" title="{escape(levels)}">{words.factor(least.weight)}</span>'
 
 
 def likelihood(candidate: Candidate) -> str:
@@ -165,7 +168,7 @@ def _left(item: Item) -> list[Line]:
         ]
     if item.description:
         lines.append(Line(field="Text", left=f"“{escape(item.description)}”"))
-    return [*lines, Line(field="Ids", left=" · ".join(_ids(item)))]
+    return [*lines, Line(field="Ids", left="<br>".join(_ids(item)))]
 
 
 def _charged(item: Item) -> str:
@@ -248,7 +251,10 @@ def _same_cue(mine: str, theirs: list[str]) -> Cue:
     known = {value.casefold() for value in theirs if value}
     if not mine or not known:
         return None, ""
-    return ("good", "same") if known == {mine.casefold()} else ("wait", "differs")
+    if known == {mine.casefold()}:
+        return "good", "same"
+    same_words = all(sorted(re.findall(r"\w+", each)) == sorted(re.findall(r"\w+", mine.casefold())) for each in known)
+    return ("good", "same words") if same_words else ("wait", "differs")
 
 
 def _reference_cue(text: str, documents: list[Document]) -> Cue:

@@ -57,7 +57,8 @@ def _headline(context: Context, link: LinkView, sums: list[Sum]) -> None:
     if link.posting_on:
         text = f"Posting is on: {words.count(number, 'document')} planned goes into QuickBooks with the next sync."
         text = text if number == 1 else text.replace("planned goes", "planned go")
-        st.html(style.note(text if number else "Posting is on, and everything that can be posted is in QuickBooks."))
+        done = "Posting is on, and everything that can be posted is in QuickBooks."
+        st.html(style.note(text if number else done, "info" if number else "good"))
         switch.posting(context, link)
         return
     missing = chart.count_problems(context.database, link.id)

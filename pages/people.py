@@ -15,11 +15,12 @@ from sync.commands import RefusedError
 from sync.environment import public_url
 
 LINK = "sign-in-link"
+PASSWORD_PX = 320
 MAY = {
     "viewer": "sees everything, changes nothing",
     "reviewer": "answers what waits in Review",
-    "accountant": "syncs, maps, switches posting, mends",
-    "manager": "as an accountant",
+    "accountant": "syncs, maps, switches posting, mends, prepares periods",
+    "manager": "signs periods off, opens them again",
     "admin": "connects accounts, adds users",
 }
 
@@ -139,8 +140,9 @@ def account(context: Context) -> None:
     opening.button(context, "Sign out", leave, key="sign-out", done="")  # app.py then shows the way back in
     st.html('<p class="t-head">Password</p>')
     with st.form("password-form", clear_on_submit=True, border=False):
-        st.text_input("Present password, if you have one", type="password", key="present", autocomplete="off")
-        st.text_input("New password", type="password", key="new", autocomplete="new-password")
+        boxes = (("Present password, if you have one", "present", "off"), ("New password", "new", "new-password"))
+        for label, key, fill in boxes:
+            st.text_input(label, type="password", key=key, autocomplete=fill, width=PASSWORD_PX)
         opening.submit(
             context,
             "Set password",

@@ -55,10 +55,10 @@ def _list(shown: list[PostedView]) -> str:
         selection_mode="single-row",
         column_config={
             "Date": st.column_config.DateColumn(format="D MMM", width=58),
-            "Document": st.column_config.TextColumn(width=150),
-            "Customer": st.column_config.TextColumn(width=120),
+            "Document": st.column_config.TextColumn(width=130),
+            "Customer": st.column_config.TextColumn(width=110),
             "Amount": st.column_config.TextColumn(alignment="right", width=104),
-            "": st.column_config.TextColumn(width=90),
+            "For": st.column_config.TextColumn(width=118),
         },
         alt="What was posted",
     )
@@ -78,7 +78,7 @@ def _frame(shown: list[PostedView]) -> pl.DataFrame:
             "Document": [_title(view) for view in shown],
             "Customer": [view.customer for view in shown],
             "Amount": [words.money(view.amount_minor, view.currency) for view in shown],
-            "": ["being undone" if view.is_being_undone else "" for view in shown],
+            "For": ["being undone" if view.is_being_undone else words.short(view.cause) for view in shown],
         }
     )
 

@@ -27,13 +27,15 @@ table.t th, table.t td { padding: .3rem .7rem .3rem 0; border: 0; border-bottom:
 table.t tr:last-child td { border-bottom: 0 }
 table.t .n { text-align: right; white-space: nowrap } table.t .s { color: var(--quiet); font-size: .8rem }
 table.t td.w { overflow-wrap: anywhere } table.t td:first-child, .t-keep { white-space: nowrap }
+[data-testid="stPageLink"] p { color: var(--info); text-decoration: underline; text-underline-offset: .2em }
 .t-scroll { overflow-x: auto }
 .t-note { border-left: 3px solid var(--wait); background: var(--wash); padding: .55rem .8rem; font-size: .95rem;
   border-radius: 0 .3rem .3rem 0 }
 .t-note.bad { border-color: var(--bad) } .t-note.good { border-color: var(--good) }
+.t-note.info { border-color: var(--info) }
 .t-head { font-size: .95rem; font-weight: 600; margin: 0 }
 .t-amount { font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums }
-.t-id { font-family: ui-monospace, monospace; font-size: .82em }
+.t-id { font-family: ui-monospace, monospace; font-size: .82em; white-space: nowrap }
 .t-run { height: .3rem; border-radius: .15rem; overflow: hidden; background: var(--wash); position: relative }
 .t-run::after { content: ""; position: absolute; inset: 0 70% 0 0; border-radius: inherit; background: var(--info);
   animation: t-run 1.6s ease-in-out infinite alternate }
@@ -60,6 +62,11 @@ def note(text: str, state: str = "wait") -> str:
 def identifier(object_id: str, short: str) -> str:
     """A short id; the whole one on hover."""
     return f'<span class="t-id" title="{escape(object_id)}">{escape(short)}</span>'
+
+
+def keep(text: str) -> str:
+    """What stays on one line: a date, an amount."""
+    return f'<span class="t-keep">{escape(text)}</span>'
 
 
 def titled(object_id: str, name: str) -> str:

@@ -143,6 +143,8 @@ SENDING = {
 }
 WARNED = {"pay_link": "QuickBooks pay link", "new_customer": "new customer", "no_email": "no e-mail"}
 
+MADE_CHARS = 21  # as long as QuickBooks takes: a number of a document that we made of a longer id
+
 
 def sending(code: str, *, would: bool = False) -> str:
     """`would`: nothing of it happens yet."""
@@ -191,9 +193,10 @@ def short(object_id: str) -> str:
 
 
 def document(document_id: str, number: str | None = None) -> str:
-    """ "Invoice 1042", or by the ledger's id where it has no number."""
+    """ "Invoice 1042", or by the ledger's id where it has no number, or one that we made of Stripe's id."""
     name, _, ledger_id = document_id.partition(":")
-    return f"{name.replace('_', ' ').capitalize()} {number or ledger_id}"
+    said = number if number and len(number) < MADE_CHARS else ledger_id
+    return f"{name.replace('_', ' ').capitalize()} {said}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
