@@ -132,6 +132,7 @@ SENDING = {
     "automatic_tax": "automatic tax is on",
     "due_differs": "amount to collect differs",
     "changed_after_payment": "changed after payment",
+    "credit_exceeds": "lowered below what was paid",
     "voided_after_payment": "voided after payment",
     "payment_processing": "being paid right now",
     "paid_otherwise": "paid another way",

@@ -69,7 +69,7 @@ def _ended(snapshot: Snapshot, note: CreditNote) -> NoteDecision | None:
     """One that nothing is to be posted of any more, or ever."""
     name = f"Credit note {note.number}"
     if CREDIT_KEY in note.metadata:
-        return _settled(note, "ours", f"{name} was given by Tieout, for a credit that is in QuickBooks.")
+        return _settled(note, "ours", f"{name} was given by Tieout, for what was taken off in QuickBooks.")
     if day_of(snapshot, note) < snapshot.cutover:
         return _settled(note, "opening", f"{name} is from before the cut-over.")
     if note.status != "issued":

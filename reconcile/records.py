@@ -146,8 +146,9 @@ class ProcessorInvoice:
     """A Stripe invoice. `metadata` may name the invoice in the books (`qbo_invoice_id`).
 
     `due_minor` is what it asked for when it was finalized, `remaining_minor` what it still asks for, `starting_minor`
-    what the customer's balance adds to it, `outside_minor` what was paid of it without Stripe. `busy`: a payment of it
-    is under way; None: nobody has looked. `products` are the ids of those on its lines.
+    what the customer's balance adds to it, `outside_minor` what was paid of it without Stripe, `credited_minor` what
+    credit notes came to, before it was paid and after. `busy`: a payment of it is under way; None: nobody has looked.
+    `products` are the ids of those on its lines.
     """
 
     id: str
@@ -167,6 +168,7 @@ class ProcessorInvoice:
     busy: bool | None = None
     products: tuple[str, ...] = ()
     outside_minor: int = 0
+    credited_minor: int = 0
 
     @property
     def settled_outside_minor(self) -> int:

@@ -1,7 +1,7 @@
 """What is to be done at Stripe next for an invoice of the books, or why it waits. Pure: everything known goes in.
 
     create_invoice -> add_lines -> (look) -> (report_payment) -> finalize -> (attach_payment) -> send
-    credited in the books:  (look) -> give_credit
+    credited in the books, or lowered there after a part was paid:  (look) -> give_credit
     changed or voided in the books:  delete_draft | (look) -> void, then from the start if it is still owed
 
 A `look` reads the Stripe invoice and its customer again: nothing that matters is decided on what the mirror remembers.
@@ -13,7 +13,7 @@ from typing import Literal
 
 from reconcile.counterparts import CUSTOMER_KEY
 from reconcile.money import to_decimal
-from reconcile.outgoing import DIGEST_KEY, REVISION_KEY, InvoiceContent, digest_of, trouble
+from reconcile.outgoing import DIGEST_KEY, REVISION_KEY, InvoiceContent, digest_of, number_of, trouble
 from reconcile.postings import Sending
 from reconcile.records import Customer, Document, ProcessorInvoice
 
@@ -32,7 +32,7 @@ Action = Literal[
     "void",
 ]
 Stage = Literal["none", "created", "lined", "finalized", "mailed", "withdrawn"]
-Standing = Literal["elsewhere", "pending", "stripe", "credit", "unknown"]
+Standing = Literal["elsewhere", "pending", "stripe", "credit", "lowered", "unknown"]
 REPORTED = ("elsewhere", "credit")  # what Stripe is told of, so that it asks for no more than is open in the books
 
 
@@ -41,7 +41,8 @@ class PaidPart:
     """A document that lowers what is open on an invoice.
 
     `standing`: money that certainly did not come through Stripe, may have (as far as matching knows today), did, a
-    credit that somebody gave in the books, or something else. `record_id`: Stripe's record of it, once reported.
+    credit that somebody gave in the books, what the invoice itself was lowered by, or something else. `record_id`:
+    Stripe's record of it, once reported. `is_credit`: no money is in it, whoever gave it.
     """
 
     document_id: str
@@ -50,6 +51,7 @@ class PaidPart:
     standing: Standing
     record_id: str | None = None
     attached: bool = False
+    is_credit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,13 +282,13 @@ def _unequal(case: Case, there: ProcessorInvoice) -> Decision | None:
 
 
 def _follow_open(case: Case, there: ProcessorInvoice) -> Decision:
-    if _is_changed(case):
+    if _is_changed(case) and not _is_credited(case, there):
         return _replace(case, there)
     if there.starting_minor:
         return _joined(case, there)
     over = there.remaining_minor - case.invoice.open_minor
     if over > 0:
-        return _lower(case, over)
+        return _lower(case, there, over)
     if over < 0:
         return _ahead(case, there)
     if case.mode == "send" and case.sent.stage == "finalized":
@@ -315,35 +317,102 @@ def _ahead(case: Case, there: ProcessorInvoice) -> Decision:
 def _replace(case: Case, there: ProcessorInvoice) -> Decision:
     """Only what nobody has begun to pay is voided; the next round makes it anew."""
     if there.paid_minor:
-        text = f"{case.name} was changed in QuickBooks after it was paid in part at Stripe. "
-        return _wait("changed_after_payment", f"{text}Give a credit note at Stripe, or undo the change.")
+        return _credit(case, there)
+    if case.is_disputed:
+        return _processing(case)
+    return _unlooked(case, there) or _do(
+        "void", f"The Stripe invoice of {case.name} is voided: it was changed in QuickBooks."
+    )
+
+
+def _unlooked(case: Case, there: ProcessorInvoice) -> Decision | None:
+    """Why what is open at Stripe must not be touched yet."""
     if not case.is_fresh or there.busy is None:
         return _do("look", f"Stripe is asked whether {case.name} is being paid.")
-    if there.busy or case.is_disputed:
-        return _processing(case)
-    return _do("void", f"The Stripe invoice of {case.name} is voided: it was changed in QuickBooks.")
+    return _processing(case) if there.busy else None
 
 
-def _lower(case: Case, over: int) -> Decision:
-    """Stripe asks for more than is open: somebody paid another way, or the books were lowered."""
+def _credit(case: Case, there: ProcessorInvoice) -> Decision:
+    """Changed after a part was paid: a credit note takes off what it was lowered by, if that much is still open."""
+    lowered, shown = _lowered(case, there), _shown(abs(_lowered(case, there)), there.currency)
+    if lowered <= 0 or not _is_same(case, there):
+        how = f"raised by {shown}" if lowered < 0 else "changed"
+        text = f"{case.name} was {how} in QuickBooks after it was paid at Stripe, where it cannot be changed any more. "
+        return _wait("changed_after_payment", f"{text}Undo that in QuickBooks; make another invoice for what is new.")
+    if lowered > there.remaining_minor:
+        rest = _shown(lowered - there.remaining_minor, there.currency)
+        text = f"{case.name} was lowered by {shown} in QuickBooks, of which {rest} was paid at Stripe already. "
+        return _wait(
+            "credit_exceeds",
+            f"{text}Give a credit note of {shown} at Stripe and say there how the {rest} goes back: as a refund or as "
+            "credit. Or undo the change in QuickBooks.",
+        )
+    over, missing = there.remaining_minor - case.invoice.open_minor, _missing(case)
+    known = lowered + sum(part.amount_minor for part in missing)
+    if over < known or case.is_disputed or any(part.standing == "pending" for part in case.paid):
+        return _disputed(case)
+    if over > known:
+        return _otherwise(case, over - lowered)
+    part = PaidPart(
+        document_id=lowering_id(case.invoice),
+        amount_minor=lowered,
+        dated=case.today,
+        standing="lowered",
+        is_credit=True,
+    )
+    return _unlooked(case, there) or _reporting(case, part)
+
+
+def lowering_id(invoice: Document) -> str:
+    """What stands for this version of an invoice having been lowered, among the documents that Stripe is told of."""
+    return f"{invoice.id}@{invoice.version}"
+
+
+def _lowered(case: Case, there: ProcessorInvoice) -> int:
+    """By how much the books ask for less in all than Stripe, but for credits that are in both."""
+    credited = sum(
+        part.amount_minor for part in case.paid if part.is_credit and (part.attached or part.standing == "stripe")
+    )
+    return there.total_minor - there.credited_minor - (case.invoice.amount_minor - credited)
+
+
+def _is_same(case: Case, there: ProcessorInvoice) -> bool:
+    """Whether it is the same invoice to the same customer, so that only its lines and dates can have changed."""
+    is_payer = case.payer is not None and case.payer.id == case.sent.payer_id
+    number = number_of(case.invoice, case.sent.spent)
+    return is_payer and there.currency == case.invoice.currency and number in (None, there.number)
+
+
+def _is_credited(case: Case, there: ProcessorInvoice) -> bool:
+    """Whether credit notes at Stripe have taken off what it was lowered by in the books."""
+    is_part_paid = there.paid_minor > 0 and there.credited_minor > 0
+    return is_part_paid and _is_same(case, there) and _lowered(case, there) == 0
+
+
+def _missing(case: Case) -> list[PaidPart]:
+    """What Stripe is not told of yet."""
+    return [part for part in case.paid if part.standing in REPORTED and part.amount_minor and not part.attached]
+
+
+def _lower(case: Case, there: ProcessorInvoice, over: int) -> Decision:
+    """Stripe asks for more than is open: somebody paid another way, or gave a credit in the books."""
     if case.is_disputed or any(part.standing == "pending" for part in case.paid):
         return _disputed(case)
-    missing = [part for part in case.paid if part.standing in REPORTED and part.amount_minor and not part.attached]
+    missing = _missing(case)
     if sum(part.amount_minor for part in missing) != over:
-        text = (
-            f"Stripe still asks for {_shown(over, case.invoice.currency)} more than is open on {case.name}, which was "
-        )
-        return _wait("paid_otherwise", f"{text}paid or credited otherwise. Settle or void the Stripe invoice there.")
-    if not case.is_fresh or (case.there is not None and case.there.busy is None):
-        return _do("look", f"Stripe is asked whether {case.name} is being paid.")
-    if case.there is None or case.there.busy:
-        return _processing(case)
-    return _reporting(case, min(missing, key=lambda part: part.standing == "credit"))  # credits last
+        return _otherwise(case, over)
+    last = min(missing, key=lambda part: part.standing == "credit")  # credits last
+    return _unlooked(case, there) or _reporting(case, last)
+
+
+def _otherwise(case: Case, over: int) -> Decision:
+    text = f"Stripe still asks for {_shown(over, case.invoice.currency)} more than is open on {case.name}, which was "
+    return _wait("paid_otherwise", f"{text}paid or credited otherwise. Settle or void the Stripe invoice there.")
 
 
 def _reporting(case: Case, part: PaidPart) -> Decision:
     shown = _shown(part.amount_minor, case.invoice.currency)
-    if part.standing == "credit":
+    if part.standing in ("credit", "lowered"):
         return _do("give_credit", f"A credit note of {shown} for {case.name} is given at Stripe.", part)
     if part.record_id is None:
         return _do("report_payment", f"{shown} of {case.name}, paid elsewhere, is reported to Stripe.", part)
@@ -360,9 +429,8 @@ def _joined(case: Case, there: ProcessorInvoice) -> Decision:
 def _follow_paid(case: Case, there: ProcessorInvoice) -> Decision:
     if there.starting_minor:
         return _joined(case, there)
-    if _is_changed(case):
-        text = f"{case.name} was changed in QuickBooks after it was paid at Stripe. "
-        return _wait("changed_after_payment", f"{text}Give a credit note at Stripe, or undo the change.")
+    if _is_changed(case) and not _is_credited(case, there):
+        return _credit(case, there)
     return _rest("paid", f"{case.name} is paid at Stripe.")
 
 
@@ -375,11 +443,11 @@ def _withdraw(case: Case, there: ProcessorInvoice) -> Decision:
     if there.status != "open" or there.paid_minor:
         text = f"{case.name} was voided or deleted in QuickBooks, but paid at Stripe. "
         return _wait("voided_after_payment", f"{text}Refund it or give a credit note at Stripe, or restore it.")
-    if not case.is_fresh or there.busy is None:
-        return _do("look", f"Stripe is asked whether {case.name} is being paid.")
-    if there.busy or case.is_disputed:
+    if case.is_disputed:
         return _processing(case)
-    return _do("void", f"The Stripe invoice of {case.name} is voided: it is gone in QuickBooks.")
+    return _unlooked(case, there) or _do(
+        "void", f"The Stripe invoice of {case.name} is voided: it is gone in QuickBooks."
+    )
 
 
 def _is_changed(case: Case) -> bool:

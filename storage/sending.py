@@ -341,6 +341,7 @@ class _Facts:
                     standing=self._standing(document, row.claimed, payer),
                     record_id=report.get("record_id"),
                     attached=report.get("attached", False),
+                    is_credit=_is_credit(document),
                 )
             )
         return tuple(parts)
@@ -348,7 +349,8 @@ class _Facts:
     def is_stale(self, invoice: Document, content: InvoiceContent, reported: list[dict[str, Any]]) -> bool:
         """Whether something that was taken off at Stripe does not lower the invoice in the books (so) any more."""
         lowering = {part.document_id: part.amount_minor for part in self.parts(invoice, content, [], None)}
-        return any(each["attached"] and lowering.get(each["document_id"]) != each["amount_minor"] for each in reported)
+        documents = [each for each in reported if not each["document_id"].startswith("invoice:")]  # itself: lowered
+        return any(each["attached"] and lowering.get(each["document_id"]) != each["amount_minor"] for each in documents)
 
     def _credit(self, ids: Sequence[str]) -> Standing:
         """Credit memos that people typed in; one that names something of Stripe's follows a credit Stripe gave."""
@@ -373,6 +375,11 @@ class _Facts:
         if not self.around.is_matched or (payer is not None and payer.id in self.around.unsettled_payers):
             return "pending"
         return "elsewhere"
+
+
+def _is_credit(document: Document) -> bool:
+    """Whether it is a credit memo, or what applies one and no money."""
+    return document.kind == "credit_memo" or (document.kind == "payment" and not document.amount_minor)
 
 
 def _disputed(conn: Connection, link_id: int) -> frozenset[str]:

@@ -278,8 +278,8 @@ def _place(
     posting, written, taken = item.posting, documents.get(item.document_id or ""), used.get(row.source_id, 0)
     customers = {items[marker].posting.party_id for marker in row.markers if items[marker].posting.party_id}
     rest = posting.amount_minor - sum(part.amount_minor for part in posting.applied) - taken
-    if written is not None:  # somebody may have used the credit for another invoice since
-        rest = min(rest, credit_left([written], taken))
+    if written is not None:  # its credit may be used by now; or be more, since its invoice was lowered or is gone
+        rest = credit_left([written], taken)
     made = {f"{POSTED}{each.posting.marker}": each.document_id or "" for each in booked}
     paid = [made.get(part.id, part.id) for part in posting.applied]
     receipts = [written] if written is not None and written.kind == "sales_receipt" else []

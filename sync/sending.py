@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from reconcile.counterparts import REALM_KEY, Pair, emails, metadata_key
-from reconcile.outgoing import Outgoing, compose, due_at
+from reconcile.outgoing import Outgoing, compose, digest_of, due_at
 from reconcile.records import Customer, ProcessorInvoice
 from reconcile.sending import Decision, PaidPart, Sent, adopted, decide
 from storage import audit, connections, counterparts, mirror, sending, sendings
@@ -198,6 +198,9 @@ class Sender:
                 assert decision.part is not None
                 credit: PaidPart = decision.part
                 effect = {"document_id": credit.document_id, "amount_minor": credit.amount_minor}
+                if credit.standing == "lowered":  # from then on Stripe's invoice says what the books say
+                    assert case.payer is not None
+                    effect["digest"] = digest_of(case.invoice, case.content, case.payer.id)
                 target = case.sent.processor_invoice_id or ""
                 return (credit, target, realm(conn, link), link.policies.sending), effect
             case "report_payment" | "attach_payment":
@@ -397,7 +400,8 @@ def _record_reported(conn: Any, link_id: int, begun: Sending, result_id: str) ->
     record = {} if begun.step == "attach_payment" else {"record_id": result_id}
     new = record | {"attached": begun.step != "report_payment"}
     known[begun.effect["document_id"]] = old | begun.effect | new
-    sending.record_progress(conn, link_id, begun.subject, reported=[known[key] for key in sorted(known)])
+    digest = {"digest": begun.effect["digest"]} if "digest" in begun.effect else {}
+    sending.record_progress(conn, link_id, begun.subject, reported=[known[key] for key in sorted(known)], **digest)
 
 
 def _adopt(conn: Any, link: Link, invoice_id: str, sent: Sent) -> None:

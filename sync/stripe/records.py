@@ -139,6 +139,7 @@ def invoice(body: Body) -> ProcessorInvoice:
         remaining_minor=body.get("amount_remaining") or 0,
         starting_minor=body.get("starting_balance") or 0,
         outside_minor=body.get("amount_paid_off_stripe") or 0,
+        credited_minor=sum(body.get(f"{when}_payment_credit_notes_amount") or 0 for when in ("pre", "post")),
         content=_content(body),
         has_automatic_tax=bool((body.get("automatic_tax") or {}).get("enabled")),
         products=tuple(sorted({product for line in _lines(body) if (product := _product(line))})),

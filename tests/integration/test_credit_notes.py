@@ -277,3 +277,67 @@ def test_leaving_what_was_credited_outside_keeps_the_rest_from_nothing(company: 
 def set_posting(company: Company, is_on: bool) -> None:
     with company.environment.database.write() as conn:
         connections.change_link(conn, link(company).id, posting_on=is_on)
+
+
+def lower(company: Company, invoice: dict[str, Any], amount: int) -> None:
+    """Somebody lowers an invoice in the books, whatever was paid of it."""
+    current = company.qbo.read("Invoice", invoice["Id"])
+    company.qbo.update("Invoice", current | {"Line": [current["Line"][0] | {"Amount": amount / 100}]})
+
+
+def agree(company: Company, invoice: dict[str, Any]) -> None:
+    """Both systems ask for the same: in all, and still."""
+    (there,), here = stripe_invoices(company), company.qbo.read("Invoice", invoice["Id"])
+    credited = there["pre_payment_credit_notes_amount"] + there["post_payment_credit_notes_amount"]
+    asked = (there["total"] - credited, there["amount_remaining"])
+    assert asked == (round(here["TotalAmt"] * 100), round(here["Balance"] * 100))
+
+
+def test_an_invoice_lowered_after_a_part_was_paid_is_credited_at_stripe_and_not_again_here(company: Company) -> None:
+    _, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    switch(company, "finalize")
+    company.sync()
+    (sent,) = stripe_invoices(company)
+    part = company.pay(sent["customer"], 4_000)["id"]
+    company.stripe.request("POST", f"/v1/invoices/{sent['id']}/attach_payment", {"payment_intent": part})
+    sync_and_check(company)
+    for amount in (8_000, 7_000):  # each is another credit note
+        lower(company, invoice, amount)
+        sync_and_check(company)
+        assert standing(company, invoice).reason == "open"
+        agree(company, invoice)
+    assert sorted((each["amount"], each["type"]) for each in notes(company)) == [
+        (1_000, "pre_payment"),
+        (2_000, "pre_payment"),
+    ]
+    pay(company, sent["id"])
+    sync_and_check(company)
+    sync_and_check(company)
+    agree(company, invoice)
+    assert (len(notes(company)), company.ours("CreditMemo"), balance(company, RECEIVABLE)) == (2, [], 0)
+    assert (waiting(company), odd(company), standing(company, invoice).reason) == (set(), [], "paid")
+
+
+def test_an_invoice_lowered_below_what_was_paid_waits_for_who_says_how_it_goes_back(company: Company) -> None:
+    _, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    switch(company, "finalize")
+    company.sync()
+    (sent,) = stripe_invoices(company)
+    pay(company, sent["id"])
+    sync_and_check(company)
+    lower(company, invoice, 8_000)
+    sync_and_check(company)
+    assert notes(company) == []
+    stands = standing(company, invoice)
+    assert (stands.kind, stands.reason) == ("wait", "credit_exceeds")
+    assert "credit note of 20.00 USD" in stands.detail
+
+    credit(company, sent["id"], 2_000, refund_amount=2_000)  # as it says
+    sync_and_check(company)
+    sync_and_check(company)
+    agree(company, invoice)
+    assert (standing(company, invoice).reason, waiting(company), odd(company)) == ("paid", set(), [])
+    assert balance(company, RECEIVABLE) == 0
+    assert company.qbo.read("Customer", customer)["Balance"] == 0

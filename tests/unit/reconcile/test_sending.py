@@ -55,8 +55,18 @@ def lowered(amount: int, **values: Any) -> dict[str, Any]:
     return {"invoice": replace(INVOICE, open_minor=10_000 - amount), "paid": (part,)}
 
 
+def changed(amount: int, open_: int) -> dict[str, Any]:
+    """The invoice with another total, of which this much is open."""
+    return {
+        "invoice": replace(INVOICE, amount_minor=amount, open_minor=open_, version="1"),
+        "content": InvoiceContent(lines=(InvoiceLine(amount_minor=amount, description="Design"),)),
+    }
+
+
 CHANGED = {"content": InvoiceContent(lines=(InvoiceLine(amount_minor=10_000, description="Another text"),))}
 OPEN: dict[str, Any] = {"status": "open", "busy": False}
+PART_PAID = OPEN | {"number": "INV-1", "paid_minor": 4_000, "remaining_minor": 6_000}
+ALL_PAID = {"status": "paid", "number": "INV-1", "paid_minor": 10_000, "remaining_minor": 0}
 CASES = {
     "a new one": (case(), "do", "create_invoice"),
     "a customer Stripe does not know": (case(payer=None), "do", "create_customer"),
@@ -105,6 +115,33 @@ CASES = {
     "changed after a part was paid": (
         at_stripe("mailed", OPEN | {"paid_minor": 1, "remaining_minor": 9_999}, **CHANGED), "wait",
         "changed_after_payment",
+    ),
+    "lowered after a part was paid": (at_stripe("mailed", PART_PAID, **changed(8_000, 4_000)), "do", "give_credit"),
+    "... to what was paid": (at_stripe("mailed", PART_PAID, **changed(4_000, 0)), "do", "give_credit"),
+    "... not looked at": (at_stripe("mailed", PART_PAID, is_fresh=False, **changed(8_000, 4_000)), "do", "look"),
+    "... while it is paid on": (at_stripe("mailed", PART_PAID | {"busy": True}, **changed(8_000, 4_000)), "wait",
+                                "payment_processing"),
+    "... below what was paid": (at_stripe("mailed", PART_PAID, **changed(3_000, 0)), "wait", "credit_exceeds"),
+    "... which is not in the books yet": (at_stripe("mailed", PART_PAID, **changed(8_000, 8_000)), "wait",
+                                          "payment_under_way"),
+    "... and by something else besides": (at_stripe("mailed", PART_PAID, **changed(8_000, 3_000)), "wait",
+                                          "paid_otherwise"),
+    "... and a person gave the credit note": (
+        at_stripe("mailed", PART_PAID | {"credited_minor": 2_000, "remaining_minor": 4_000}, **changed(8_000, 4_000)),
+        "rest", "open",
+    ),
+    "... and gave only half of it": (
+        at_stripe("mailed", PART_PAID | {"credited_minor": 1_000, "remaining_minor": 5_000}, **changed(8_000, 4_000)),
+        "do", "give_credit",
+    ),
+    "... and has another number now": (
+        at_stripe("mailed", PART_PAID | {"number": "INV-0"}, **changed(8_000, 4_000)), "wait", "changed_after_payment",
+    ),
+    "raised after a part was paid": (at_stripe("mailed", PART_PAID, **changed(12_000, 8_000)), "wait",
+                                     "changed_after_payment"),
+    "lowered after it was paid": (at_stripe("mailed", ALL_PAID, **changed(8_000, 0)), "wait", "credit_exceeds"),
+    "... and given back by a credit note": (
+        at_stripe("mailed", ALL_PAID | {"credited_minor": 2_000}, **changed(8_000, 0)), "rest", "paid",
     ),
     "open and voided in the books": (at_stripe("mailed", OPEN, is_owed=False), "do", "void"),
     "paid and voided in the books": (at_stripe("mailed", {"status": "paid"}, is_owed=False), "wait",
@@ -169,8 +206,12 @@ parts = st.builds(
 )
 any_case = st.builds(
     case,
-    invoice=st.builds(lambda open_minor: replace(INVOICE, open_minor=open_minor), amounts),
-    content=st.sampled_from([CONTENT, CHANGED["content"]]),
+    invoice=st.builds(
+        lambda amount, open_minor: replace(INVOICE, amount_minor=amount, open_minor=min(amount, open_minor)),
+        st.sampled_from([10_000, 8_000]),
+        amounts | st.sampled_from([9_000, 7_000, 6_000]),
+    ),
+    content=st.sampled_from([CONTENT, CHANGED["content"], changed(8_000, 0)["content"]]),
     sent=st.sampled_from([Sent(), *map(sent, ("created", "lined", "finalized", "mailed"))]),
     mode=st.sampled_from(["draft", "finalize", "send"]),
     is_owed=st.booleans(),
@@ -183,6 +224,8 @@ any_case = st.builds(
         starting_minor=st.sampled_from([0, -700]),
         paid_minor=st.sampled_from([0, 1_000]),
         remaining_minor=st.sampled_from([10_000, 9_000, 0]),
+        credited_minor=st.sampled_from([0, 1_000]),
+        number=st.just("INV-1"),
         has_automatic_tax=st.booleans(),
         busy=st.sampled_from([None, False, True]),
     ),
@@ -218,6 +261,11 @@ def test_the_rules_hold_whatever_the_case(given_: Case) -> None:
         assert found.part in elsewhere
         assert not given_.is_disputed
         assert given_.is_fresh
+    if found.reason == "give_credit":
+        assert now is not None
+        assert found.part is not None
+        assert 0 < found.part.amount_minor <= now.remaining_minor - given_.invoice.open_minor, "it refunds nothing"
+        assert (now.status, now.busy, given_.is_fresh, given_.is_disputed) == ("open", False, True, False)
     if found.reason == "delete_draft":
         assert now is not None
         assert now.status == "draft"
