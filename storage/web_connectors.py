@@ -72,9 +72,14 @@ def of(conn: Conn, connection_id: int) -> WebConnector:
 
 
 def by_user_name(conn: Conn, user_name: str) -> WebConnector | None:
-    """Locked until the transaction ends, so that of two visits at once only one begins."""
-    row = conn.execute(select(web_connectors).where(web_connectors.c.user_name == user_name).with_for_update()).first()
+    row = conn.execute(select(web_connectors).where(web_connectors.c.user_name == user_name)).first()
     return None if row is None else _one(row)
+
+
+def hold(conn: Conn, connection_id: int) -> WebConnector:
+    """Locked until the transaction ends, so that of two visits at once only one begins."""
+    row = conn.execute(select(web_connectors).where(web_connectors.c.connection_id == connection_id).with_for_update())
+    return _one(row.one())
 
 
 def by_visit(conn: Conn, visit: str) -> WebConnector | None:

@@ -71,8 +71,7 @@ class Visits:
             return ["", "nvu"]
         ticket, now = self._environment.rng.token(32), self._clock.now()
         with self._database.write() as conn:
-            present = web_connectors.by_user_name(conn, user_name)
-            assert present is not None
+            present = web_connectors.hold(conn, known.connection_id)
             state = connections.connection(conn, present.connection_id).state
             if _is_live(present, now):
                 return ["", "busy"]

@@ -17,8 +17,8 @@ ENDS = ("huge", "no_close")  # nothing is left open by them
 
 
 @pytest.fixture
-def company(sqlite_database: Database, tmp_path: Path) -> Iterator[Desktop]:
-    with open_desktop(sqlite_database, tmp_path) as opened:
+def company(database: Database, tmp_path: Path) -> Iterator[Desktop]:
+    with open_desktop(database, tmp_path) as opened:
         yield opened
 
 
