@@ -205,9 +205,13 @@ def _drift(
     marker: str, posting: Posting, document: Document, version: str, problem: str | None, *, is_gone: bool
 ) -> Finding:
     what = _named(document, Money(posting.amount_minor, posting.currency))
-    if is_gone:
-        verb = "deleted" if version == GONE else "voided"
-        text = f"Somebody {verb} {what}, which Tieout had posted. Post it again, or leave it so."
+    if version == GONE:
+        text = (
+            f"The {what}, which Tieout had posted, is not in QuickBooks any more: somebody deleted it, or restored an "
+            "older backup. Post it again, or leave it so."
+        )
+    elif is_gone:
+        text = f"Somebody voided {what}, which Tieout had posted. Post it again, or leave it so."
     else:
         text = f"Somebody changed {what} after Tieout posted it. {problem} Restore it, or leave it so."
     return Finding(

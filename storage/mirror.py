@@ -403,3 +403,16 @@ def move_cursor(conn: Connection, connection_id: int, stream: str, position: Any
 def forget_cursor(conn: Connection, connection_id: int, stream: str) -> None:
     """The listing begins anew."""
     conn.execute(cursors.delete().where(cursors.c.connection_id == connection_id, cursors.c.stream == stream))
+
+
+def cursors_of(conn: Connection, connection_id: int, head: str) -> list[Any]:
+    """The positions of all listings whose names begin so."""
+    named = cursors.c.stream.startswith(head, autoescape=True)
+    query = select(cursors.c.position).where(cursors.c.connection_id == connection_id, named)
+    return list(conn.execute(query).scalars())
+
+
+def forget_cursors(conn: Connection, connection_id: int, head: str) -> None:
+    """All listings whose names begin so."""
+    named = cursors.c.stream.startswith(head, autoescape=True)
+    conn.execute(cursors.delete().where(cursors.c.connection_id == connection_id, named))

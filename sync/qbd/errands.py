@@ -163,6 +163,7 @@ class Errands:
             raise Ambiguous("QuickBooks answered with something else.", technical=repr(odd)) from None
         stored = [(kind, object_id, record, text_of(element))]
         mirror.store(conn, errand.connection_id, stored, at=self._clock.now(), actor=ACTOR, is_news=False)
+        reading.note_made(conn, errand.connection_id, element, self._clock.now())
         self._done(conn, errand, object_id)
 
     def _define(self, conn: Any, errand: Errand) -> None:

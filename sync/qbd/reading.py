@@ -16,6 +16,7 @@ from reconcile.records import Account, Company, Document
 from storage import mirror
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
+from sync.qbd import witnesses
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
 from sync.qbd.qwc import OWNER_ID
@@ -50,6 +51,7 @@ PAGE = 100  # far within a minute on an old computer
 OVERLAP = timedelta(minutes=70)
 READING = "reading"  # the cursor's name
 DEADLINE_S = 60.0
+SWITCHED_OFF = 3250  # a feature of QuickBooks whose lists are not shown, though they may be there
 
 Position = dict[str, Any]
 
@@ -57,9 +59,8 @@ Position = dict[str, Any]
 def ask(conn: Any, connection_id: int, visit: str, now: datetime) -> None:
     """Starts reading what changed since the last time, as a part of this visit."""
     position = mirror.cursor(conn, connection_id, READING) or {"marks": {}, "n": 0, "complete": False, "again": []}
-    entities = [each for each in ENTITIES if each != "Currency" or _has_currencies(conn, connection_id)]
-    position |= {"visit": visit, "queue": entities, "iterator": None, "newest": None, "at": now.isoformat()}
-    mirror.move_cursor(conn, connection_id, READING, position, now)
+    position = witnesses.NONE | position | {"visit": visit, "at": now.isoformat(), "doubted": {}}
+    mirror.move_cursor(conn, connection_id, READING, position | _from_start(conn, connection_id), now)
 
 
 def is_under_way(conn: Any, connection_id: int) -> bool:
@@ -94,7 +95,7 @@ def request_id(conn: Any, connection_id: int) -> str:
 
 def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> None:
     """Stores a page, and where the reading stands after it."""
-    position = mirror.cursor(conn, connection_id, READING)
+    position = witnesses.NONE | mirror.cursor(conn, connection_id, READING)
     entity = position["queue"][0]
     if entity == "Currency":
         codes = {value(each, "ListID"): value(each, "CurrencyCode") for each in found.objects}
@@ -102,16 +103,31 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
         _note_home(conn, connection_id, position["currencies"], now)
     elif entity in ("TxnDeleted", "ListDeleted"):
         remove(conn, connection_id, entity, found.objects, now)
+        position = witnesses.tell(position, found.objects)
     else:
         stored = store(conn, connection_id, found.objects, now)
         position["again"] = sorted({*position["again"], *_paid(stored)})
-    mirror.move_cursor(conn, connection_id, READING, _after(position, found), now)
+    if entity in witnesses.MIRRORED:
+        position = _witness(conn, connection_id, position, found, now)
+    position = _after(position, found)
+    if entity == "ListDeleted" and position["missing"]:
+        witnesses.record_older(conn, connection_id, position, now)
+        position = witnesses.start_over(position) | _from_start(conn, connection_id)
+    mirror.move_cursor(conn, connection_id, READING, position, now)
+
+
+def note_made(conn: Any, connection_id: int, element: Any, now: datetime) -> None:
+    """What was just made is in the company file, and the next reading must show it."""
+    position = mirror.cursor(conn, connection_id, READING)
+    if position is not None:
+        position = witnesses.keep(witnesses.NONE | position, element)
+        mirror.move_cursor(conn, connection_id, READING, position, now)
 
 
 def begin_again(conn: Any, connection_id: int, now: datetime) -> None:
     """The iterator is gone: the entity is read from its mark."""
     position = mirror.cursor(conn, connection_id, READING)
-    position |= {"iterator": None, "newest": None, "n": position["n"] + 1}
+    position |= {"iterator": None, "newest": None, "n": position["n"] + 1} | witnesses.ENTITY_BEGINS
     mirror.move_cursor(conn, connection_id, READING, position, now)
 
 
@@ -195,6 +211,28 @@ def _note_home(conn: Any, connection_id: int, currencies: Currencies, now: datet
     if home is not None and preferences:
         known = ("company", "company", replace(company, home_currency=home), preferences)
         mirror.store(conn, connection_id, [known], at=now, actor=ACTOR)
+
+
+def _from_start(conn: Any, connection_id: int) -> Position:
+    """Every entity is to be read, each from its mark."""
+    entities = [each for each in ENTITIES if each != "Currency" or _has_currencies(conn, connection_id)]
+    return {"queue": entities, "iterator": None, "newest": None} | witnesses.ENTITY_BEGINS
+
+
+def _witness(conn: Any, connection_id: int, position: Position, found: Answer, now: datetime) -> Position:
+    """What a page shows of what was known before. An entity without a mark is read from its beginning."""
+    entity = position["queue"][0]
+    is_whole = entity not in position["marks"] and found.code != SWITCHED_OFF
+    position = witnesses.see(position, entity, found.objects)
+    if is_whole and position["iterator"] is None:
+        witnesses.forget_pages(conn, connection_id)
+    if is_whole:
+        witnesses.note_page(conn, connection_id, position["n"], found.objects, now)
+    if found.remaining == 0:
+        position = witnesses.close(position, entity)
+        if is_whole:
+            witnesses.sweep(conn, connection_id, entity, now)
+    return position
 
 
 def _has_currencies(conn: Any, connection_id: int) -> bool:

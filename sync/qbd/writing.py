@@ -11,9 +11,9 @@ from typing import Any
 from lxml import etree
 
 from reconcile.postings import Posting
-from storage import connections, mirror, outbox
+from storage import audit, connections, mirror, outbox, replacing
 from storage.outbox import Item
-from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, made
+from sync.booking import ABSENT, ACTOR, ATTEMPTS, UNREADABLE, Booking, made
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Response, Rng
 from sync.qbd import faults, reading, wire
@@ -59,6 +59,8 @@ class Writing:
             if asked is not None:
                 return asked
             item = items[0]
+            if self._is_back(conn, item):
+                continue
             try:
                 return self._send(conn, item, item.body or self._body(conn, item))
             except Rejected as error:
@@ -131,6 +133,16 @@ class Writing:
         position = {"visit": visit, "ids": sorted(asked | wanted), "n": (known or {"n": 0})["n"] + 1}
         mirror.move_cursor(conn, connection_id, BALANCES, position, self._clock.now())
         return reading.by_id("Invoice", sorted(wanted), f"b{position['n']}")
+
+    def _is_back(self, conn: Any, item: Item) -> bool:
+        """Whether what this was to replace is in the books again; then that counts, and nothing is sent."""
+        row = replacing.returned(conn, item)
+        if row is None or not replacing.reinstate(conn, item, row):
+            return False
+        detail = {"document": row.document_id, "instead of": item.posting.marker}
+        entry = audit.Entry(actor=ACTOR, action="found again", subject=row.marker, link_id=item.link_id, detail=detail)
+        audit.append(conn, self._clock.now(), [entry])
+        return True
 
     # ---- doubts
 
@@ -220,6 +232,7 @@ class Writing:
         except UNREADABLE as odd:
             raise Ambiguous("QuickBooks answered with something else than the document.", technical=repr(odd)) from None
         self._booking.record_posted(conn, [made(conn, item, attempt, document, text_of(element))])
+        reading.note_made(conn, item.connection_id, element, self._clock.now())
 
     def _record_found(self, conn: Any, item: Item, element: Any) -> None:
         try:
