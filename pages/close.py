@@ -199,7 +199,7 @@ def _pack(found: Pack, close: Close | None) -> None:
         _currency(found, balance)
     _payouts(found)
     if found.changes:
-        with st.expander("What was done since the last sign-off"):
+        with st.expander("What people did since the last sign-off"):
             rows = [[escape(words.capitalised(action)), f"{number:,}"] for action, number in found.changes]
             st.html(style.table(["What", "Times"], rows, frozenset((1,))))
 

@@ -8,7 +8,8 @@ from html import escape
 from pages import style, words
 from reconcile.records import Charge, Document
 from storage import review
-from storage.review import Candidate, Detail, Item
+from storage.review import Candidate, Detail
+from storage.search import Item
 
 WITH_FEE = ("journal_entry", "purchase", "refund_receipt", "deposit")
 QUIET = '<span class="t-quiet">none</span>'

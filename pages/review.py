@@ -1,24 +1,50 @@
 """Review: what waits for a person, why, and both sides of it. What is looked at is named by its id in the URL."""
 
 import hashlib
-from datetime import timedelta
+from collections import Counter
+from datetime import date, timedelta
 from functools import partial
 from html import escape
+from typing import Literal
 
 import polars as pl
 import streamlit as st
 
 from pages import chrome, compare, deciding, findings, posted, style, url, words
 from pages.context import Context
+from reconcile import closing
 from storage import review as waiting
+from storage import search
 from storage.queries import LinkView
-from storage.review import Detail, Item, Page
+from storage.review import Detail
+from storage.search import Facet, Filter, Item, Page, Show
 
 PAGE_SIZE = 50
 UNMAPPED = ("unmapped_account", "unmapped_item")  # a choice on the page Mapping mends it
 ALL = "all"
 OTHERS_MAX = 9
-TABS = {"waiting": "For review", "posted": "Posted"}
+Tab = Show | Literal["posted"]
+TABS: dict[Tab, str] = {
+    "waiting": "For review",
+    "proposed": "Proposed",
+    "posted": "Posted",
+    "ignored": "Ignored",
+    "problems": "Problems",
+}
+EMPTY = {
+    "proposed": "No match is proposed.",
+    "ignored": "Nothing is set aside. What somebody ignores is listed here, with who did it and why.",
+    "problems": "Nothing that waits is held up by a problem.",
+}
+FILTERS = ("reason", "currency", "kind", "age", "from", "to", "q")
+KINDS = {
+    "charge": "Charges",
+    "refund": "Refunds",
+    "payout": "Payouts",
+    "dispute": "Disputes",
+    "fees": "Fees",
+    "movement": "Other movements",
+}
 LEG_STATES = {"matched": "good", "posted": "good", "ignored": "info", "waiting": "wait"}
 
 
@@ -28,17 +54,21 @@ def render(context: Context) -> None:
         return
     deciding.last_one(context)
     assert context.link is not None
-    if _tab() == "posted":
+    show = _tab()
+    if show == "posted":
         posted.render(context, context.link.id)
         return
-    findings.render(context, context.link.id)
-    if not context.waiting:
-        st.html(style.note(nothing_waits(context), "good"))
-        return
+    if show == "waiting":
+        findings.render(context, context.link.id)
     link = context.link
-    shown, number = _filtered(context, link)
-    if not shown.total:
-        st.html(style.note("Nothing that waits fits these filters."))
+    known = search.facets(context.database, link.id, show)
+    if not known and not url.text("item"):
+        _nothing(context, show)
+        return
+    shown, number = _filtered(context, link, show, known)
+    if not shown.total and not url.text("item"):
+        st.html(style.note("Nothing fits these filters."))
+        st.button("Clear the filters", key="clear", on_click=_clear)
         return
     left, right = st.columns([5, 4], gap="small")  # at 1024 pixels the list needs this much
     with left:
@@ -48,20 +78,38 @@ def render(context: Context) -> None:
         _detail(context, link, selected, _next_of(shown, selected))
 
 
-def _tab() -> str:
+def _tab() -> Tab:
     """What the page shows, as its address says."""
-    chosen = url.choice("show", list(TABS), "waiting")
+    first: Tab = "waiting"
+    chosen = next((name for name in TABS if name == url.text("show")), first)
     st.session_state["show"] = chosen
     st.segmented_control(
         "Show",
         list(TABS),
         format_func=TABS.__getitem__,
         key="show",
-        on_change=url.narrow,
-        args=("show", "show", "waiting"),
+        on_change=_turn_to,
         label_visibility="collapsed",
     )
     return chosen
+
+
+def _turn_to() -> None:
+    """Another tab has other reasons, so it begins without filters."""
+    chosen = st.session_state["show"] or "waiting"
+    st.query_params.clear()
+    url.put("show", "" if chosen == "waiting" else chosen)
+
+
+def _clear() -> None:
+    for name in (*FILTERS, *url.PLACES):
+        st.query_params.pop(name, None)
+
+
+def _nothing(context: Context, show: Show) -> None:
+    st.html(style.note(EMPTY.get(show) or nothing_waits(context), "good"))
+    if show == "problems":
+        chrome.go(context, "problems", "All problems, by cause")
 
 
 def nothing_waits(context: Context) -> str:
@@ -79,62 +127,68 @@ def nothing_waits(context: Context) -> str:
 # ---- the list
 
 
-def _filtered(context: Context, link: LinkView) -> tuple[Page, int]:
-    """The page of items that the filters in the URL ask for, and its number."""
-    reasons = waiting.reasons(context.database, link.id)
-    codes = sorted(reasons, key=lambda code: -reasons[code])
-    st.session_state["reason"] = reason = wanted if (wanted := st.query_params.get("reason")) in codes else ALL
-    st.session_state["q"] = text = st.query_params.get("q", "")
+def _filtered(context: Context, link: LinkView, show: Show, known: list[Facet]) -> tuple[Page, int]:
+    """The page of items that the filters in the address ask for, and its number."""
+    spans = {name: (first, last) for name, first, last in closing.spans(link.today(context.now))}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Reason",
-            [ALL, *codes],
-            format_func=lambda code: _reason_label(code, reasons),
-            key="reason",
-            on_change=_narrow,
-            args=("reason",),
-            label_visibility="collapsed",
-            width=260,
-        )
-        st.text_input(
-            "Search",
-            key="q",
-            on_change=_narrow,
-            args=("q",),
-            placeholder="Customer, amount, id, text",
-            label_visibility="collapsed",
-            width=320,
-        )
-    number = _page_number()
-    shown = waiting.page(
-        context.database,
-        link.id,
-        reason=None if reason == ALL else reason,
+        reason = url.select("Reason", "reason", "reason", _reasons(known), ALL, width=230) if show == "waiting" else ALL
+        kind = url.select("Kind", "kind", "kind", _kinds(known), ALL, width=150)
+        currency = _currency(known)
+        ages = {ALL: "Any age"} | {name: f"{name} days" for name in spans}
+        age = url.select("Age", "age", "age", ages, ALL, width=125)
+        text = url.search("Customer, amount, id, text", "q", "q", width=230)
+    since, until = spans.get(age, (url.day("from"), url.day("to")))
+    if age == ALL and (since or until):
+        _days(since, until)
+    number = max(1, url.number("page") or 1)
+    wanted = Filter(
+        show=show,
+        reason="" if reason == ALL else reason,
+        currency="" if currency == ALL else currency,
+        kind="" if kind == ALL else kind,
+        since=since,
+        until=until,
         text=text,
-        number=number,
-        size=PAGE_SIZE,
     )
-    return shown, number
+    return search.page(context.database, link.id, wanted, number=number, size=PAGE_SIZE), number
 
 
-def _narrow(name: str) -> None:
-    """A filter was changed: the URL says so, and the list begins at its start."""
-    value = st.session_state[name]
-    for stale in ("page", "item", name):
-        st.query_params.pop(stale, None)
-    if value and value != ALL:
-        st.query_params[name] = value
+def _currency(known: list[Facet]) -> str:
+    """Without a choice to make, no control."""
+    found = sorted({facet.currency for facet in known})
+    if len(found) < 2:
+        return ALL
+    options = {ALL: "All currencies"} | {each: each for each in found}
+    return url.select("Currency", "currency", "currency", options, ALL, width=140)
 
 
-def _reason_label(code: str, reasons: dict[str, int]) -> str:
-    if code == ALL:
-        return f"All reasons ({sum(reasons.values()):,})"
-    return f"{words.capitalised(words.reason(code))} ({reasons.get(code, 0):,})"
+def _reasons(known: list[Facet]) -> dict[str, str]:
+    """The most frequent first."""
+    counts = Counter[str]()
+    for each in known:
+        counts[each.reason] += each.count
+    named = {code: f"{words.capitalised(words.reason(code))} ({number:,})" for code, number in counts.most_common()}
+    return {ALL: f"All reasons ({counts.total():,})"} | named
 
 
-def _page_number() -> int:
-    value = st.query_params.get("page", "1")
-    return max(1, int(value)) if value.isdecimal() else 1
+def _kinds(known: list[Facet]) -> dict[str, str]:
+    counts = Counter[str]()
+    for each in known:
+        counts[each.kind] += each.count
+    return {ALL: "All kinds"} | {kind: f"{name} ({counts[kind]:,})" for kind, name in KINDS.items() if counts[kind]}
+
+
+def _days(since: date | None, until: date | None) -> None:
+    """Days are chosen in a chart of Overview; here they are named, and let go of."""
+    ends = [f"{word} {words.day(day)}" for word, day in (("from", since), ("through", until)) if day]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Only {words.day(since) if since and since == until else ' '.join(ends)}")
+        st.button("All days", key="all-days", on_click=_drop_days)
+
+
+def _drop_days() -> None:
+    for name in ("from", "to", *url.PLACES):
+        st.query_params.pop(name, None)
 
 
 def _list(shown: Page) -> str:
@@ -196,9 +250,9 @@ def _pages(shown: Page, number: int) -> None:
     pages = -(-shown.total // PAGE_SIZE)
     first = (number - 1) * PAGE_SIZE + 1
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.caption(
-            f"{first:,} to {first + len(shown.items) - 1:,} of {shown.total:,}" if shown.items else "No such page."
-        )
+        sums = words.listed([words.money(minor, currency) for currency, minor in shown.sums])
+        places = f"{first:,} to {first + len(shown.items) - 1:,} of {shown.total:,} · together {sums}"
+        st.caption(places if shown.items else "No such page.")
         if pages > 1:
             key = f"page-{number}"  # a new one for each page, because the URL says which it is
             st.pagination(pages, default=min(number, pages), key=key, width=180, on_change=_turn, args=(key,))
@@ -218,6 +272,9 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
         st.html(style.note(f"{source_id} does not wait any more. Choose another one.", "good"))
         deciding.standing(context, link.id, source_id)
         return
+    if detail.item.state == "ignored":
+        _ignored(context, link, detail)
+        return
     desk = deciding.Desk(context=context, link_id=link.id, detail=detail, after=after)
     st.html(_head(detail.item))
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
@@ -233,6 +290,15 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
         if detail.item.reason not in deciding.SETTLED_ELSEWHERE:
             st.caption("QuickBooks has no document that could belong to it.")
             deciding.offer(desk)
+    _candidates(desk)
+    deciding.standing(context, link.id, source_id)
+    with st.expander("All entries of this object", key=f"legs-{source_id}"):
+        st.html(_legs(detail))
+
+
+def _candidates(desk: deciding.Desk) -> None:
+    """The best one open, the others folded."""
+    detail = desk.detail
     for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):
         why = " ".join(each for each in candidate.reasons if each != detail.item.detail)
         if number == 0:
@@ -240,13 +306,17 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
             st.html(compare.both_sides(detail, candidate))
             st.caption(f"{compare.title(candidate)}: {words.ROLES.get(candidate.role, candidate.role)}. {_plain(why)}")
             continue
-        with st.expander(f"Or {compare.title(candidate)}", key=f"candidate-{source_id}-{number}"):
+        with st.expander(f"Or {compare.title(candidate)}", key=f"candidate-{detail.item.source_id}-{number}"):
             deciding.offer_other(desk, candidate)
             st.html(compare.both_sides(detail, candidate))
             st.caption(_plain(why))
-    deciding.standing(context, link.id, source_id)
-    with st.expander("All entries of this object", key=f"legs-{source_id}"):
-        st.html(_legs(detail))
+
+
+def _ignored(context: Context, link: LinkView, detail: Detail) -> None:
+    st.html(_head(detail.item))
+    deciding.standing(context, link.id, detail.item.source_id)
+    st.html(compare.stripe_side(detail))
+    st.html(_legs(detail))
 
 
 def _head(item: Item) -> str:

@@ -195,6 +195,14 @@ def differences(proof: Proof, last: date) -> list[Difference]:
     return sorted(found, key=lambda each: (each.currency, each.settled, each.since, each.text))
 
 
+def spans(day: date) -> list[tuple[str, date | None, date | None]]:
+    """Every age with the first and the last day of what is of that age on `day`; None: as far as there is any."""
+    starts = [0, *(most + 1 for most, _ in AGES)]
+    closed = [(name, day - timedelta(days=most), starts[at]) for at, (most, name) in enumerate(AGES)]
+    found = [(name, first, day - timedelta(days=start) if start else None) for name, first, start in closed]
+    return [*found, (OLDEST, None, day - timedelta(days=starts[-1]))]
+
+
 def _age(days: int) -> str:
     return next((name for most, name in AGES if days <= most), OLDEST)
 

@@ -11,11 +11,12 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from reconcile.closing import Difference, Drift, Figures, Line, ageing, differences, drift, figures
-from reconcile.proof import CLEARING_SCHEMA, Proof, check_balances, prove
+from reconcile.proof import CLEARING_SCHEMA, Proof
 from storage import connections, findings, payouts, proof
 from storage.connections import Link
 from storage.engine import Database
-from storage.models import audit, closes, legs, runs
+from storage.models import audit, closes, legs, runs, users
+from storage.proof import Sides
 from storage.records import from_json, to_json
 from storage.types import encode
 
@@ -90,17 +91,6 @@ class Close:
     why: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    """What every period of a link is made of."""
-
-    link: Link
-    proof: Proof
-    openings: pl.DataFrame
-    legs: pl.DataFrame
-    clearing: pl.DataFrame
-
-
 # ---- a period as it is now
 
 
@@ -117,14 +107,14 @@ def pack(conn: Connection, link_id: int, last: date) -> Pack | None:
     Raises ArithmeticError if the figures do not lead from one balance to the other.
     """
     link = connections.link(conn, link_id)
-    sides = _sides(conn, link, last)
-    if sides is None:
+    if link.openings is None:
         return None
-    first = first_day(conn, link)
-    found = tuple(differences(sides.proof, last))
+    sides = proof.load(conn, link)
+    proven, first = sides.prove(last), first_day(conn, link)
+    found = tuple(differences(proven, last))
     return Pack(
         name=link.name,
-        figures=_figures(conn, sides, first, last),
+        figures=_figures(conn, sides, proven, first, last),
         differences=found,
         ageing=tuple(ageing(each for each in found if not each.settled)),
         payouts=tuple(_payout_lines(conn, link, first, last)),
@@ -132,7 +122,7 @@ def pack(conn: Connection, link_id: int, last: date) -> Pack | None:
         odd=tuple(_odd(conn, link, last)),
         changes=tuple(_changes(conn, link)),
         synced_at=_synced_at(conn, link),
-        violations=_violations(conn, sides),
+        violations=sides.violations(),
     )
 
 
@@ -141,18 +131,9 @@ def ends_at(link: Link, last: date) -> datetime:
     return datetime.combine(last + timedelta(days=1), time(), ZoneInfo(link.time_zone)).astimezone(UTC)
 
 
-def _sides(conn: Connection, link: Link, through: date) -> _Sides | None:
-    if link.openings is None:
-        return None
-    openings, leg_frame = proof.load_openings(link), proof.load_legs(conn, link)
-    clearing = proof.load_clearing(conn, link)
-    found = prove(openings, leg_frame, clearing, through, findings.accepted(conn, link.id))
-    return _Sides(link=link, proof=found, openings=openings, legs=leg_frame, clearing=clearing)
-
-
-def _figures(conn: Connection, sides: _Sides, first: date, last: date) -> Figures:
+def _figures(conn: Connection, sides: Sides, proven: Proof, first: date, last: date) -> Figures:
     activity = _activity(conn, sides.link, first, last)
-    return figures(sides.proof, sides.openings, activity, sides.clearing.cast(CLEARING_SCHEMA), first, last)
+    return figures(proven, sides.openings, activity, sides.clearing.cast(CLEARING_SCHEMA), first, last)
 
 
 def _activity(conn: Connection, link: Link, first: date, last: date) -> pl.DataFrame:
@@ -215,10 +196,14 @@ def _odd(conn: Connection, link: Link, last: date) -> Iterator[Odd]:
 
 
 def _changes(conn: Connection, link: Link) -> Iterator[tuple[str, int]]:
-    """What was done about this link since the last sign-off, by action."""
+    """What people did about this link since the last sign-off, by action.
+
+    What was synced meanwhile is in the figures; to count each row of it would take longer with every sync.
+    """
     since = select(func.max(closes.c.signed_at)).where(closes.c.link_id == link.id, closes.c.state == "signed")
     signed_at = conn.execute(since).scalar()
-    where = [audit.c.link_id == link.id, *((audit.c.at > signed_at,) if signed_at else ())]
+    mine = (audit.c.actor.in_(select(users.c.email)), audit.c.link_id == link.id)
+    where = [*mine, *((audit.c.at > signed_at,) if signed_at else ())]
     query = select(audit.c.action, func.count()).where(*where).group_by(audit.c.action).order_by(audit.c.action)
     yield from ((action, number) for action, number in conn.execute(query))
 
@@ -226,14 +211,6 @@ def _changes(conn: Connection, link: Link) -> Iterator[tuple[str, int]]:
 def _synced_at(conn: Connection, link: Link) -> datetime | None:
     done = (runs.c.link_id == link.id, runs.c.kind == "sync", runs.c.state == "done")
     return conn.execute(select(func.max(runs.c.started_at)).where(*done)).scalar()
-
-
-def _violations(conn: Connection, sides: _Sides) -> tuple[str, ...]:
-    """Of both sides' own balances; only what was read at one moment can be compared."""
-    moving = select(func.count()).select_from(runs).where(runs.c.link_id == sides.link.id, runs.c.state == "running")
-    if conn.execute(moving).scalar_one():
-        return ()
-    return check_balances(sides.openings, sides.legs, sides.clearing, stripe_now=sides.link.balances)
 
 
 # ---- what was prepared and signed
@@ -304,10 +281,11 @@ def is_whole(found: Close) -> bool:
 def drifts(conn: Connection, link_id: int, signed: Sequence[Close]) -> dict[int, list[Drift]]:
     """By id of a close: what is not as it was signed, or prepared, any more."""
     link = connections.link(conn, link_id)
-    sides = _sides(conn, link, max(each.last for each in signed)) if signed else None
-    if sides is None:
+    if not signed or link.openings is None:
         return {}
-    return {each.id: drift(each.pack.figures, _figures(conn, sides, each.first, each.last)) for each in signed}
+    sides = proof.load(conn, link)
+    proven = sides.prove(max(each.last for each in signed))
+    return {each.id: drift(each.pack.figures, _figures(conn, sides, proven, each.first, each.last)) for each in signed}
 
 
 def _digest(body: object) -> str:

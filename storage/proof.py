@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, select
 
 from reconcile.draft import divide
 from reconcile.postings import Posting
-from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
+from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, check_balances, prove
 from reconcile.records import Account, Document
 from storage import clearing, findings, mirror
 from storage.connections import Link
-from storage.models import legs, outbox
+from storage.models import legs, outbox, runs
 from storage.records import DOCUMENT_KINDS, from_json
 
 IN_BOOKS = ("posted", "verified")
@@ -30,19 +30,68 @@ class Booked:
     document_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What a proof of a link is made of, as read at one moment. `is_moving`: while a sync is at work."""
+
+    link: Link
+    openings: pl.DataFrame
+    legs: pl.DataFrame
+    clearing: pl.DataFrame
+    accepted: Sequence[str]
+    ledger_now: Mapping[str, int]
+    is_moving: bool
+
+    def prove(self, through: date) -> Proof:
+        """From the cut-over to a day."""
+        return prove(self.openings, self.legs, self.clearing, through, self.accepted)
+
+    def violations(self) -> tuple[str, ...]:
+        """What is wrong with the sums themselves, against both sides' own balances; those are of another moment than
+        what is read so far while a sync is at work.
+        """
+        if self.is_moving:
+            return ()
+        own = {"stripe_now": self.link.balances, "ledger_now": self.ledger_now}
+        return check_balances(self.openings, self.legs, self.clearing, **own)
+
+
+def load(conn: Connection, link: Link) -> Sides:
+    moving = select(runs.c.id).where(runs.c.link_id == link.id, runs.c.state == "running").limit(1)
+    return Sides(
+        link=link,
+        openings=_openings(link),
+        legs=_legs(conn, link),
+        clearing=_clearing(conn, link),
+        accepted=findings.accepted(conn, link.id),
+        ledger_now=_ledger_balances(conn, link),
+        is_moving=conn.execute(moving).first() is not None,
+    )
+
+
 def tie_out(conn: Connection, link: Link, through: date) -> Proof:
     """The proof of a link from its cut-over to a day."""
-    accepted = findings.accepted(conn, link.id)
-    return prove(load_openings(link), load_legs(conn, link), load_clearing(conn, link), through, accepted)
+    return load(conn, link).prove(through)
 
 
-def load_openings(link: Link) -> pl.DataFrame:
+def _ledger_balances(conn: Connection, link: Link) -> dict[str, int]:
+    """What the clearing accounts say themselves, where they do."""
+    accounts: dict[str, Account] = mirror.load(conn, link.ledger_id, "account", link.mappings.clearing.values())
+    balances = {
+        currency: accounts[account].balance_minor
+        for currency, account in link.mappings.clearing.items()
+        if account in accounts
+    }
+    return {currency: balance for currency, balance in balances.items() if balance is not None}
+
+
+def _openings(link: Link) -> pl.DataFrame:
     """OPENING_SCHEMA."""
     rows = [(opening.currency, link.cutover, opening.stripe_minor) for opening in link.openings or ()]
     return pl.DataFrame(rows, schema=OPENING_SCHEMA, orient="row")
 
 
-def load_clearing(conn: Connection, link: Link) -> pl.DataFrame:
+def _clearing(conn: Connection, link: Link) -> pl.DataFrame:
     """CLEARING_SCHEMA: what every document in the books does to the link's clearing accounts."""
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
     accounts = clearing.accounts_of(conn, link)
@@ -54,7 +103,7 @@ def load_clearing(conn: Connection, link: Link) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CLEARING_SCHEMA, orient="row")
 
 
-def load_legs(conn: Connection, link: Link) -> pl.DataFrame:
+def _legs(conn: Connection, link: Link) -> pl.DataFrame:
     """LEG_SCHEMA: every leg of the payments balance, a row for each document that books a part of it."""
     booked = _booked(conn, link.id)
     documents = {document.id: document for document in _documents(conn, link.ledger_id)}

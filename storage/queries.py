@@ -9,10 +9,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy import Connection, Row, func, select
 
-from reconcile.proof import Proof, check_balances, prove
-from reconcile.records import Account
-from storage import connections, findings, mirror, proof
-from storage.connections import Link
+from reconcile.proof import Proof
+from storage import connections, findings, proof
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
 from storage.findings import Finding
 from storage.models import connections as connection_table
@@ -257,16 +255,10 @@ def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
         link = connections.link(conn, link_id)
         if link.openings is None:
             return None
-        openings, leg_frame = proof.load_openings(link), proof.load_legs(conn, link)
-        clearing = proof.load_clearing(conn, link)
-        accepted, ledger_now = findings.accepted(conn, link.id), _ledger_balances(conn, link)
-        is_moving = _first_run(conn, link.id, runs.c.state == "running", by=runs.c.id) is not None
+        sides = proof.load(conn, link)
     day = now.astimezone(ZoneInfo(link.time_zone)).date()
-    found = prove(openings, leg_frame, clearing, day, accepted)
-    violations: tuple[str, ...] = ()
-    if not is_moving:  # otherwise both sides' own balances are of another moment than what is read so far
-        violations = check_balances(openings, leg_frame, clearing, stripe_now=link.balances, ledger_now=ledger_now)
-    return TieOut(day=day, proof=found, items=_items(found, leg_frame, day), violations=violations)
+    found = sides.prove(day)
+    return TieOut(day=day, proof=found, items=_items(found, sides.legs, day), violations=sides.violations())
 
 
 def _items(found: Proof, leg_frame: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -289,14 +281,3 @@ def count_review(database: Database, link_id: int) -> int:
     )
     with database.read() as conn:
         return conn.execute(query).scalar_one()
-
-
-def _ledger_balances(conn: Connection, link: Link) -> dict[str, int]:
-    """What the clearing accounts say themselves, where they do."""
-    accounts: dict[str, Account] = mirror.load(conn, link.ledger_id, "account", link.mappings.clearing.values())
-    balances = {
-        currency: accounts[account].balance_minor
-        for currency, account in link.mappings.clearing.items()
-        if account in accounts
-    }
-    return {currency: balance for currency, balance in balances.items() if balance is not None}

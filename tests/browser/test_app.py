@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from storage import posted, queries, review
+from storage import posted, queries, review, search
 from storage.engine import Database
+from storage.search import Filter
 from sync.clock import SystemClock
 from tests import factories
 
@@ -45,7 +46,7 @@ def test_a_click_in_the_list_names_the_item_in_the_url(
     sqlite_database: Database, tmp_path: Path, open_app: Start, page: Page, sign_in: SignIn
 ) -> None:
     seeded = factories.seed_company(sqlite_database, SystemClock().now())
-    items = review.page(sqlite_database, seeded.link_id).items
+    items = search.page(sqlite_database, seeded.link_id).items
     sign_in(page, open_app(tmp_path))
     open_page(page, "Review")
     expect(page.get_by_text(items[0].source_id, exact=True)).to_be_visible()
@@ -69,7 +70,7 @@ def test_a_person_decides_what_waits(
     def decided(source_id: str) -> list[str]:
         return [each.decision.kind for each in review.standing(sqlite_database, seeded.link_id, source_id)]
 
-    partial = review.page(sqlite_database, seeded.link_id, reason="PARTIAL").items
+    partial = search.page(sqlite_database, seeded.link_id, Filter(reason="PARTIAL")).items
     page.goto(f"{address}/review?reason=PARTIAL")
     expect(page.get_by_text(partial[0].source_id, exact=True)).to_be_visible(timeout=15_000)
     expect(page.get_by_text("10.00 USD stays open on the invoice")).to_be_visible()
@@ -80,7 +81,7 @@ def test_a_person_decides_what_waits(
     expect(page.get_by_text(partial[2].source_id, exact=True)).to_be_visible(timeout=10_000)
     assert [decided(item.source_id) for item in partial[:3]] == [["match"], ["match"], []]
 
-    bare = review.page(sqlite_database, seeded.link_id, reason="no_invoice").items
+    bare = search.page(sqlite_database, seeded.link_id, Filter(reason="no_invoice")).items
     page.goto(f"{address}/review?reason=no_invoice")
     page.get_by_role("button", name="Record without invoice").click()
     page.get_by_role("dialog").get_by_text("a credit of the customer").click()

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import select
 
-from storage import review, users
+from storage import review, search, users
 from storage.models import audit, legs
 from storage.review import Detail
 from storage.users import User
@@ -28,7 +28,7 @@ def person(company: Company, role: str = "accountant") -> User:
 def waits(company: Company, reason: str | None = None) -> Detail:
     """The only item in Review."""
     database, link_id = company.environment.database, link(company).id
-    (item,) = review.page(database, link_id).items
+    (item,) = search.page(database, link_id).items
     assert reason in (None, item.reason), item.detail
     detail = review.detail(database, link_id, item.source_id)
     assert detail is not None
@@ -87,7 +87,7 @@ def test_an_accepted_answer_is_posted_once(two_equal_invoices: Company) -> None:
         assert each.probability_ppm is None or each.probability_ppm <= 500_000, "they share the chance"
     chosen = detail.candidates[1].parts[0][1]
     accept(company, detail, 1)
-    assert review.page(company.environment.database, link(company).id).total == 0, "it left the list at once"
+    assert search.page(company.environment.database, link(company).id).total == 0, "it left the list at once"
     company.sync()
     company.sync()
     (payment,) = company.ours("Payment")

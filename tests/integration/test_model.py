@@ -8,7 +8,7 @@ from sqlalchemy import select
 from reconcile.model import Model, ModelError
 from storage import decisions
 from storage.models import audit
-from storage.review import page
+from storage.search import page
 from sync import modelling
 from tests.integration.conftest import Company, link
 from tests.integration.test_decisions import accept, check_laws, leg_rows, waits

@@ -1,6 +1,6 @@
 """Stripe's fees that somebody types into QuickBooks by hand: asked about before they are posted, found after."""
 
-from storage import review
+from storage import search
 from sync import commands
 from tests.integration.conftest import Company, link
 from tests.integration.test_decisions import accept, act, check_laws, waits
@@ -50,7 +50,7 @@ def test_a_typed_fee_is_asked_about_taken_given_back_and_kept_apart(company: Com
     decision = accept(company, detail)
     sync_and_check(company)
     assert company.ours("Purchase") == []
-    assert review.reasons(company.environment.database, link(company).id) == {}
+    assert search.facets(company.environment.database, link(company).id) == []
 
     assert act(company, commands.undo, decision)
     company.sync()

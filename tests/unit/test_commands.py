@@ -2,9 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storage import audit, connections, outbox, queries, review, users
+from storage import audit, connections, outbox, queries, review, search, users
 from storage.engine import Database
 from storage.models import audit as audit_table
+from storage.search import Filter
 from storage.users import User
 from sync import commands
 from sync.clock import FixedClock
@@ -79,7 +80,7 @@ def test_switch_posting_takes_an_accountant_who_has_opened_the_dry_run(database:
 
 def test_retry_posting(database: Database) -> None:
     seeded, person = factories.seed_company(database, NOW), user(database, "accountant")
-    [item] = review.page(database, seeded.link_id, reason="refused").items
+    [item] = search.page(database, seeded.link_id, Filter(reason="refused")).items
     detail = review.detail(database, seeded.link_id, item.source_id)
     assert detail is not None
     [posting] = detail.postings

@@ -1,11 +1,14 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from reconcile import closing
 from reconcile.proof import ITEM_SCHEMA
-from storage import connections, queries, review
+from storage import connections, queries, review, search
 from storage.engine import Database
+from storage.search import Filter
 from tests import factories
 from tests.factories import Seeded
 
@@ -30,7 +33,7 @@ def test_a_link_before_its_first_sync(database: Database) -> None:
     assert (pulse.current, pulse.last) == (None, None)
     assert queries.tie_out(database, seeded.link_id, NOW) is None
     assert queries.totals(database, seeded.link_id) == []
-    assert review.page(database, seeded.link_id).total == 0
+    assert search.page(database, seeded.link_id).total == 0
     assert queries.activity(database, seeded.link_id, "USD").is_empty()
 
 
@@ -84,39 +87,71 @@ def test_the_items_make_the_difference(database: Database, company: Seeded) -> N
     assert items["amount_minor"].sum() == today["difference_minor"]
     assert items.schema == ITEM_SCHEMA
     waiting = items.filter(pl.col("reason") == "waiting")["source_id"].n_unique()
-    assert waiting == sum(review.reasons(database, company.link_id).values())
+    assert waiting == reasons_of(database, company).total()
     assert waiting == queries.count_review(database, company.link_id)
     assert {"queued", "waits_with_charge", "in_transit", "waiting"} == set(items["reason"])
 
 
+def reasons_of(database: Database, company: Seeded) -> Counter[str]:
+    found = Counter[str]()
+    for facet in search.facets(database, company.link_id):
+        found[facet.reason] += facet.count
+    return found
+
+
 def test_review_pages_and_filters(database: Database, company: Seeded) -> None:
-    reasons = review.reasons(database, company.link_id)
-    everything = review.page(database, company.link_id, size=1_000)
-    assert everything.total == len(everything.items) == sum(reasons.values())
+    reasons = reasons_of(database, company)
+    everything = search.page(database, company.link_id, size=1_000)
+    assert everything.total == len(everything.items) == reasons.total()
     assert len({item.source_id for item in everything.items}) == everything.total
-    pages = [review.page(database, company.link_id, number=page, size=10) for page in range(1, 7)]
+    pages = [search.page(database, company.link_id, number=page, size=10) for page in range(1, 7)]
     assert [item for page in pages for item in page.items] == list(everything.items)
     for reason, number in reasons.items():
-        found = review.page(database, company.link_id, reason=reason)
+        found = search.page(database, company.link_id, Filter(reason=reason))
         assert {item.reason for item in found.items} == {reason}
         assert found.total == number
-    assert review.page(database, company.link_id, reason="nonsense").total == 0
+    assert search.page(database, company.link_id, Filter(reason="nonsense")).total == 0
+    assert search.page(database, company.link_id, number=10**17).items == ()
+
+
+def test_the_list_of_an_age_is_what_the_ages_count(database: Database, company: Seeded) -> None:
+    """Whoever clicks on a bar sees exactly what it counts; the ages leave nothing out and count nothing twice."""
+    spans = closing.spans(NOW.date())
+    ages = search.ages(database, company.link_id, "USD", spans)
+    for (name, first, last), (counted, number, total) in zip(spans, ages, strict=True):
+        found = search.page(database, company.link_id, Filter(since=first, until=last, currency="USD"), size=1_000)
+        assert (name, found.total, dict(found.sums).get("USD", 0)) == (counted, number, total)
+        assert sum(item.amount_minor for item in found.items) == total
+    assert sum(number for _, number, _ in ages) == search.page(database, company.link_id).total
+    assert [name for name, number, _ in ages if number] == ["0-7", "8-30", "31-60"]
+
+
+def test_kinds_and_currencies(database: Database, company: Seeded) -> None:
+    facets = search.facets(database, company.link_id)
+    assert {facet.kind for facet in facets} == {"charge", "payout"}
+    for kind, starts in (("charge", "ch_"), ("payout", "po_")):
+        found = search.page(database, company.link_id, Filter(kind=kind, currency="USD"), size=1_000)
+        assert found.total == sum(facet.count for facet in facets if facet.kind == kind)
+        assert all(item.source_id.startswith(starts) for item in found.items)
+    for wanted in (Filter(kind="refund"), Filter(currency="EUR"), Filter(show="ignored")):
+        assert search.page(database, company.link_id, wanted).items == ()
+    assert search.page(database, company.link_id, Filter(show="problems")).total == 1
 
 
 def test_review_is_searched_in_what_it_shows(database: Database, company: Seeded) -> None:
-    item = review.page(database, company.link_id, reason="proposed").items[0]
+    item = search.page(database, company.link_id, Filter(reason="proposed")).items[0]
     assert item.customer == "Atelier Brun"
     figure = f"{item.amount_minor // 100:,}.{item.amount_minor % 100:02}"
     for text in (item.source_id, "atelier", f"BRUN {figure}", figure.replace(",", ""), "ap@atelier.example"):
-        found = review.page(database, company.link_id, text=text, size=1_000).items
+        found = search.page(database, company.link_id, Filter(text=text), size=1_000).items
         assert item in found, text
-    assert review.page(database, company.link_id, text="atelier").total < 41
+    assert search.page(database, company.link_id, Filter(text="atelier")).total < 41
     for text in ("nobody", "%", "customer_name", "Atelier Foods"):
-        assert review.page(database, company.link_id, text=text).total == 0, text
+        assert search.page(database, company.link_id, Filter(text=text)).total == 0, text
 
 
 def test_both_sides(database: Database, company: Seeded) -> None:
-    item = review.page(database, company.link_id, reason="proposed").items[0]
+    item = search.page(database, company.link_id, Filter(reason="proposed")).items[0]
     detail = review.detail(database, company.link_id, item.source_id)
     assert detail is not None
     assert detail.item == item
@@ -131,7 +166,7 @@ def test_both_sides(database: Database, company: Seeded) -> None:
 
 
 def test_a_refused_posting(database: Database, company: Seeded) -> None:
-    [item] = review.page(database, company.link_id, reason="refused").items
+    [item] = search.page(database, company.link_id, Filter(reason="refused")).items
     detail = review.detail(database, company.link_id, item.source_id)
     assert detail is not None
     [posting] = detail.postings

@@ -29,10 +29,11 @@ from reconcile.postings import Posting
 from reconcile.records import PayoutItems
 from reconcile.snapshot import OpenDispute
 from storage import connections as store
-from storage import mirror, outbox, queries, users
+from storage import mirror, outbox, queries, search, users
 from storage import review as waiting
 from storage.engine import Database
 from storage.records import to_json
+from storage.search import Filter
 from storage.users import User
 from storage.vault import open_vault
 from sync.clock import FixedClock, SeededRng
@@ -170,7 +171,7 @@ def test_the_review_shows_both_sides(sqlite_database: Database) -> None:
 def test_the_item_of_the_url_is_shown_wherever_it_is_in_the_list(sqlite_database: Database) -> None:
     seeded = factories.seed_company(sqlite_database, NOW)
     shown = context(sqlite_database)
-    last = waiting.page(sqlite_database, seeded.link_id, size=1_000).items[-1]
+    last = search.page(sqlite_database, seeded.link_id, size=1_000).items[-1]
     assert last.source_id in said(draw("review", shown, item=last.source_id))
     assert "ch_gone does not wait any more" in said(draw("review", shown, item="ch_gone"))
 
@@ -208,7 +209,7 @@ def test_retry_of_a_refused_posting(sqlite_database: Database) -> None:
     retry.click().run()
     assert not test.exception
     assert test.toast[0].value == "It goes into QuickBooks with the next sync."
-    assert "refused" not in waiting.reasons(sqlite_database, seeded.link_id)
+    assert search.page(sqlite_database, seeded.link_id, Filter(reason="refused")).total == 0
 
 
 def test_an_empty_queue_says_when_it_was_checked(sqlite_database: Database) -> None:
@@ -255,7 +256,7 @@ def press(test: AppTest, label: str) -> None:
 def test_accepting_goes_on_to_the_next_and_can_be_undone(sqlite_database: Database) -> None:
     seeded = factories.seed_company(sqlite_database, NOW)
     shown = context(sqlite_database, role="reviewer")
-    first, second, *_ = waiting.page(sqlite_database, seeded.link_id, reason="PARTIAL").items
+    first, second, *_ = search.page(sqlite_database, seeded.link_id, Filter(reason="PARTIAL")).items
     test = draw("review", shown, reason="PARTIAL")
     assert "Difference 0.00. 10.00 USD stays open on the invoice." in said(test)
     press(test, "Accept")

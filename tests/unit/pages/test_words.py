@@ -7,7 +7,8 @@ import pytest
 
 from pages import compare, style, words
 from reconcile.records import Charge, Document
-from storage.review import Candidate, Item, Told
+from storage.review import Candidate, Told
+from storage.search import Item
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -107,6 +108,7 @@ def item(amount: int = 10_000, text: str = "for INV-7") -> Item:
         amount_minor=amount,
         dated=date(2026, 11, 2),
         since=NOW,
+        state="waiting",
         reason="proposed",
         detail="",
         source=charge,
