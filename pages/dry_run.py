@@ -21,6 +21,7 @@ KINDS = {
     "transfer": ("Transfer", "Transfers"),
     "journal_entry": ("Journal entry", "Journal entries"),
     "credit_memo": ("Credit memo", "Credit memos"),
+    "ar_refund": ("Refund of a credit", "Refunds of credits"),
     "invoice": ("Invoice", "Invoices"),
 }
 CHANGES = {
@@ -166,12 +167,14 @@ def effect(shown: DocumentView) -> str:
         )
     if shown.kind == "payment":
         return f"into {shown.account}; {_applied(shown)}"
+    if shown.kind == "ar_refund":
+        return f"out of {shown.account}; {_applied(shown)}"
     way = "out of" if shown.kind in ("purchase", "refund_receipt") else "into"
     return f"{way} {shown.account}; {lines}"
 
 
 def _applied(shown: DocumentView) -> str:
-    word = "applied to" if shown.change else "pays"
+    word = "applied to" if shown.change else "pays out" if shown.kind == "ar_refund" else "pays"
     paid = [f"{word} {part.name} {words.amount(part.amount_minor, shown.currency)}" for part in shown.applied]
     rest = 0 if shown.change else shown.amount_minor - sum(part.amount_minor for part in shown.applied)
     credit = f"{words.amount(rest, shown.currency)} stays as the customer's credit" if rest else ""

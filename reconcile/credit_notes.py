@@ -185,12 +185,16 @@ def _unmapped(snapshot: Snapshot, note: CreditNote, invoice: Document) -> Proble
 
 
 def _posting(snapshot: Snapshot, note: CreditNote, marker: str, amount: int) -> Posting:
-    """A credit memo, or a payment of nothing that applies it to the invoice."""
+    """A credit memo, or a payment of nothing that applies it to the invoice (QuickBooks Desktop keeps none of that)."""
     lowered, linked, _ = markers_of(note.id)
     invoice = snapshot.noted_documents[note.invoice_id]
     made = _memo(snapshot, note, invoice, marker, amount)
     if marker != linked:
         return made
+    if snapshot.on_desktop:
+        part = Applied(id=invoice.id, amount_minor=amount)
+        bare = replace(made, kind="payment", amount_minor=0, tax_minor=0, tax_code=None, lines=(), applied=(part,))
+        return replace(bare, target=f"{POSTED}{lowered}", change="link", after=lowered)
     parts = tuple(Applied(id=each, amount_minor=amount) for each in (f"{POSTED}{lowered}", invoice.id))
     return replace(
         made, kind="payment", amount_minor=0, tax_minor=0, tax_code=None, lines=(), applied=parts, after=lowered

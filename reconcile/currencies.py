@@ -17,7 +17,7 @@ from reconcile.postings import ROLES, Posting, PostingLine
 from reconcile.records import Movement
 from reconcile.snapshot import Snapshot
 
-INTO, OUT_OF = frozenset(("payment", "sales_receipt")), frozenset(("refund_receipt", "purchase"))
+INTO, OUT_OF = frozenset(("payment", "sales_receipt")), frozenset(("refund_receipt", "ar_refund", "purchase"))
 RATE_DIGITS = Context(prec=12)  # enough for a cent of any amount Stripe moves; a JSON number keeps 15
 
 

@@ -9,7 +9,7 @@ from reconcile.snapshot import Snapshot
 
 BY_ITEM = "sales_receipt"
 PLAIN = ("transfer",)  # money between balance sheet accounts carries no label
-PAID = ("payment", "sales_receipt", "refund_receipt")
+PAID = ("payment", "sales_receipt", "refund_receipt", "ar_refund")
 
 
 def label(snapshot: Snapshot, postings: Iterable[Posting], decisions: Iterable[LegDecision]) -> list[Posting]:

@@ -13,6 +13,7 @@ PostingKind = Literal[
     "sales_receipt",
     "refund_receipt",
     "credit_memo",
+    "ar_refund",
     "purchase",
     "deposit",
     "transfer",

@@ -46,7 +46,7 @@ def plan_refund(draft: Draft, refund_id: str, movements: list[Movement]) -> None
 
 
 def _book_refund(draft: Draft, refund: Refund, movements: Sequence[Movement], gross: list[Leg]) -> None:
-    """First from what the charge left with the customer, the rest as a refund receipt."""
+    """First from what the charge left with the customer, the rest as a refund receipt, or what stands for one."""
     snapshot, charge_id = draft.snapshot, refund.charge_id or ""
     place = draft.place(charge_id)
     settled = -sum(leg.amount_minor for leg in gross)
@@ -85,6 +85,9 @@ def _rest(
     if not amount:
         return []
     made = _receipt(snapshot, refund, movements, place, amount, settled)
+    if snapshot.on_desktop:
+        memo_, paid = _credit_paid_out(made)
+        return [(memo_, 0), *over_bridge(snapshot, paid, movements, -settled)]
     if snapshot.policies.refund == "receivables" and refund.currency == movements[0].currency:
         return _through_receivables(snapshot, refund, movements, made, settled)
     return over_bridge(snapshot, made, movements, -settled)
@@ -95,8 +98,7 @@ def _through_receivables(
 ) -> Booked:
     """Row 8b: a credit memo of the same lines, an expense that pays it out, a payment of nothing that links the two."""
     amount, customer = receipt.amount_minor, receipt.party_id or ""
-    head = f"{movements[0].id}:refund"
-    memo_ = replace(receipt, marker=f"{head}-credit:r1:s1", kind="credit_memo")
+    head, (memo_, _) = f"{movements[0].id}:refund", _credit_paid_out(receipt)
     paid = give_back(
         snapshot, "refund", refund.id, movements, refund.currency, amount, settled, customer, after=memo_.marker
     )
@@ -111,6 +113,17 @@ def _through_receivables(
         after=paid.marker,
     )
     return [(memo_, 0), (paid, -settled), (linked, 0)]
+
+
+def _credit_paid_out(receipt: Posting) -> tuple[Posting, Posting]:
+    """What stands for a refund receipt where there is none: a credit memo of the same lines, and what pays it out."""
+    source, kind, revision, step = receipt.marker.rsplit(":", 3)
+    memo_ = replace(receipt, marker=f"{source}:{kind}-credit:{revision}:{step}", kind="credit_memo")
+    credit = Applied(id=f"{POSTED}{memo_.marker}", amount_minor=receipt.amount_minor)
+    paid = replace(
+        receipt, kind="ar_refund", tax_minor=0, tax_code=None, lines=(), applied=(credit,), after=memo_.marker
+    )
+    return memo_, paid
 
 
 def _receipt(
@@ -136,7 +149,7 @@ def _refund_problem(snapshot: Snapshot, refund: Refund, place: Place | None, amo
     if place.customer_id is None:
         return unknown_customer(place)
     through = snapshot.policies.refund == "receivables" and refund.currency in snapshot.mappings.clearing
-    if place.unapplied_minor or through:
+    if place.unapplied_minor or (through and not snapshot.on_desktop):
         problem = missing_receivable(snapshot, refund.currency)
         if problem or amount <= place.unapplied_minor:
             return problem

@@ -31,7 +31,7 @@ TAXED: dict[PostingKind, PostingKind] = {"purchase": "deposit", "deposit": "purc
 
 def how_to_undo(document: Document, closed_through: date | None, *, is_fixed: bool) -> How | None:
     """None: it cannot be taken back by itself. `is_fixed`: deposited, or reconciled with a bank statement."""
-    kind: PostingKind = document.kind  # type: ignore[assignment]
+    kind: PostingKind = document.kind
     if not is_fixed and (closed_through is None or document.dated > closed_through):
         return "void" if kind in VOIDED and document.amount_minor else "delete"
     return "entry" if kind in OPPOSITES and document.amount_minor else None

@@ -137,6 +137,7 @@ class Snapshot:
     policies: Policies
     closed_through: date | None = None
     can_post: bool = True  # False where the books are known from files only
+    on_desktop: bool = False  # QuickBooks Desktop has no refund receipts, and applies credits without a document
     movements: tuple[Movement, ...] = ()
     charges: dict[str, Charge] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)

@@ -215,7 +215,8 @@ def ready(conn: Connection, connection_id: int, at: datetime, limit: int = 1) ->
             before.c.link_id == outbox.c.link_id,
             before.c.marker == outbox.c.after,
             before.c.state.in_(("posted", "verified")),
-            or_(before.c.kind != "invoice", before.c.problem.is_(None)),  # of another total nobody pays it by itself
+            # Of another total nobody pays it, or pays it out, by itself.
+            or_(before.c.kind.not_in(("invoice", "credit_memo")), before.c.problem.is_(None)),
         )
         .exists()
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
-from sqlalchemy import Connection, Text, and_, select, type_coerce
+from sqlalchemy import Connection, Text, and_, or_, select, type_coerce
 
 from reconcile.days import book_day
 from reconcile.postings import POSTED, Posting
@@ -65,23 +65,28 @@ def unasked(conn: Connection, link: Link, since: date) -> Iterator[tuple[Documen
 
 
 def credited(conn: Connection, ledger_id: int) -> frozenset[str]:
-    """Invoices to which a credit was applied that somebody typed in, and no money."""
+    """Invoices to which a credit was applied that somebody typed in, and no money.
+
+    QuickBooks Online keeps a payment of nothing of that; Desktop shows it with the credit memo.
+    """
     record = mirror_table.c.record
-    payments = conn.execute(
+    credited_by = conn.execute(
         select(record).where(
             mirror_table.c.connection_id == ledger_id,
-            mirror_table.c.kind == "payment",
             mirror_table.c.parent_id.is_(None),
             mirror_table.c.deleted.is_(False),
-            type_coerce(record, Text).contains('"amount_minor":0,'),
+            or_(
+                and_(mirror_table.c.kind == "payment", type_coerce(record, Text).contains('"amount_minor":0,')),
+                and_(mirror_table.c.kind == "credit_memo", type_coerce(record, Text).contains('"id":"invoice:')),
+            ),
         ),
         execution_options={"yield_per": mirror.STREAMED},
     ).scalars()
     found: set[str] = set()
-    for body in payments:
-        payment = from_json(body, Document)
-        if not payment.amount_minor:
-            found |= {part.id for part in payment.applied if part.id.startswith("invoice:")}
+    for body in credited_by:
+        credit = from_json(body, Document)
+        if not credit.amount_minor or credit.kind == "credit_memo":
+            found |= {part.id for part in credit.applied if part.id.startswith("invoice:")}
     return frozenset(found)
 
 

@@ -60,6 +60,8 @@ def _guard_charge(company: Company, body: Body, charge_id: str, wanted: int, sho
     charge = company.items.get(charge_id)
     if charge is None or charge["total"] <= 0 or (left := company.items.left(charge_id)) <= 0:
         raise gone(charge_id)  # what is paid is not among the charges QuickBooks looks through
+    if charge["kind"] == "Check" and not company.switches.checks_take_credits:
+        raise gone(charge_id)
     if charge["party"] != body["CustomerRef"]["ListID"]:
         raise bad_value("AppliedToTxnAdd TxnID", charge_id, "The transaction belongs to another customer.")
     if charge["account"] != body["ARAccountRef"]["ListID"]:

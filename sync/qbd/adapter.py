@@ -46,7 +46,9 @@ class QuickBooksDesktop:
                 reading.ask(conn, connection_id, self._visit, self._clock.now())
 
     def request_rates(self, connection_id: int, wanted: Sequence[tuple[str, date]]) -> None:
-        """QuickBooks Desktop keeps no rates of past days: what needs one waits, and says so."""
+        """From its list of currencies, as visits have read it."""
+        with self._database.write() as conn:
+            reading.note_rates(conn, connection_id, wanted, self._clock.now())
 
     def next_request(self, connection_id: int) -> Request | None:
         if self._visit is None:

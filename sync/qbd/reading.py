@@ -8,12 +8,14 @@ less an overlap that covers the hour that comes twice in autumn.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from reconcile.records import Account, Company, Document
+from reconcile.records import Account, Applied, Company, Document, Rate, Record
 from storage import mirror
+from storage.rates import rate_id
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
 from sync.qbd import witnesses
@@ -47,6 +49,7 @@ LISTS_DELETED = {
     "Class": "class",
     "PaymentMethod": "payment_method",
 }
+LINKED = ("Invoice", "CreditMemo")  # what is set against them is asked for with them
 PAGE = 100  # far within a minute on an old computer
 OVERLAP = timedelta(minutes=70)
 READING = "reading"  # the cursor's name
@@ -99,6 +102,7 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
     entity = position["queue"][0]
     if entity == "Currency":
         codes = {value(each, "ListID"): value(each, "CurrencyCode") for each in found.objects}
+        position["rates"] = _with_rates(position.get("rates", {}), found.objects, now.date())
         position["currencies"] = {list_id: code for list_id, code in codes.items() if list_id and code}
         _note_home(conn, connection_id, position["currencies"], now)
     elif entity in ("TxnDeleted", "ListDeleted"):
@@ -145,6 +149,21 @@ def currency_id(conn: Any, connection_id: int, code: str) -> str | None:
     return next((list_id for list_id, each in found.items() if each == code), None)
 
 
+def note_rates(conn: Any, connection_id: int, wanted: Sequence[tuple[str, date]], now: datetime) -> None:
+    """Keeps for each day the last rate QuickBooks had told by then, or the first it ever told: it tells none of a day
+    that is past, and would itself take the same for a document of that day.
+    """
+    told: dict[str, dict[str, str]] = (mirror.cursor(conn, connection_id, READING) or {}).get("rates", {})
+    stored: list[tuple[str, str, Record | None, str]] = []
+    for currency, day in wanted:
+        days = sorted(told.get(currency, {}))
+        if days:
+            of = max((each for each in days if each <= day.isoformat()), default=days[0])
+            rate = Rate(currency=currency, day=day, rate=told[currency][of])
+            stored.append(("rate", rate_id(currency, day), rate, f"<!-- the rate of {of} -->"))
+    mirror.store(conn, connection_id, stored, at=now, actor=ACTOR)
+
+
 def books(conn: Any, connection_id: int) -> Books:
     position = mirror.cursor(conn, connection_id, READING) or {}
 
@@ -169,6 +188,14 @@ def store(conn: Any, connection_id: int, elements: Iterable[Any], now: datetime)
     found = [_fetched(reader, element) for element in elements if is_kept(element)]
     store_found(conn, connection_id, found, now)
     return [each.record for each in found if isinstance(each.record, Document)]
+
+
+def look_again(conn: Any, connection_id: int, applied: Iterable[Applied], now: datetime) -> None:
+    """Invoices that a credit was set against: the next reading brings them, whatever QuickBooks says of their time."""
+    position = mirror.cursor(conn, connection_id, READING)
+    invoices = [part.id.partition(":")[2] for part in applied if part.id.startswith("invoice:")]
+    again = {"again": sorted({*position["again"], *invoices})}
+    mirror.move_cursor(conn, connection_id, READING, position | again, now)
 
 
 def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], now: datetime) -> None:
@@ -201,6 +228,16 @@ def modified_since(mark: str | None) -> list[Node]:
 def local_time(printed: str) -> str:
     """Without its offset, as it goes back."""
     return datetime.fromisoformat(printed).replace(tzinfo=None).isoformat()
+
+
+def _with_rates(told: dict[str, dict[str, str]], currencies: Iterable[Any], today: date) -> dict[str, dict[str, str]]:
+    """By currency and day, what QuickBooks has told of its rates; a rate without a day is today's."""
+    found = {code: dict(days) for code, days in told.items()}
+    for each in currencies:
+        code, rate = value(each, "CurrencyCode"), value(each, "ExchangeRate")
+        if code and rate and Decimal(rate) > 0:
+            found.setdefault(code, {})[value(each, "AsOfDate") or today.isoformat()] = rate
+    return found
 
 
 def _note_home(conn: Any, connection_id: int, currencies: Currencies, now: datetime) -> None:
@@ -257,7 +294,7 @@ def _filter(entity: str, mark: str | None) -> list[Node]:
         owners: list[Node] = [("OwnerID", "0"), ("OwnerID", OWNER_ID)] if entity == "Customer" else []
         return [*size, ("ActiveStatus", "All"), ("FromModifiedDate", since), *owners]
     lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
-    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity == "Invoice" else []
+    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity in LINKED else []
     return [("MaxReturned", str(PAGE)), *modified_since(mark), *lines, *linked]
 
 
@@ -277,7 +314,7 @@ def _iterator(entity: str, position: Position) -> dict[str, str]:
 
 
 def _by_id(entity: str, txn_ids: Sequence[str], request_id: str, purpose: str) -> Request:
-    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity == "Invoice" else []
+    linked: list[Node] = [("IncludeLinkedTxns", "true")] if entity in LINKED else []
     lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
     content: list[Node] = [("TxnID", txn_id) for txn_id in txn_ids]
     return _request(message(f"{entity}Query", [*content, *lines, *linked], request_id=request_id), purpose)

@@ -203,6 +203,7 @@ def need_ref(element: Any, name: str) -> str:
 
 OPEN = ("BalanceRemaining", "CreditRemaining", "UnusedPayment")
 ACCOUNT = ("DepositToAccountRef", "RefundFromAccountRef", "AccountRef")
+CREDITED = ("Invoice", "Check", "JournalEntry")  # what a credit memo can be set against
 APPLIED = {
     "ReceivePayment": ("AppliedToTxnRet", "Amount"),
     "ARRefundCreditCard": ("RefundAppliedToTxnRet", "RefundAmount"),
@@ -223,9 +224,12 @@ def _total(entity: str, element: Any, minor: Minor) -> int:
 
 
 def _applied(entity: str, element: Any, minor: Minor) -> tuple[Applied, ...]:
-    """What a payment or refund is set against, and the payments that a deposit takes to the bank."""
+    """What a payment, refund or credit is set against, and the payments that a deposit takes to the bank."""
     if entity == "Deposit":
         found = [(line, "TxnType", "Amount") for line in element.findall("DepositLineRet")]
+    elif entity == "CreditMemo":  # linked amounts are below zero or above, by the side they are seen from
+        linked = [line for line in element.findall("LinkedTxn") if value(line, "TxnType") in CREDITED]
+        found = [(line, "TxnType", "Amount") for line in linked]
     else:
         name, amount = APPLIED.get(entity, ("", ""))
         found = [(line, "TxnType", amount) for line in element.findall(name)] if name else []
@@ -233,7 +237,8 @@ def _applied(entity: str, element: Any, minor: Minor) -> tuple[Applied, ...]:
     for line, type_name, amount in found:
         kind, txn_id = KIND.get(value(line, type_name) or ""), value(line, "TxnID")
         if kind and txn_id:
-            parts.append(Applied(id=f"{kind}:{txn_id}", amount_minor=minor(value(line, amount))))
+            part = minor(value(line, amount))
+            parts.append(Applied(id=f"{kind}:{txn_id}", amount_minor=abs(part) if entity == "CreditMemo" else part))
     return tuple(parts)
 
 

@@ -3,11 +3,13 @@
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from reconcile.postings import Posting, PostingLine
 from sync.errors import Rejected
 from sync.markers import note
-from sync.qbd.qbxml import MESSAGE_SET_ID_MAX, Node, amount, message, ref
+from sync.qbd.qbxml import MESSAGE_SET_ID_MAX, Node, amount, message, ref, value
 
 ENTITY = {
     "payment": "ReceivePayment",
@@ -39,29 +41,45 @@ def external_guid(posting: Posting) -> str:
     return "{" + str(uuid.uuid5(NAMESPACE, posting.marker)) + "}"
 
 
-def write_body(posting: Posting, set_id: str, ar_account_id: str | None = None) -> str:
-    """The set of one request that a posting asks for. `ar_account_id` is the receivables account of what it pays.
-
-    Raises Rejected for what QuickBooks Desktop has no document for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the books say around a document: the receivables account of what it is applied to, the ListID of its
+    currency if that is not the company's own, and, of a document that is changed, its InvoiceRet, PaymentRet and so on.
     """
-    builder = BUILDERS.get(posting.kind)
-    if posting.target is not None or builder is None:
-        raise Rejected(
-            "Tieout cannot do this in QuickBooks Desktop: it would change a document that is there, or needs a kind of "
-            "document that Desktop has not. Do it by hand there, then match it in Review."
-        )
+
+    ar_account_id: str | None = None
+    currency_id: str | None = None
+    target: Any | None = None
+
+
+NOTHING = Surroundings()
+
+
+def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) -> str:
+    """The set of one request that a posting asks for. Raises Rejected for what QuickBooks Desktop cannot do."""
     if posting.tax_minor:
         raise Rejected(
             "Tieout does not write sales tax into QuickBooks Desktop, which computes it by itself. Record it by hand "
             "there, then match it in Review."
         )
-    entity = ENTITY[posting.kind]
+    name, builder = _way(posting)
+    if builder is None:
+        raise Rejected(
+            "Tieout cannot do this in QuickBooks Desktop: it would change a document that is there, or needs a kind of "
+            "document that Desktop has not. Do it by hand there, then match it in Review."
+        )
     try:
-        content = builder(posting, ar_account_id)
+        content = builder(posting, around)
     except ValueError as error:
         raise Rejected(str(error)) from None
-    request_id = message_request_id(set_id)
-    return message(f"{entity}Add", [(f"{entity}Add", content)], request_id=request_id, message_set_id=set_id)
+    return message(name, [(name, content)], request_id=message_request_id(set_id), message_set_id=set_id)
+
+
+def _way(posting: Posting) -> tuple[str, "Builder | None"]:
+    """The request that writes it, and what fills it."""
+    if posting.change is not None:
+        return CHANGES.get(posting.change, ("", None))
+    return f"{ENTITY[posting.kind]}Add" if posting.kind in ENTITY else "", BUILDERS.get(posting.kind)
 
 
 def message_request_id(set_id: str) -> str:
@@ -69,9 +87,7 @@ def message_request_id(set_id: str) -> str:
     return f"w{set_id}"
 
 
-def _payment(posting: Posting, ar_account_id: str | None) -> list[Node]:
-    if not posting.amount_minor or any(not part.id.startswith("invoice:") for part in posting.applied):
-        raise Rejected("Link this credit in QuickBooks Desktop by hand: its payments cannot be told to do it.")
+def _payment(posting: Posting, around: Surroundings) -> list[Node]:
     applied: list[Node] = [
         (
             "AppliedToTxnAdd",
@@ -81,11 +97,12 @@ def _payment(posting: Posting, ar_account_id: str | None) -> list[Node]:
     ]
     return [
         ref("CustomerRef", posting.party_id),
-        ref("ARAccountRef", ar_account_id),
+        ref("ARAccountRef", around.ar_account_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-PAYMENT_REFERENCE_MAX:] or None),
         ("TotalAmount", amount(posting.amount_minor, posting.currency)),
         ("ExchangeRate", posting.exchange_rate),
+        ref("PaymentMethodRef", posting.payment_method_id),
         ("Memo", note(posting)),
         ref("DepositToAccountRef", posting.account_id),
         ("ExternalGUID", external_guid(posting)),
@@ -93,11 +110,66 @@ def _payment(posting: Posting, ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _sales_receipt(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+def _credit_use(posting: Posting, around: Surroundings) -> list[Node]:
+    """A payment of nothing that sets what is left of the target against something else: QuickBooks keeps no document
+    of it. Sent twice it is refused, for one of the two is used up by then.
+    """
+    (part,) = posting.applied
+    credit: list[Node] = [
+        ("CreditTxnID", _txn_id(posting.target or "")),
+        ("AppliedAmount", amount(part.amount_minor, posting.currency)),
+    ]
+    return [
+        ref("CustomerRef", posting.party_id),
+        ref("ARAccountRef", around.ar_account_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("TotalAmount", amount(0, posting.currency)),
+        ("AppliedToTxnAdd", [("TxnID", _txn_id(part.id)), ("SetCredit", credit)]),
+    ]
+
+
+def _move(posting: Posting, around: Surroundings) -> list[Node]:
+    """Takes a payment off the invoices it is on and sets it against something else. Raises ValueError."""
+    if around.target is None:
+        raise ValueError("The payment is not in QuickBooks any more.")
+    on_invoices = [
+        value(each, "TxnID") or ""
+        for each in around.target.findall("AppliedToTxnRet")
+        if value(each, "TxnType") == "Invoice"
+    ]
+    amounts = [(each, 0) for each in on_invoices]
+    amounts += [(_txn_id(part.id), part.amount_minor) for part in posting.applied]
+    applied: list[Node] = [
+        ("AppliedToTxnMod", [("TxnID", txn_id), ("PaymentAmount", amount(minor, posting.currency))])
+        for txn_id, minor in amounts
+    ]
+    return [("TxnID", value(around.target, "TxnID")), ("EditSequence", value(around.target, "EditSequence")), *applied]
+
+
+def _invoice(posting: Posting, around: Surroundings) -> list[Node]:
+    """What is taken off is a line of its own, of the same item."""
+    discount = PostingLine(
+        amount_minor=-posting.discount_minor, item_id=posting.lines[0].item_id, description="Discount"
+    )
+    lines = posting.lines if not posting.discount_minor else (*posting.lines, discount)
+    return [
+        ref("CustomerRef", posting.party_id),
+        ref("ARAccountRef", around.ar_account_id),
+        ("TxnDate", posting.dated.isoformat()),
+        ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ("Memo", note(posting)),
+        ("ExchangeRate", posting.exchange_rate),
+        ("ExternalGUID", external_guid(posting)),
+        *_item_lines("InvoiceLineAdd", replace(posting, lines=lines)),
+    ]
+
+
+def _sales_receipt(posting: Posting, _around: Surroundings) -> list[Node]:
     return [
         ref("CustomerRef", posting.party_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ref("PaymentMethodRef", posting.payment_method_id),
         ("Memo", note(posting)),
         ref("DepositToAccountRef", posting.account_id),
         ("ExchangeRate", posting.exchange_rate),
@@ -106,10 +178,10 @@ def _sales_receipt(posting: Posting, _ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _credit_memo(posting: Posting, ar_account_id: str | None) -> list[Node]:
+def _credit_memo(posting: Posting, around: Surroundings) -> list[Node]:
     return [
         ref("CustomerRef", posting.party_id),
-        ref("ARAccountRef", ar_account_id),
+        ref("ARAccountRef", around.ar_account_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
         ("Memo", note(posting)),
@@ -119,7 +191,7 @@ def _credit_memo(posting: Posting, ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _check(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+def _check(posting: Posting, _around: Surroundings) -> list[Node]:
     lines: list[Node] = [
         (
             "ExpenseLineAdd",
@@ -128,6 +200,7 @@ def _check(posting: Posting, _ar_account_id: str | None) -> list[Node]:
                 ("Amount", amount(line.amount_minor, posting.currency)),
                 ("Memo", line.description or None),
                 ref("CustomerRef", line.party_id),
+                ref("ClassRef", posting.class_id),
             ],
         )
         for line in posting.lines
@@ -145,7 +218,7 @@ def _check(posting: Posting, _ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _card_refund(posting: Posting, ar_account_id: str | None) -> list[Node]:
+def _card_refund(posting: Posting, around: Surroundings) -> list[Node]:
     applied: list[Node] = [
         (
             "RefundAppliedToTxnAdd",
@@ -156,9 +229,10 @@ def _card_refund(posting: Posting, ar_account_id: str | None) -> list[Node]:
     return [
         ref("CustomerRef", posting.party_id),
         ref("RefundFromAccountRef", posting.account_id),
-        ref("ARAccountRef", ar_account_id),
+        ref("ARAccountRef", around.ar_account_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        ref("PaymentMethodRef", posting.payment_method_id),
         ("Memo", note(posting)),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
@@ -166,7 +240,7 @@ def _card_refund(posting: Posting, ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _deposit(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+def _deposit(posting: Posting, around: Surroundings) -> list[Node]:
     """Payments out of Undeposited Funds, whole, and lines of accounts."""
     lines: list[Node] = [
         (
@@ -174,6 +248,7 @@ def _deposit(posting: Posting, _ar_account_id: str | None) -> list[Node]:
             [
                 ref("AccountRef", line.account_id),
                 ("Memo", line.description or None),
+                ref("ClassRef", posting.class_id),
                 ("Amount", amount(line.amount_minor, posting.currency)),
             ],
         )
@@ -184,6 +259,7 @@ def _deposit(posting: Posting, _ar_account_id: str | None) -> list[Node]:
         ("TxnDate", posting.dated.isoformat()),
         ref("DepositToAccountRef", posting.account_id),
         ("Memo", note(posting)),
+        ref("CurrencyRef", around.currency_id),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
         *taken,
@@ -191,7 +267,7 @@ def _deposit(posting: Posting, _ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _transfer(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+def _transfer(posting: Posting, _around: Surroundings) -> list[Node]:
     """The one document without an ExternalGUID: only its memo says whose it is."""
     return [
         ("TxnDate", posting.dated.isoformat()),
@@ -202,11 +278,12 @@ def _transfer(posting: Posting, _ar_account_id: str | None) -> list[Node]:
     ]
 
 
-def _journal_entry(posting: Posting, _ar_account_id: str | None) -> list[Node]:
+def _journal_entry(posting: Posting, around: Surroundings) -> list[Node]:
     return [
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
         ("Memo", note(posting)),
+        ref("CurrencyRef", around.currency_id),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
         *(_journal_line(posting, line) for line in posting.lines),
@@ -220,6 +297,7 @@ def _journal_line(posting: Posting, line: PostingLine) -> Node:
         ("Amount", amount(abs(line.amount_minor), posting.currency)),
         ("Memo", line.description or None),
         ref("EntityRef", line.party_id),
+        ref("ClassRef", posting.class_id),
     ]
     return name, content
 
@@ -231,6 +309,7 @@ def _item_lines(name: str, posting: Posting) -> list[Node]:
             [
                 ref("ItemRef", line.item_id),
                 ("Desc", line.description or None),
+                ref("ClassRef", posting.class_id),
                 ("Amount", amount(line.amount_minor, posting.currency)),
             ],
         )
@@ -242,7 +321,10 @@ def _txn_id(document_id: str) -> str:
     return document_id.partition(":")[2]
 
 
-BUILDERS: dict[str, Callable[[Posting, str | None], list[Node]]] = {
+Builder: TypeAlias = Callable[[Posting, Surroundings], list[Node]]
+
+BUILDERS: dict[str, Builder] = {
+    "invoice": _invoice,
     "payment": _payment,
     "sales_receipt": _sales_receipt,
     "credit_memo": _credit_memo,
@@ -251,4 +333,8 @@ BUILDERS: dict[str, Callable[[Posting, str | None], list[Node]]] = {
     "deposit": _deposit,
     "transfer": _transfer,
     "journal_entry": _journal_entry,
+}
+CHANGES: dict[str, tuple[str, Builder]] = {
+    "link": ("ReceivePaymentAdd", _credit_use),
+    "move": ("ReceivePaymentMod", _move),
 }

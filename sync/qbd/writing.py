@@ -8,21 +8,22 @@ their first sending may still count. What is older is decided anew. See docs/dec
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lxml import etree
-
 from reconcile.postings import Posting
 from storage import audit, connections, mirror, outbox, replacing
 from storage.outbox import Item
 from sync.booking import ABSENT, ACTOR, ATTEMPTS, UNREADABLE, Booking, made
+from sync.difference import difference
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Response, Rng
 from sync.qbd import faults, reading, wire
+from sync.qbd.markup import parse
 from sync.qbd.qbxml import DAMAGED, Answer, Node, answer, message, status_check, text_of, value
 
 SEARCH_BACK = timedelta(hours=26)  # before the newest we had read: the clock of that computer may be set back
 CHANGED_SET = 9001
 BALANCES = "balances"  # the cursor that says which invoices were read again just before they are paid
 BALANCES_MAX = 50
+CHANGE_ATTEMPTS = 3  # of what QuickBooks may refuse for good in the words of a document somebody has changed
 SEARCHES_MAX = 8  # how often the search for one document may break off before a person is asked
 
 
@@ -114,9 +115,10 @@ class Writing:
         assert taken, "the row was read in this very transaction"
 
     def _body(self, conn: Any, item: Item) -> str:
+        """Of a document that is changed, made of what it says now."""
         posting = outbox.resolved(conn, item)
         set_id = wire.message_set_id(posting, item.connection_id, item.attempt)
-        return wire.write_body(posting, set_id, _receivables(conn, item.connection_id, posting))
+        return wire.write_body(posting, set_id, _around(conn, item.connection_id, posting))
 
     def _balances(self, conn: Any, connection_id: int, items: list[Item], visit: str) -> Request | None:
         """Whether paying an invoice changes its time in QuickBooks is not documented, so what is open is asked for."""
@@ -151,10 +153,13 @@ class Writing:
         position: dict[str, Any] = item.look_up or {}
         if position.get("visit") != visit:  # an iterator ends with its visit
             missed = _misses(item) + bool(position.get("iterator"))
-            position = _search_from_start(visit, position.get("txn_id"), missed, position.get("why"))
+            txn_id = _target(conn, item) or position.get("txn_id")
+            fresh = _search_from_start(visit, txn_id, missed, position.get("why"))
+            position = fresh | {"answered": position.get("answered", False)}
             outbox.record_look_up(conn, item, position)
-        entity, attributes = wire.ENTITY[item.posting.kind], {}
+        entity, attributes = _entity(conn, item), {}
         lines: list[Node] = [] if entity == "Transfer" else [("IncludeLineItems", "true")]
+        lines += [("IncludeLinkedTxns", "true")] if entity == "CreditMemo" else []
         if position["txn_id"]:
             content: list[Node] = [("TxnID", position["txn_id"]), *lines]
         else:
@@ -199,11 +204,15 @@ class Writing:
                 return
             # Where it says that it was written, the books say whether it still is: they may come from a backup.
             txn_id = next((value(each, "TxnID") for each in found.objects), None) if trouble is None else None
-            outbox.record_look_up(conn, item, _search_from_start("", txn_id, _misses(item)))
+            position = _search_from_start("", txn_id, _misses(item)) | {"answered": trouble is None}
+            outbox.record_look_up(conn, item, position)
             return
         outbox.record_look_up(conn, item, _search_from_start("", None, _misses(item)))
 
     def _accept_search(self, conn: Any, item: Item, found: Answer) -> None:
+        if item.posting.change is not None:
+            self._accept_target(conn, item, found)
+            return
         guid = wire.external_guid(item.posting)
         for element in found.objects:
             named = (value(element, "ExternalGUID") or "").lower() == guid
@@ -220,9 +229,34 @@ class Writing:
             return
         self._booking.record_absent(conn, [item])
 
+    def _accept_target(self, conn: Any, item: Item, found: Answer) -> None:
+        """The document that was to be changed, as it is: a change has no document, and no mark, of its own."""
+        element, document = next(iter(found.objects), None), None
+        if element is not None:
+            try:
+                document = reading.books(conn, item.connection_id).document(element)
+            except UNREADABLE as odd:
+                raise Transient("QuickBooks answered with something else.", technical=repr(odd)) from None
+        if document is None or document.voided:
+            gone = Stale("Somebody deleted or voided what this was to be applied to in QuickBooks.")
+            self._record_refusal(conn, item, item.attempt, gone)
+        elif (missing := difference(outbox.resolved(conn, item), document)) is None:
+            reading.look_again(conn, item.connection_id, outbox.resolved(conn, item).applied, self._clock.now())
+            self._record_found(conn, item, element)
+        elif (item.look_up or {}).get("answered"):
+            plain = f"QuickBooks took this and does not show it. {missing} Apply it in QuickBooks by hand, then retry."
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=missing))
+        else:
+            self._booking.record_absent(conn, [item])
+
     # ---- recording
 
     def _book(self, conn: Any, item: Item, attempt: int | None, found: Answer) -> None:
+        if item.posting.change == "link":  # QuickBooks answers with no document: what it was applied to shows it
+            looking = "QuickBooks has taken it; whether it is applied is looked at."
+            outbox.record_doubt(conn, item, attempt or item.attempt, at=self._clock.now(), problem=looking)
+            outbox.record_look_up(conn, outbox.get(conn, item.id), _search_from_start("", None) | {"answered": True})
+            return
         entity = wire.ENTITY[item.posting.kind]
         element = next((each for each in found.objects if each.tag == f"{entity}Ret"), None)
         if element is None:
@@ -270,7 +304,7 @@ class Writing:
 
     def _record_refusal(self, conn: Any, item: Item, attempt: int, error: SyncError) -> None:
         """What somebody changed meanwhile is decided anew on the books as they are; the rest waits for a person."""
-        if isinstance(error, Stale) and attempt < ATTEMPTS:
+        if isinstance(error, Stale) and attempt < (CHANGE_ATTEMPTS if item.posting.change else ATTEMPTS):
             mirror.touch_links(conn, item.connection_id)
             mirror.forget_cursor(conn, item.connection_id, BALANCES)
             outbox.record_anew(conn, item.id, attempt, problem=error.plain)
@@ -288,13 +322,37 @@ def _misses(item: Item) -> int:
     return item.look_up.get("misses", 0) if isinstance(item.look_up, dict) else 0
 
 
-def _receivables(conn: Any, connection_id: int, posting: Posting) -> str | None:
-    """The receivables account of what a document is applied to; QuickBooks' own choice where it is not known."""
-    for part in posting.applied:
-        raw = mirror.raw(conn, connection_id, part.id.partition(":")[0], part.id)
-        if raw:
-            return value(etree.fromstring(raw), "ARAccountRef", "ListID")
-    return None
+def _around(conn: Any, connection_id: int, posting: Posting) -> wire.Surroundings:
+    """The receivables account is QuickBooks' own choice where it is not known. Raises Rejected."""
+    target = _document(conn, connection_id, posting.target) if posting.target else None
+    beside = [target, *(_document(conn, connection_id, part.id) for part in posting.applied)]
+    accounts = [value(each, "ARAccountRef", "ListID") for each in beside if each is not None]
+    currency_id = None
+    if posting.currency != mirror.home_currency(conn, connection_id):
+        currency_id = reading.currency_id(conn, connection_id, posting.currency)
+        if currency_id is None:
+            plain = (
+                f"QuickBooks does not use {posting.currency}. Switch it on there (Lists, Currency List), then retry."
+            )
+            raise Rejected(plain)
+    account = next(filter(None, accounts), None)
+    return wire.Surroundings(ar_account_id=account, currency_id=currency_id, target=target)
+
+
+def _document(conn: Any, connection_id: int, document_id: str) -> Any | None:
+    raw = mirror.raw(conn, connection_id, document_id.partition(":")[0], document_id)
+    return parse(raw.encode()) if raw else None
+
+
+def _target(conn: Any, item: Item) -> str | None:
+    """The TxnID of what a posting changes; None for a document of its own."""
+    return (outbox.resolved(conn, item).target or "").partition(":")[2] or None
+
+
+def _entity(conn: Any, item: Item) -> str:
+    """What to look at for it: the document itself, or the one it changes."""
+    target = outbox.resolved(conn, item).target
+    return wire.ENTITY[target.partition(":")[0] if target else item.posting.kind]
 
 
 def _search_id(item: Item) -> str:

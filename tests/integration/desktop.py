@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -72,19 +72,31 @@ class Desktop:
             self.clock.set(min(end, self.clock.now() + timedelta(hours=6)))
             self.stripe.tick()
 
-    def customer(self, name: str = "Blue Foods") -> tuple[str, dict[str, Any]]:
-        there = self.stripe.request("POST", "/v1/customers", {"name": name, "email": "ap@blue.example"})
-        return there["id"], self.file.add("Customer", {"Name": name, "Email": "ap@blue.example"})
+    def customer(self, name: str = "Blue Foods", currency: str = "US Dollar") -> tuple[str, dict[str, Any]]:
+        email = f"ap@{name.partition(' ')[0].lower()}.example"
+        there = self.stripe.request("POST", "/v1/customers", {"name": name, "email": email})
+        body = {"Name": name, "Email": email, "CurrencyRef": {"FullName": currency}}
+        return there["id"], self.file.add("Customer", body)
 
     def invoice(self, payer: dict[str, Any], cents: int, number: str) -> dict[str, Any]:
         line = {"ItemRef": {"FullName": "Services"}, "Amount": f"{Decimal(cents) / 100:.2f}"}
         head = {"CustomerRef": {"ListID": payer["ListID"]}, "RefNumber": number}
         return self.file.add("Invoice", head | {"InvoiceLineAdd": [line]})
 
-    def pay(self, stripe_customer: str, cents: int, description: str) -> dict[str, Any]:
+    def pay(self, stripe_customer: str, cents: int, description: str, **more: Any) -> dict[str, Any]:
         params = {"amount": cents, "currency": "usd", "customer": stripe_customer, "payment_method": "pm_card_visa"}
-        more = {"confirm": True, "description": description}
+        params |= {"confirm": True, "description": description}
         return self.stripe.request("POST", "/v1/payment_intents", params | more)
+
+    def balance(self, account: str, as_of: date | None = None) -> int:
+        """Hundredths of the account's own currency, debits above zero."""
+        return self.file.company.books.balance(self.file.named("Account", account)["ListID"], as_of)[0]  # type: ignore[index]
+
+    def now(self, kind: str, document: dict[str, Any]) -> dict[str, Any]:
+        """A document as it is now."""
+        found = self.file.get(kind, document["TxnID"])
+        assert found is not None
+        return found
 
     def ours(self, kind: str) -> list[dict[str, Any]]:
         return [body for body in self.file.all(kind) if "[tieout " in body.get("Memo", "")]
@@ -107,6 +119,8 @@ class Desktop:
             bank={"USD": named("Account", "Checking")},
             fees={"stripe_fee": fees, "payment_method_passthrough_fee": fees, "tax": fees},
             fee_vendor=named("Vendor", "Stripe"),
+            sales_item=named("ItemService", "Services"),
+            refund_item=named("ItemService", "Services"),
             opening_account=named("Account", "Opening Balance Equity"),
             accounts={role: named("Account", name) for role, name in ROLES.items()},
         )

@@ -32,6 +32,8 @@ JOURNAL = (
     PostingLine(amount_minor=21_000, account_id="80000014-1416570432", party_id="80000013-1416570432"),
     PostingLine(amount_minor=-21_000, account_id="80000013-1416570432"),
 )
+JAPANESE = COMMON | {"currency": "JPY"}
+ON_MEMO = (Applied(id="credit_memo:D1-1417118700", amount_minor=21_000),)
 ON_INVOICE = (Applied(id="invoice:C5-1417118624", amount_minor=20_600),)
 POSTINGS = [
     Posting(kind="payment", applied=ON_INVOICE, **COMMON),
@@ -43,7 +45,25 @@ POSTINGS = [
     Posting(kind="deposit", applied=(Applied(id="payment:B7-1417040299", amount_minor=21_000),), **COMMON),
     Posting(kind="transfer", other_account_id="80000016-1416570432", **COMMON),
     Posting(kind="journal_entry", lines=JOURNAL, **COMMON),
+    Posting(kind="invoice", lines=ITEM, discount_minor=1_000, class_id="80000018-1", **COMMON),
+    Posting(kind="credit_memo", lines=ITEM, exchange_rate="1.0845", class_id="80000018-1", **COMMON),
+    Posting(kind="ar_refund", applied=ON_MEMO, payment_method_id="80000019-1", **COMMON),
+    Posting(kind="journal_entry", lines=JOURNAL, exchange_rate="0.0067", class_id="80000018-1", **JAPANESE),
+    Posting(kind="deposit", lines=EXPENSE, exchange_rate="0.0067", class_id="80000018-1", **JAPANESE),
 ]
+USES_CREDIT = Posting(kind="payment", target="credit_memo:D1-1", change="link", applied=ON_INVOICE, **COMMON)
+MOVES = Posting(
+    kind="payment",
+    target="payment:B7-1417040299",
+    change="move",
+    applied=(Applied(id="purchase:E1-1", amount_minor=21_000),),
+    **COMMON,
+)
+PAYMENT_RET = (
+    "<ReceivePaymentRet><TxnID>B7-1417040299</TxnID><EditSequence>1405768916</EditSequence>"
+    "<AppliedToTxnRet><TxnID>C5-1</TxnID><TxnType>Invoice</TxnType><Amount>210.00</Amount></AppliedToTxnRet>"
+    "</ReceivePaymentRet>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +74,25 @@ def schema(specs: Any) -> etree.XMLSchema:
 @pytest.mark.specs
 @pytest.mark.parametrize("posting", POSTINGS, ids=lambda posting: posting.kind)
 def test_every_document_fits_the_schema(schema: etree.XMLSchema, posting: Posting) -> None:
-    body = wire.write_body(posting, SET_ID, "80000017-1416570432")
+    around = wire.Surroundings(ar_account_id="80000017-1416570432", currency_id="8000001A-1")
+    body = wire.write_body(posting, SET_ID, around)
     schema.assertValid(etree.fromstring(body.encode()))
     assert body.isascii()
-    assert body == wire.write_body(posting, SET_ID, "80000017-1416570432")
+    assert body == wire.write_body(posting, SET_ID, around)
     assert f"[tieout {posting.marker}]" in body
     assert (wire.external_guid(posting) in body) == (posting.kind != "transfer")
+
+
+@pytest.mark.specs
+def test_what_changes_a_document_fits_the_schema(schema: etree.XMLSchema) -> None:
+    around = wire.Surroundings(ar_account_id="80000017-1", target=etree.fromstring(PAYMENT_RET))
+    uses, moves = (wire.write_body(each, SET_ID, around) for each in (USES_CREDIT, MOVES))
+    for body in (uses, moves):
+        schema.assertValid(etree.fromstring(body.encode()))
+    assert "<TxnID>C5-1417118624</TxnID><SetCredit><CreditTxnID>D1-1</CreditTxnID>" in uses
+    assert "<TotalAmount>0.00</TotalAmount>" in uses, "no money is received"
+    assert "<TxnID>C5-1</TxnID><PaymentAmount>0.00</PaymentAmount>" in moves, "it is taken off the invoice"
+    assert "<TxnID>E1-1</TxnID><PaymentAmount>210.00</PaymentAmount>" in moves
 
 
 @pytest.mark.specs
@@ -103,9 +136,9 @@ def test_text_is_what_quickbooks_can_store(text: str, stored: str) -> None:
     "posting",
     [
         Posting(kind="refund_receipt", lines=ITEM, **COMMON),
-        Posting(kind="payment", target="payment:A1-1", change="link", **COMMON),
+        Posting(kind="payment", target="payment:A1-1", change="void", **COMMON),
+        MOVES,  # the payment is gone
         Posting(kind="sales_receipt", lines=ITEM, tax_minor=100, tax_code="TAX", **COMMON),
-        Posting(kind="payment", **COMMON | {"amount_minor": 0}),
         Posting(kind="transfer", other_account_id="80000016-1", **COMMON | {"currency": "KWD", "amount_minor": 1_001}),
     ],
 )
