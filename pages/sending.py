@@ -51,7 +51,9 @@ def render(context: Context) -> None:
     _waiting(context, link, shown)
     _doubts(context, link, shown)
     _invoices(context, link, shown)
+    _differing(context, link, shown)
     _refused(context, link, shown)
+    _second(context, link, shown)
     _lone(context, link, shown)
 
 
@@ -202,12 +204,33 @@ def _candidate(context: Context, link: LinkView, doubt: Doubt, candidate: Custom
         _decision(context, "Not this one", f"apart-{name}", "They are kept apart.", other, "decide_customer")
 
 
+def _differing(context: Context, link: LinkView, shown: View) -> None:
+    """Customers whose name or address was changed on both sides: nothing of Stripe's is overwritten."""
+    for each in shown.differing:
+        told = ", ".join(f"{name}: {here} in QuickBooks, {there} in Stripe" for name, here, there in each.differing)
+        text = f"{each.books.name}: {each.problem} {told}. Change it in one of the two so that they agree, or leave it."
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.html(style.line("wait", text))
+            args = (context.database, context.clock, context.user, link.id, each.books.id)
+            leave = partial(dispatch.leave_contact, *args)
+            _decision(context, "Leave", f"differ-{each.books.id}", "They may differ.", leave, "decide_customer")
+
+
+def _second(context: Context, link: LinkView, shown: View) -> None:
+    """QuickBooks gives a customer one currency: who pays in another one needs a second customer there."""
+    for customer in shown.second:
+        text = f"{_person(customer)} paid in {customer.currency}, and is in QuickBooks in another currency only."
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.html(f"<div>{text} {style.identifier(customer.id, words.short(customer.id))}</div>")
+            _set_aside(context, link, customer, f"Make in QuickBooks, in {customer.currency}", customer.currency or "")
+
+
 def _refused(context: Context, link: LinkView, shown: View) -> None:
     """Stripe's customers that QuickBooks did not take."""
     for customer, problem in shown.refused:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.html(style.line("bad", f"{customer.name or customer.id} could not be made in QuickBooks: {problem}"))
-            _set_aside(context, link, customer, "Try again")
+            _set_aside(context, link, customer, "Try again", customer.currency or "")
 
 
 def _lone(context: Context, link: LinkView, shown: View) -> None:
@@ -231,11 +254,12 @@ def _lone(context: Context, link: LinkView, shown: View) -> None:
                 _set_aside(context, link, customer, "Make in QuickBooks")
 
 
-def _set_aside(context: Context, link: LinkView, customer: Customer, label: str) -> None:
-    head = (context.database, context.clock, context.user, link.id, customer.id)
+def _set_aside(context: Context, link: LinkView, customer: Customer, label: str, currency: str = "") -> None:
+    head = (context.database, context.clock, context.user, link.id, customer.id, currency)
     make, leave = partial(dispatch.make_customer, *head), partial(dispatch.leave_customer, *head)
-    _decision(context, label, f"make-{customer.id}", "It is made with the next sync.", make, "make_customer")
-    _decision(context, "Leave", f"leave-{customer.id}", "It is left alone.", leave, "make_customer")
+    key = f"{customer.id}{currency}"
+    _decision(context, label, f"make-{key}", "It is made with the next sync.", make, "make_customer")
+    _decision(context, "Leave", f"leave-{key}", "It is left alone.", leave, "make_customer")
 
 
 def _decision(context: Context, label: str, key: str, done: str, command: partial[bool], action: str) -> None:

@@ -2,22 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select, true, update
 
 from reconcile.counterparts import Counterparts, Known, Pair
-from reconcile.records import Customer
+from reconcile.records import Charge, Customer
 from storage import audit, mirror
 from storage.connections import Link
 from storage.engine import insert_ignore, upsert
 from storage.mirror import chunks
-from storage.models import customer_links, sent_invoices
+from storage.models import customer_links, legs, sent_invoices
 from storage.models import mirror as mirror_table
 from storage.records import from_json
 
 KEY = ["link_id", "customer_id", "processor_customer_id"]
+WAITING_MAX = 1_000  # payments looked at for a currency their customer is not in the books in
 STREAM = "counterparts"  # the cursor: up to which state of the customers they were looked for
 
 
@@ -243,18 +245,56 @@ def without_counterpart(conn: Connection, link: Link, limit: int) -> list[Custom
     return [from_json(body, Customer) for body in rows.scalars()]
 
 
+def in_another_currency(conn: Connection, link: Link, limit: int) -> list[Customer]:
+    """Stripe's customers that are linked, but have none in the currency of a payment that waits for it: as customers of
+    that `currency`.
+    """
+    waiting = (
+        select(mirror_table.c.record)
+        .join(legs, legs.c.source_id == mirror_table.c.object_id)
+        .where(
+            legs.c.link_id == link.id,
+            legs.c.state == "waiting",
+            legs.c.kind == "gross",
+            legs.c.reason.in_(("unknown_customer", "no_invoice")),
+            mirror_table.c.connection_id == link.processor_id,
+            mirror_table.c.kind == "charge",
+        )
+        .order_by(legs.c.dated.desc(), legs.c.id)
+        .limit(WAITING_MAX)
+    )
+    charges: list[Charge] = [from_json(body, Charge) for body in conn.execute(waiting).scalars()]
+    pays = {(each.customer_id, each.currency) for each in charges if each.customer_id}
+    there: dict[str, Customer] = mirror.load(conn, link.processor_id, "customer", {each for each, _ in pays if each})
+    rows = conn.execute(
+        select(customer_links).where(
+            customer_links.c.link_id == link.id,
+            customer_links.c.processor_customer_id.in_(sorted(there)),
+            customer_links.c.state != "apart",
+        )
+    ).all()
+    known = {(row.processor_customer_id, row.currency) for row in rows}
+    linked = {row.processor_customer_id for row in rows if row.state == "linked"}
+    missing = sorted((each, currency) for each, currency in pays if each in linked and (each, currency) not in known)
+    return [replace(there[each], currency=currency) for each, currency in missing[:limit] if each]
+
+
 def set_aside(
     conn: Connection,
     link_id: int,
     processor_customer_id: str,
     state: str,
     *,
+    currency: str = "",
     actor: str,
     at: datetime,
     why: str | None = None,
 ) -> None:
-    """A Stripe customer without a counterpart is `wanted` in the books, was `refused` there, or is `left` alone."""
-    row = _row(link_id, "", processor_customer_id, "", state, "person", actor, at)
+    """A Stripe customer without a counterpart is `wanted` in the books, was `refused` there, or is `left` alone.
+
+    `currency`: the one it has no counterpart in, if it has some in another.
+    """
+    row = _row(link_id, "", processor_customer_id, currency, state, "person", actor, at)
     upsert(conn, customer_links, [row | {"problem": why}], KEY)
     entry = audit.Entry(
         actor=actor, action=f"customer {state}", subject=processor_customer_id, link_id=link_id, detail={"why": why}
@@ -280,14 +320,16 @@ def _is_free(conn: Connection, link_id: int, pair: Pair) -> bool:
     return row.first() is None
 
 
-def is_settled(conn: Connection, link_id: int, processor_customer_id: str) -> bool:
-    """Whether a Stripe customer has a counterpart, or was set aside."""
+def is_settled(conn: Connection, link_id: int, processor_customer_id: str, currency: str = "") -> bool:
+    """Whether a Stripe customer has a counterpart (in a currency), or was set aside."""
+    mine = customer_links.c.currency == currency if currency else true()
     row = conn.execute(
         select(customer_links.c.state)
         .where(
             customer_links.c.link_id == link_id,
             customer_links.c.processor_customer_id == processor_customer_id,
             customer_links.c.state.in_(("linked", "wanted", "left")),
+            mine,
         )
         .limit(1)
     )
@@ -296,26 +338,30 @@ def is_settled(conn: Connection, link_id: int, processor_customer_id: str) -> bo
 
 def wanted(conn: Connection, link: Link) -> list[Customer]:
     """Stripe's customers that are to be made in the books."""
-    ids = conn.execute(
-        select(customer_links.c.processor_customer_id).where(
-            customer_links.c.link_id == link.id, customer_links.c.state == "wanted"
-        )
-    ).scalars()
-    found: dict[str, Customer] = mirror.load(conn, link.processor_id, "customer", list(ids))
-    return [found[key] for key in sorted(found)]
+    rows = conn.execute(
+        select(customer_links.c.processor_customer_id, customer_links.c.currency)
+        .where(customer_links.c.link_id == link.id, customer_links.c.state == "wanted")
+        .order_by(customer_links.c.processor_customer_id)
+    ).all()
+    found: dict[str, Customer] = mirror.load(conn, link.processor_id, "customer", [row[0] for row in rows])
+    return [_in_currency(found[row[0]], row[1]) for row in rows if row[0] in found]
 
 
 def refused(conn: Connection, link: Link) -> list[tuple[Customer, str]]:
     """Stripe's customers that could not be made in the books, and why."""
     rows = conn.execute(
-        select(customer_links.c.processor_customer_id, customer_links.c.problem)
+        select(customer_links.c.processor_customer_id, customer_links.c.problem, customer_links.c.currency)
         .where(customer_links.c.link_id == link.id, customer_links.c.state == "refused")
         .order_by(customer_links.c.at)
     ).all()
     found: dict[str, Customer] = mirror.load(
         conn, link.processor_id, "customer", [row.processor_customer_id for row in rows]
     )
-    return [(found[row[0]], row.problem or "") for row in rows if row[0] in found]
+    return [(_in_currency(found[row[0]], row[2]), row[1] or "") for row in rows if row[0] in found]
+
+
+def _in_currency(customer: Customer, currency: str) -> Customer:
+    return replace(customer, currency=currency) if currency else customer
 
 
 def settle_wanted(conn: Connection, link_id: int, processor_customer_id: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from reconcile.postings import Sending
 from reconcile.records import Customer
-from storage import connections, counterparts, mirror
+from storage import connections, contacts, counterparts, mirror
 from storage.engine import Database
 from storage.models import customer_links, sent_invoices
 from storage.types import encode
@@ -69,7 +69,9 @@ class View:
     seen: str
     doubts: tuple[Doubt, ...]
     lone: tuple[Customer, ...]  # Stripe's customers without a counterpart
+    second: tuple[Customer, ...]  # Stripe's customers that are in the books, but not in the `currency` they paid in
     refused: tuple[tuple[Customer, str], ...]  # those that could not be made in QuickBooks, and why
+    differing: tuple[contacts.Counterparts, ...]  # those whose name or address was changed on both sides
 
     def count(self, kind: str) -> int:
         return sum(total.count for total in self.totals if total.kind == kind)
@@ -88,7 +90,9 @@ def view(database: Database, link_id: int, at_most: int = 50) -> View:
             seen=seen(totals),
             doubts=doubts,
             lone=tuple(counterparts.without_counterpart(conn, link, at_most)),
+            second=tuple(counterparts.in_another_currency(conn, link, at_most)),
             refused=tuple(counterparts.refused(conn, link)),
+            differing=tuple(contacts.differing(conn, link)[:at_most]),
         )
 
 

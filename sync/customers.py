@@ -1,12 +1,14 @@
 """Customers of both sides, joined: found to be the same, told of each other, and made where one is missing."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconcile.contacts import Contact, compare
 from reconcile.counterparts import REALM_KEY, Pair, metadata_key, pair
 from reconcile.records import Customer
-from storage import connections, counterparts, mirror
+from storage import audit, connections, contacts, counterparts, mirror
 from storage.connections import Link
 from storage.engine import Database
 from sync.errors import Ambiguous, Rejected, Stale, Transient
@@ -14,6 +16,9 @@ from sync.ports import Clock, People, Processor, Write
 
 ACTOR = "tieout"
 AT_ONCE = 200  # customers told or made in one sync
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(minutes=10)  # a transaction is as late as it took
+FIELDS = {"name": "name", "email": "e-mail address"}
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,7 @@ class Counterparts:
             wanted = counterparts.wanted(conn, link)
             if link.policies.create_customers:
                 wanted += counterparts.without_counterpart(conn, link, AT_ONCE)
+                wanted += counterparts.in_another_currency(conn, link, AT_ONCE)
             home = mirror.home_currency(conn, link.ledger_id)
         for customer in wanted[:AT_ONCE]:
             try:
@@ -66,6 +72,7 @@ class Counterparts:
             return
         joined = Pair(customer_id=made.id, processor_customer_id=customer.id, currency=currency, how="created")
         with self.database.write() as conn:
+            connections.change_link(conn, link.id)  # what waits for it is decided again
             now = self.clock.now()
             mirror.store(
                 conn, link.ledger_id, [(made.kind, made.id, made.record, made.raw)], at=now, actor=ACTOR, is_news=False
@@ -76,7 +83,10 @@ class Counterparts:
 
     def _refuse(self, link: Link, customer: Customer, why: str) -> None:
         with self.database.write() as conn:
-            counterparts.set_aside(conn, link.id, customer.id, "refused", actor=ACTOR, at=self.clock.now(), why=why)
+            now, currency = self.clock.now(), customer.currency or ""
+            counterparts.set_aside(
+                conn, link.id, customer.id, "refused", currency=currency, actor=ACTOR, at=now, why=why
+            )
 
     def tell(self, link: Link) -> None:
         """Writes each new link into both systems. Saying the same twice does no harm, so nothing is kept of it but
@@ -107,12 +117,70 @@ class Counterparts:
             noted = self.people.note_counterpart(each.customer_id, each.processor_customer_id, home)
             self._record(link, link.ledger_id, each, noted, here=True)
 
+    def follow(self, link: Link) -> None:
+        """Brings changed names and addresses of the books to Stripe, but never over what somebody changed there."""
+        now = self.clock.now()
+        with self.database.read() as conn:
+            position = mirror.cursor(conn, link.processor_id, contacts.STREAM)
+            since = datetime.fromisoformat(position["at"]) - OVERLAP if position else EPOCH
+            found = contacts.changed(conn, link, since)
+        is_done = True
+        for each in found:
+            compared = compare(each.books, each.there, each.told)
+            try:
+                if compared.changes:
+                    compared = self._bring(link, each)
+            except (Transient, Ambiguous) as error:
+                log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
+                is_done = False
+                continue
+            except Rejected as error:
+                log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
+                compared = Contact(told=dict(each.told), differing=tuple(compared.changes))
+            problem = _differ(compared)
+            if compared.told != each.told or problem != each.problem:
+                with self.database.write() as conn:
+                    contacts.record(conn, link.id, each.books.id, compared.told, problem)
+        if is_done and (found or position is None):
+            with self.database.write() as conn:
+                mirror.move_cursor(conn, link.processor_id, contacts.STREAM, {"at": now.isoformat()}, now)
+
+    def _bring(self, link: Link, each: contacts.Counterparts) -> Contact:
+        """Compared once more with what is at Stripe this moment, then changed there."""
+        (fresh,) = self.processor.fetch("customer", {each.there.id: None})
+        there = fresh.record if isinstance(fresh.record, Customer) else each.there
+        compared = compare(each.books, there, each.told)
+        if not compared.changes or fresh.record is None:
+            return compared
+        about = replace(there, name=compared.changes.get("name", ""), email=compared.changes.get("email"), metadata={})
+        params = self.processor.frame("update_customer", about)
+        answer = self.processor.write(Write(step="update_customer", target_id=there.id, params=params, key=""))
+        with self.database.write() as conn:
+            now = self.clock.now()
+            if answer.problem is None:
+                row = (answer.kind, answer.id, answer.record, answer.raw)
+                mirror.store(conn, link.processor_id, [row], at=now, actor=ACTOR, is_news=False)
+            subject, detail = f"customer:{each.books.id}", {"stripe": there.id, **params}
+            entry = audit.Entry(
+                actor=ACTOR, action="brought to Stripe", subject=subject, link_id=link.id, detail=detail
+            )
+            audit.append(conn, now, [entry])
+        return compared
+
     def _record(self, link: Link, connection_id: int, each: Pair, found: Any, **sides: bool) -> None:
         with self.database.write() as conn:
             if found is not None and found.problem is None:
                 row = (found.kind, found.id, found.record, found.raw)
                 mirror.store(conn, connection_id, [row], at=self.clock.now(), actor=ACTOR, is_news=False)
             counterparts.record_noted(conn, link.id, each.customer_id, **sides)
+
+
+def _differ(compared: Contact) -> str | None:
+    """In a sentence."""
+    if not compared.differing:
+        return None
+    names = " and ".join(FIELDS[each] for each in compared.differing)
+    return f"Its {names} was changed in QuickBooks, and in Stripe too or Stripe did not take it."
 
 
 def realm(conn: Any, link: Link) -> str:

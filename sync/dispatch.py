@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from reconcile.counterparts import Pair
 from reconcile.postings import Sending
-from storage import audit, connections, counterparts, mirror, sending, sending_view, sendings
+from storage import audit, connections, contacts, counterparts, mirror, sending, sending_view, sendings
 from storage.engine import Database
 from storage.records import to_json
 from storage.users import User
@@ -122,27 +122,58 @@ def reject_counterparts(
     return True
 
 
-def make_customer(database: Database, clock: Clock, actor: User, link_id: int, processor_customer_id: str) -> bool:
-    """A Stripe customer becomes one of QuickBooks, with the next sync; False if that is so already."""
-    return _set_aside(database, clock, actor, link_id, processor_customer_id, "wanted")
+def make_customer(
+    database: Database, clock: Clock, actor: User, link_id: int, processor_customer_id: str, currency: str = ""
+) -> bool:
+    """A Stripe customer becomes one of QuickBooks, with the next sync; False if that is so already.
+
+    `currency`: of one that is there in another currency only.
+    """
+    return _set_aside(database, clock, actor, link_id, processor_customer_id, currency, "wanted")
 
 
-def leave_customer(database: Database, clock: Clock, actor: User, link_id: int, processor_customer_id: str) -> bool:
-    """A Stripe customer needs no counterpart."""
-    return _set_aside(database, clock, actor, link_id, processor_customer_id, "left")
+def leave_customer(
+    database: Database, clock: Clock, actor: User, link_id: int, processor_customer_id: str, currency: str = ""
+) -> bool:
+    """A Stripe customer needs no counterpart (in this currency)."""
+    return _set_aside(database, clock, actor, link_id, processor_customer_id, currency, "left")
+
+
+def leave_contact(database: Database, clock: Clock, actor: User, link_id: int, customer_id: str) -> bool:
+    """The name and address of a customer of the books may differ from its counterpart's, as they do now; False if they
+    are no question any more. What is changed in QuickBooks from now on is brought to Stripe again.
+    """
+    now = clock.now()
+    with database.write() as conn:
+        check(conn, actor, "decide_customer")
+        found = contacts.of_customer(conn, connections.link(conn, link_id), customer_id)
+        if found is None or found.problem is None:
+            return False
+        contacts.record(conn, link_id, customer_id, contacts.as_they_are(found))
+        detail: dict[str, Any] = {name: [here, there] for name, here, there in found.differing}
+        audit.append(conn, now, [entry(actor, "left to differ", f"customer:{customer_id}", link_id, detail)])
+    return True
 
 
 def _set_aside(
-    database: Database, clock: Clock, actor: User, link_id: int, processor_customer_id: str, state: str
+    database: Database,
+    clock: Clock,
+    actor: User,
+    link_id: int,
+    processor_customer_id: str,
+    currency: str,
+    state: str,
 ) -> bool:
     now = clock.now()
     with database.write() as conn:
         check(conn, actor, "make_customer")
         if state == "wanted" and connections.link(conn, link_id).policies.sending == "off":
             raise RefusedError("Nothing is written while sending is off. Switch it on first.")
-        if counterparts.is_settled(conn, link_id, processor_customer_id):
+        if counterparts.is_settled(conn, link_id, processor_customer_id, currency):
             return False
-        counterparts.set_aside(conn, link_id, processor_customer_id, state, actor=actor.email, at=now)
+        counterparts.set_aside(
+            conn, link_id, processor_customer_id, state, currency=currency, actor=actor.email, at=now
+        )
         _decided(conn, link_id, actor, now)
     return True
 

@@ -70,6 +70,7 @@ class Sender:
         self._decide(link)
         if is_on:
             customers.tell(link)
+            customers.follow(link)
         return self.writes
 
     # ---- invoices

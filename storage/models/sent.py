@@ -34,7 +34,8 @@ customer_links = Table(
     Column("at", Utc, nullable=False),
     Column("noted_there", Boolean, nullable=False),  # the link stands in Stripe's metadata
     Column("noted_here", Boolean, nullable=False),  # ... and in the books, or need not
-    Column("problem", Text),  # why it could not be made in the books
+    Column("problem", Text),  # why it could not be made in the books; of a link: how the two differ
+    Column("told", Json),  # by field, what stood in the books and at Stripe when they were last compared
     Index(
         "uq_customer_links_customer",
         "link_id",

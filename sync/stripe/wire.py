@@ -14,7 +14,7 @@ def params(step: str, about: Any) -> dict[str, Any]:
     its Stripe invoice, our company and how far invoices go).
     """
     match step, about:
-        case "create_customer" | "mark_customer", Customer():
+        case "create_customer" | "mark_customer" | "update_customer", Customer():
             return _customer(step, about)
         case "create_invoice", Outgoing():
             return _invoice(about)
@@ -35,6 +35,8 @@ def _customer(step: str, customer: Customer) -> dict[str, Any]:
     if step == "mark_customer":
         return {"metadata": customer.metadata}
     email = {"email": customer.email} if customer.email else {}
+    if step == "update_customer":  # only what has changed
+        return email | ({"name": customer.name} if customer.name else {})
     return {"name": customer.name, "metadata": customer.metadata, **email}
 
 

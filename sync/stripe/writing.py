@@ -28,6 +28,7 @@ Call = Callable[[Any, str, dict[str, Any], dict[str, Any]], Any]  # services, ta
 CALLS: dict[str, tuple[str, Call]] = {
     "create_customer": ("customer", lambda v1, _, params, options: v1.customers.create(params, options)),
     "mark_customer": ("customer", lambda v1, target, params, options: v1.customers.update(target, params, options)),
+    "update_customer": ("customer", lambda v1, target, params, options: v1.customers.update(target, params, options)),
     "create_invoice": ("processor_invoice", lambda v1, _, params, options: v1.invoices.create(params, options)),
     "add_lines": (
         "processor_invoice",

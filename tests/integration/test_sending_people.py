@@ -128,3 +128,71 @@ def test_a_name_that_quickbooks_has_already_is_said_and_can_be_tried_again(compa
     company.sync()
     assert [each["DisplayName"] for each in company.books("Customer")] == ["Stripe Lone"]
     assert sending_view.view(database, link_id).refused == ()
+
+
+def rename(company: Company, customer_id: str, **values: object) -> None:
+    current = company.qbo.read("Customer", customer_id)
+    company.qbo.update("Customer", current | values)
+
+
+def address(text: str) -> dict[str, str]:
+    return {"Address": text}
+
+
+@on_sqlite
+def test_a_new_name_or_address_goes_to_stripe_but_not_over_what_was_changed_there(
+    company: Company,
+) -> None:
+    linked, customer = company.customer()
+    made = books_customer(company, "Red Foods", "red@foods.example")
+    company.invoice(made, 10_000, "INV-1")
+    switch(company, "finalize")
+    company.sync()
+    (created,) = [each["id"] for each in customers(company) if each["id"] != linked]
+    rename(company, made, DisplayName="Red Foods Ltd", PrimaryEmailAddr=address("pay@red.example"))
+    rename(company, customer, DisplayName="Blue Foods Ltd")
+    company.sync()
+    names = {each["id"]: (each["name"], each["email"]) for each in customers(company)}
+    assert names == {
+        created: ("Red Foods Ltd", "pay@red.example"),
+        linked: ("Blue Foods Ltd", "ap@blue.example"),
+    }
+
+    company.stripe.request("POST", f"/v1/customers/{created}", {"email": "boss@red.example"})
+    rename(company, made, DisplayName="Red Foods Inc", PrimaryEmailAddr=address("new@red.example"))
+    company.sync()
+    now = {each["id"]: (each["name"], each["email"]) for each in customers(company)}[created]
+    assert now == ("Red Foods Inc", "boss@red.example"), "only what nobody had changed there"
+    database, clock, link_id = company.environment.database, company.environment.clock, link(company).id
+    (shown,) = sending_view.view(database, link_id).differing
+    assert shown.differing == (("email", "new@red.example", "boss@red.example"),)
+    assert dispatch.leave_contact(database, clock, accountant(company), link_id, made)
+    assert not dispatch.leave_contact(database, clock, accountant(company), link_id, made)
+    company.sync()
+    assert sending_view.view(database, link_id).differing == ()
+    assert {each["email"] for each in customers(company)} == {"boss@red.example", "ap@blue.example"}
+
+
+@on_sqlite
+def test_who_pays_in_a_second_currency_is_a_second_customer_of_quickbooks(company: Company) -> None:
+    stripe_customer, _ = company.customer()
+    company.invoice(company.books("Customer")[0]["Id"], 10_000, "INV-1")
+    company.pay(stripe_customer, 5_000, "from the fair", currency="eur")
+    company.pass_time(minutes=1)
+    switch(company, "finalize", charge_without_invoice="sales_receipt")
+    company.sync()
+    database, clock, link_id = company.environment.database, company.environment.clock, link(company).id
+    (second,) = sending_view.view(database, link_id).second
+    assert (second.id, second.currency) == (stripe_customer, "EUR")
+    assert dispatch.make_customer(database, clock, accountant(company), link_id, second.id, "EUR")
+    assert not dispatch.make_customer(database, clock, accountant(company), link_id, second.id, "EUR")
+    company.sync()
+    company.sync()
+    found = {each["DisplayName"]: each["CurrencyRef"]["value"] for each in company.books("Customer")}
+    assert found == {"Blue Foods": "USD", "Blue Foods (EUR)": "EUR"}
+    assert sending_view.view(database, link_id).second == ()
+    (receipt,) = company.ours("SalesReceipt")
+    assert (receipt["CurrencyRef"]["value"], receipt["TotalAmt"]) == ("EUR", 50)
+    metadata = customers(company)[0]["metadata"]
+    assert len({metadata["qbo_customer_id"], metadata["qbo_customer_id_eur"]}) == 2
+    assert customers(company)[0]["name"] == "Blue Foods", "the one in our currency speaks for both"
