@@ -15,6 +15,7 @@ from emulators.agenda import Agenda
 from emulators.bookkeeper import CLEARING, Bookkeeper, Books
 from emulators.cashier import Cashier
 from emulators.clock import Clock, Rng
+from emulators.crediting import plan_notes
 from emulators.people import Person, invent
 from emulators.qbo import QboEmulator
 from emulators.server import serve
@@ -56,14 +57,15 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(ZONE)).astimezone(UTC)
 
 
-def build(
+def build(  # noqa: PLR0913 - one argument a choice
     stripe: StripeEmulator, books: Books, clock: Clock, rng: Rng, *, months: int, charges: int | None = None,
-    until: datetime, seed: int = 0,
+    until: datetime, seed: int = 0, notes: int = 0,
 ) -> Truth:  # fmt: skip
-    """Writes the world; the clock is left standing at `until`."""
+    """Writes the world, with so many invoices that credit notes lower; the clock is left standing at `until`."""
     builder = _Builder(stripe, books, clock, rng, Truth(seed, months), months, until)
     with stripe.office.store.transaction(), books.store.transaction():
         builder.plan(charges)
+        plan_notes(builder.stories, notes, builder.cutover, builder.until)
         builder.run()
     return builder.truth
 
@@ -331,12 +333,13 @@ def announce(
 @contextmanager
 def open_world(
     seed: int = 7, months: int = 1, charges: int | None = 200, path: Path | None = None, until: datetime | None = None,
-    *, ticking: bool = False,
+    *, ticking: bool = False, notes: int = 0,
 ) -> Iterator[World]:  # fmt: skip
     """Builds a world and serves it on loopback until the block ends.
 
     `path` is a folder for the two stores (default: memory). With `until` the clock stands still at that time, else it
-    runs. With `ticking` time passes by itself (payouts, webhooks), else only through `World.tick`.
+    runs. With `ticking` time passes by itself (payouts, webhooks), else only through `World.tick`. `notes` are invoices
+    with credit notes, beside the charges.
     """
     names = [str(path / name) if path else ":memory:" for name in ("stripe.db", "quickbooks.db")]
     stores = [Store(name) for name in names]
@@ -345,7 +348,9 @@ def open_world(
     clock.set(start_of(end, months))
     stripe, qbo = make_stripe(stores[0], clock, seed, taxed=False), make_quickbooks(stores[1], clock, seed)
     chance = Rng(f"{seed} world")
-    truth = build(stripe, Bookkeeper(qbo), clock, chance, months=months, charges=charges, until=end, seed=seed)
+    truth = build(
+        stripe, Bookkeeper(qbo), clock, chance, months=months, charges=charges, until=end, seed=seed, notes=notes
+    )
     if until is None:
         clock.release()
     with ExitStack() as stack:

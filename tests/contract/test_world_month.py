@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from emulators.crediting import KINDS
 from emulators.world import World, open_world
 from tests.contract import qbo_schema, stripe_schema
 
@@ -18,6 +19,7 @@ LISTS = (
     "disputes",
     "invoices",
     "invoice_payments",
+    "credit_notes",
     "payouts",
     "balance_transactions",
     "events",
@@ -43,7 +45,7 @@ ENTITIES = (
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with open_world(7, 1, None) as world:
+    with open_world(7, 1, None, notes=len(KINDS)) as world:
         yield world
 
 
