@@ -1,5 +1,6 @@
 """The figures of the overview. Pure: frames in, plotly figures out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,7 +10,10 @@ from plotly.subplots import make_subplots
 from reconcile.money import exponent
 
 # Legible on light and dark alike; the same meaning as everywhere: green settled, blue pending, amber waiting.
-STRIPE, BOOKS, GREEN, BLUE, AMBER, GREY = "#6c63e0", "#2f9e8f", "#2da06b", "#4b8fe0", "#d99a2b", "#8b93a1"
+STRIPE, BOOKS, GREEN, BLUE = "#6c63e0", "#2f9e8f", "#2da06b", "#4b8fe0"
+AMBER, RED, GREY = "#d99a2b", "#d1545a", "#8b93a1"
+SMALL_PX = 230
+DAYS_MAX, WEEKS_MAX_DAYS = 31, 370  # a bar a day, a week, a month
 STANDINGS = {
     "posted": ("posted", GREEN),
     "matched": ("matched", "#8fceb0"),
@@ -25,7 +29,7 @@ def balances(days: pl.DataFrame, currency: str) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06)
     dates = days["day"].to_list()
     books, stripe = _major(days, "clearing_minor", currency), _major(days, "stripe_minor", currency)
-    hover = f"%{{y:,.{exponent(currency)}f}} {currency}"
+    hover = _hover(currency)
     figure.add_scatter(
         x=dates, y=books, name="clearing account", line={"color": BOOKS, "width": 3, "shape": "hv"}, hovertemplate=hover
     )
@@ -63,6 +67,100 @@ def activity(counts: pl.DataFrame) -> go.Figure:
             )
     figure.update_layout(barmode="stack")
     return _styled(figure, height=300)
+
+
+def ages(found: Sequence[tuple[str, int, int]], currency: str) -> go.Figure:
+    """How much waits, by the days it has; (age, how many, minor units). A point's customdata is its age.
+
+    Numbers make the bars: of sums, what comes in and what goes out would hide each other.
+    """
+    figure = go.Figure()
+    scale = 10 ** exponent(currency)
+    figure.add_bar(
+        x=[name for name, _, _ in found],
+        y=[number for _, number, _ in found],
+        text=[f"{minor / scale:,.{exponent(currency)}f}" if number else "" for _, number, minor in found],
+        customdata=[[name] for name, _, _ in found],
+        marker={"color": AMBER, "line": {"width": 0}},
+        hovertemplate=f"%{{y:,}} waiting, %{{text}} {currency}<extra></extra>",
+    )
+    _styled(figure, SMALL_PX)
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def settled(days: pl.DataFrame, currency: str) -> go.Figure:
+    """Of each period the share of its entries that is settled, and the value of what waits of it.
+
+    A point's customdata is the first and the last day of its period.
+    """
+    frame = by_period(days)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.45, 0.55], vertical_spacing=0.08)
+    shares = [row["settled"] / row["entries"] if row["entries"] else None for row in frame.to_dicts()]
+    ends = zip(frame["day"], frame["last"], strict=True)
+    figure.add_scatter(
+        x=frame["day"].to_list(),
+        y=shares,
+        name="settled",
+        line={"color": GREEN, "width": 2},
+        hovertemplate="%{y:.1%}",
+    )
+    figure.add_bar(
+        x=frame["day"].to_list(),
+        y=_major(frame, "waiting_minor", currency),
+        name="waiting",
+        customdata=[[first.isoformat(), last.isoformat()] for first, last in ends],
+        marker={"color": AMBER, "line": {"width": 0}},
+        hovertemplate=_hover(currency),
+        row=2,
+        col=1,
+    )
+    _styled(figure, SMALL_PX)
+    figure.update_yaxes(tickformat=".0%", rangemode="normal", row=1, col=1)
+    return figure
+
+
+def costs(days: pl.DataFrame, currency: str) -> go.Figure:
+    """Fees as a share of what customers paid; and what was refunded or disputed."""
+    frame = by_period(days, least="1w")
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.45, 0.55], vertical_spacing=0.08)
+    rows = frame.to_dicts()
+    figure.add_scatter(
+        x=frame["day"].to_list(),
+        y=[row["fees_minor"] / row["volume_minor"] if row["volume_minor"] > 0 else None for row in rows],
+        name="fees of volume",
+        line={"color": STRIPE, "width": 2},
+        hovertemplate="%{y:.2%}",
+    )
+    for name, color in (("refunds", BLUE), ("disputes", RED)):
+        figure.add_bar(
+            x=frame["day"].to_list(),
+            y=_major(frame, f"{name}_minor", currency),
+            name=name,
+            marker={"color": color, "line": {"width": 0}},
+            hovertemplate=_hover(currency),
+            row=2,
+            col=1,
+        )
+    figure.update_layout(barmode="relative")
+    _styled(figure, SMALL_PX)
+    figure.update_yaxes(tickformat=".1%", row=1, col=1)
+    return figure
+
+
+def by_period(days: pl.DataFrame, least: str = "1d") -> pl.DataFrame:
+    """Sums of days, weeks or months, so that there are few enough bars to see: from `day` through `last`."""
+    if days.is_empty():
+        return days.with_columns(last=pl.col("day"))
+    first, last = days["day"][0], days["day"][-1]
+    span = (last - first).days
+    every = "1mo" if span > WEEKS_MAX_DAYS else "1w" if span > DAYS_MAX or least == "1w" else "1d"
+    grouped = days.group_by(pl.col("day").dt.truncate(every)).agg(pl.exclude("day").sum()).sort("day")
+    return grouped.with_columns(last=pl.col("day").dt.offset_by(every).dt.offset_by("-1d"))
+
+
+def _hover(currency: str) -> str:
+    return f"%{{y:,.{exponent(currency)}f}} {currency}"
 
 
 def _major(days: pl.DataFrame, column: str, currency: str) -> list[float]:

@@ -1,14 +1,16 @@
 """Overview: does it tie out, and if not, why."""
 
 from html import escape
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from pages import charts, chrome, files, style, words
 from pages.context import Context
+from reconcile import closing
 from reconcile.proof import SETTLED_REASONS
-from storage import queries
+from storage import measures, queries, search
 from storage.queries import LinkView, Pulse, TieOut, Total
 
 STANDINGS = ("matched", "posted", "pending", "waiting")
@@ -63,10 +65,17 @@ def _figures(context: Context, link: LinkView, found: TieOut) -> None:
         st.html(style.note(violation, "bad"))
     st.html(_table(context, today, totals))
     st.caption(_summary(context, link, totals))
+    st.html(_health(context, link, totals))
     entries = {each: sum(total.count for total in totals if total.currency == each) for each in currencies}
     currency = _choose(sorted(currencies, key=lambda each: -entries[each]))
     if currency is None:
         return
+    _balances(context, link, found, currency)
+    _measures(context, link, currency)
+    _difference(found, currency)
+
+
+def _balances(context: Context, link: LinkView, found: TieOut, currency: str) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.html(f'<p class="t-head">Stripe balance and clearing account, {escape(currency)}</p>')
@@ -83,7 +92,44 @@ def _figures(context: Context, link: LinkView, found: TieOut) -> None:
         st.plotly_chart(
             charts.activity(counts), key="activity", config={"displayModeBar": False}, alt="Entries per day by state"
         )
-    _difference(found, currency)
+
+
+# ---- how it goes: each bar opens what it counts
+
+
+def _measures(context: Context, link: LinkView, currency: str) -> None:
+    days = measures.per_day(context.database, link.id, currency)
+    today = link.today(context.now)
+    left, middle, right = st.columns(3, gap="medium")
+    with left:
+        st.html(f'<p class="t-head">Waiting by days of age, {escape(currency)}</p>')
+        ages = search.ages(context.database, link.id, currency, closing.spans(today))
+        if point := _clickable(
+            charts.ages(ages, currency), "ages", "How much waits by age; a click opens it in Review"
+        ):
+            _open(context, currency=currency, age=point[0])
+    with middle:
+        st.html('<p class="t-head">Settled, and waiting</p>')
+        alt = "The share settled and the value waiting by day; a click opens what waits in Review"
+        if point := _clickable(charts.settled(days, currency), "settled", alt):
+            _open(context, currency=currency, **{"from": point[0], "to": point[1]})
+    with right:
+        st.html('<p class="t-head">Fees, refunds and disputes</p>')
+        alt = "Fees as a share of volume; refunds and disputes"
+        st.plotly_chart(charts.costs(days, currency), key="costs", config={"displayModeBar": False}, alt=alt)
+
+
+def _clickable(figure: Any, key: str, alt: str) -> list[str]:
+    """Draws it; gives what stands behind the bar that was just clicked."""
+    config = {"displayModeBar": False}
+    event: Any = st.plotly_chart(figure, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points")
+    found = [point["customdata"] for point in event.selection.points if point.get("customdata")]
+    return [str(value) for value in found[0]] if found else []
+
+
+def _open(context: Context, **query: str) -> None:
+    if "review" in context.pages:
+        st.switch_page(context.pages["review"], query_params=query)
 
 
 # ---- the top: one line a currency
@@ -173,6 +219,25 @@ def _summary(context: Context, link: LinkView, totals: list[Total]) -> str:
     posting = "posting is on" if link.posting_on else "posting is off: nothing is written into QuickBooks"
     review = f"{words.count(context.waiting, 'payment')} to review"
     return f"{share} · {review} · {posting} · since {words.day(link.cutover)}, days in {link.time_zone}"
+
+
+def _health(context: Context, link: LinkView, totals: list[Total]) -> str:
+    """Each connection, what is on its way to the bank, how quick it is: one line."""
+    parts = []
+    for side in (link.stripe, link.books):
+        state, word = words.SIDE_STATES.get(side.state, ("wait", side.state))
+        checked = f"checked {words.ago(side.checked_at, context.now)}" if side.checked_at else ""
+        name = escape(words.SYSTEMS.get(side.system, side.system))
+        parts.append(f'{name} {style.mark(state, word)} <span class="t-quiet">{checked}</span>')
+    moving = [each for each in totals if each.reason == "in_transit"]
+    number = sum(each.count for each in moving)
+    sums = words.listed([words.money(-each.amount_minor, each.currency) for each in moving])
+    parts.append(f"{words.count(number, 'payout')} on the way to the bank{': ' if sums else ''}{sums}")
+    speed = measures.speed(context.database, link.id)
+    if speed is not None:
+        text = f"payment to books: half within {words.brief(speed.median)}, 95 % within {words.brief(speed.slow)}"
+        parts.append(f'<span title="the newest {speed.count:,} payments since the first sync">{text}</span>')
+    return f'<div class="t-bar t-small">{"".join(f"<span>{part}</span>" for part in parts)}</div>'
 
 
 def _choose(currencies: list[str]) -> str | None:

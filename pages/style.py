@@ -13,6 +13,7 @@ SHEET = """<style>
 .t-bad { color: var(--bad) } .t-quiet { color: var(--quiet) }
 .t-bar { display: flex; gap: .7rem; align-items: baseline; flex-wrap: wrap }
 .t-bar h1 { font-size: 1.3rem; font-weight: 600; margin: 0; padding: 0; letter-spacing: -.01em }
+.t-small { font-size: .9rem; column-gap: 1.6rem }
 .t-right { justify-content: flex-end; font-size: .85rem }
 [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem }
 @media (max-width: 1100px) { [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem } }

@@ -13,6 +13,7 @@ from reconcile.proof import Proof
 from storage import connections, findings, proof
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
 from storage.findings import Finding
+from storage.memo import remembered
 from storage.models import connections as connection_table
 from storage.models import legs as leg_table
 from storage.models import links as link_table
@@ -253,10 +254,15 @@ def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
     """The proof through today; None while the opening balances are not known."""
     with database.read() as conn:
         link = connections.link(conn, link_id)
-        if link.openings is None:
-            return None
-        sides = proof.load(conn, link)
     day = now.astimezone(ZoneInfo(link.time_zone)).date()
+    return remembered(database, link_id, ("tie_out", day), lambda conn: _tie_out(conn, link_id, day))
+
+
+def _tie_out(conn: Connection, link_id: int, day: date) -> TieOut | None:
+    link = connections.link(conn, link_id)
+    if link.openings is None:
+        return None
+    sides = proof.load(conn, link)
     found = sides.prove(day)
     return TieOut(day=day, proof=found, items=_items(found, sides.legs, day), violations=sides.violations())
 

@@ -168,6 +168,14 @@ def ages(
     return [(name, *found.get(name, (0, 0))) for name, _, _ in buckets]
 
 
+def days(conn: Connection, link_id: int, currency: str) -> list[tuple[date, int, int]]:
+    """(day, how many of that day wait, sum in minor units), in order."""
+    items = _items(link_id, "waiting")
+    query = select(items.c.dated, func.count().label("number"), func.sum(items.c.amount_minor).label("total"))
+    rows = conn.execute(query.where(items.c.currency == currency).group_by(items.c.dated).order_by(items.c.dated))
+    return [(row.dated, row.number, int(row.total)) for row in rows]
+
+
 def find(conn: Connection, link: Link, source_id: str) -> Item | None:
     """One object that waits for a person, or else was set aside."""
     for show in ("waiting", "ignored"):

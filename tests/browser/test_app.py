@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from reconcile import closing
 from storage import posted, queries, review, search
 from storage.engine import Database
 from storage.search import Filter
@@ -33,11 +34,19 @@ def test_each_page_shows_the_company(
     sign_in(page, address)
     expect(page.get_by_text("EMULATED")).to_be_visible()
     expect(page.locator(NAVIGATION, has_text="Review 41")).to_be_visible()
-    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=15_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(5, timeout=15_000)
     page.get_by_text("In transit to the bank · 1 ·").click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-    open_page(page, "Review")
+    bar = page.locator(".js-plotly-plot").nth(2).locator(".bars .point path").nth(1).bounding_box()
+    assert bar is not None
+    page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+    expect(page.locator("h1", has_text="Review")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("columnheader", name="Stripe")).to_be_visible()
+    assert "age=8-30" in page.url
+    today = queries.links(sqlite_database)[0].today(SystemClock().now())
+    _, first, last = closing.spans(today)[1]
+    number = search.page(sqlite_database, 1, Filter(since=first, until=last)).total
+    expect(page.get_by_text(f"1 to {number} of {number} ·")).to_be_visible(timeout=10_000)
     open_page(page, "Syncs")
     expect(page.get_by_text("QuickBooks Online")).to_be_visible()
 

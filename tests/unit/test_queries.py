@@ -5,10 +5,14 @@ import polars as pl
 import pytest
 
 from reconcile import closing
+from reconcile.days import book_day
 from reconcile.proof import ITEM_SCHEMA
-from storage import connections, queries, review, search
+from storage import connections, measures, mirror, queries, review, search
 from storage.engine import Database
 from storage.search import Filter
+from storage.users import User
+from sync import commands
+from sync.clock import FixedClock
 from tests import factories
 from tests.factories import Seeded
 
@@ -90,6 +94,37 @@ def test_the_items_make_the_difference(database: Database, company: Seeded) -> N
     assert waiting == reasons_of(database, company).total()
     assert waiting == queries.count_review(database, company.link_id)
     assert {"queued", "waits_with_charge", "in_transit", "waiting"} == set(items["reason"])
+
+
+def test_the_sums_of_the_days_are_those_of_the_entries(database: Database, company: Seeded) -> None:
+    """By another way than the sums: from the records of Stripe."""
+    days = measures.per_day(database, company.link_id, "USD")
+    totals = queries.totals(database, company.link_id)
+    assert days["entries"].sum() == sum(total.count for total in totals)
+    assert days["settled"].sum() == sum(total.count for total in totals if total.state != "waiting")
+    assert (days["waiting"].sum(), days["waiting_minor"].sum()) == (
+        search.page(database, company.link_id).total,
+        dict(search.page(database, company.link_id).sums)["USD"],
+    )
+    with database.read() as conn:
+        movements = mirror.load_all(conn, company.processor_id, ["movement"])
+        cutover = connections.link(conn, company.link_id).cutover
+    since = [each for each in movements if book_day(each.created_at, factories.ZONE) >= cutover]
+    assert days["volume_minor"].sum() == sum(each.gross_minor for each in since if each.category == "charge")
+    assert days["fees_minor"].sum() == sum(each.fee_minor for each in since)
+    assert days["refunds_minor"].sum() == days["disputes_minor"].sum() == 0
+
+
+def test_what_was_summed_up_is_summed_up_again_when_something_is_written(database: Database, company: Seeded) -> None:
+    before = measures.per_day(database, company.link_id, "USD")
+    assert measures.per_day(database, company.link_id, "USD") is before
+    item = search.page(database, company.link_id, Filter(reason="no_invoice")).items[0]
+    detail = review.detail(database, company.link_id, item.source_id)
+    assert detail is not None
+    boss = User(id=company.user_id, email="admin@example.com", name="Admin", role="admin")
+    commands.ignore(database, FixedClock(NOW), boss, company.link_id, item.source_id, "a test", detail.version)
+    after = measures.per_day(database, company.link_id, "USD")
+    assert after["waiting"].sum() == before["waiting"].sum() - 1
 
 
 def reasons_of(database: Database, company: Seeded) -> Counter[str]:
