@@ -7,6 +7,7 @@ switched on.
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from reconcile.labels import LabelRule
@@ -129,25 +130,28 @@ def create(environment: Environment, actor: User, link_id: int, role_id: str) ->
 
 
 def _ask_for(environment: Environment, actor: User, link: Link, role: Role, name: str) -> bool:
-    now = environment.clock.now()
     with environment.database.write() as conn:
         check(conn, actor, "map")
-        errands.ask(
-            conn,
-            connection_id=link.ledger_id,
-            link_id=link.id,
-            kind=ERRANDS[role.entity],
-            subject=role.id,
-            name=name_of(role.entity, name),
-            content={"type": role.types[0] if role.types else None, "currency": role.currency},
-            asked_by=actor.email,
-            at=now,
-        )
-        detail = {"role": role.id, "name": name}
-        subject = f"link {link.id}"
-        entry = audit.Entry(actor=actor.email, action="asked for", subject=subject, link_id=link.id, detail=detail)
-        audit.append(conn, now, [entry])
+        ask_for(conn, link, role, name, actor.email, environment.clock.now())
     return True
+
+
+def ask_for(conn: Any, link: Link, role: Role, name: str, asked_by: str, now: datetime) -> None:
+    """The next visit makes it, under that name, and chooses it."""
+    errands.ask(
+        conn,
+        connection_id=link.ledger_id,
+        link_id=link.id,
+        kind=ERRANDS[role.entity],
+        subject=role.id,
+        name=name_of(role.entity, name),
+        content={"type": role.types[0] if role.types else None, "currency": role.currency},
+        asked_by=asked_by,
+        at=now,
+    )
+    detail = {"role": role.id, "name": name}
+    entry = audit.Entry(actor=asked_by, action="asked for", subject=f"link {link.id}", link_id=link.id, detail=detail)
+    audit.append(conn, now, [entry])
 
 
 def _find_or_make(environment: Environment, carry: Carry, link: Link, role: Role, name: str) -> str:

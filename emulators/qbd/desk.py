@@ -6,7 +6,8 @@ POST /_emulator/quickbooks {"running": false, "dialog": true}. GET /_emulator/lo
 """
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -26,8 +27,8 @@ from emulators.qbd.qwc import QwcError
 class Desk:
     """Applications are remembered in the company file's store, as the Web Connector remembers them over restarts."""
 
-    def __init__(self, file: CompanyFile, seed: int = 7) -> None:
-        self.file, self.faults = file, Faults(Rng(f"{seed} desk"))
+    def __init__(self, file: CompanyFile, seed: int = 7, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.file, self.faults, self.sleep = file, Faults(Rng(f"{seed} desk")), sleep
         self.connectors: list[WebConnector] = []
         self._lock = threading.Lock()  # the Web Connector updates one application at a time
         for kept in file.store.find("application", oldest_first=True):
@@ -54,7 +55,7 @@ class Desk:
         return connector
 
     def _connector(self, qwc: str, password: str) -> WebConnector:
-        return WebConnector(qwc, self.file, password=password, faults=self.faults)
+        return WebConnector(qwc, self.file, password=password, faults=self.faults, sleep=self.sleep)
 
     def update(self, *, all_now: bool) -> list[Run]:
         """Runs what is due, or everything."""
