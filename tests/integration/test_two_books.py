@@ -25,6 +25,7 @@ from reconcile.records import Document
 from storage import audit, connections, mirror, outbox
 from storage.engine import Database
 from storage.models import legs
+from storage.models import outbox as postings
 from storage.proof import tie_out
 from storage.records import DOCUMENT_KINDS
 from storage.vault import open_vault
@@ -152,7 +153,7 @@ def tell(environment: Environment, store: Store) -> Told:
     with environment.database.read() as conn:
         (link,) = connections.all_links(conn)
         documents = {each.id: each for each in mirror.load_all(conn, link.ledger_id, DOCUMENT_KINDS)}
-        rows = conn.execute(select(outbox.outbox.c.marker).where(outbox.outbox.c.link_id == link.id)).scalars().all()
+        rows = conn.execute(select(postings.c.marker).where(postings.c.link_id == link.id)).scalars().all()
         posted = outbox.by_marker(conn, link.ledger_id, rows)
         proof = tie_out(conn, link, book_day(environment.clock.now(), link.time_zone))
         stands = conn.execute(select(legs).where(legs.c.link_id == link.id)).all()
