@@ -1,9 +1,11 @@
 """Traps of the vendors' libraries that no other test walks into; tests/contract/README.md lists them all."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,26 @@ import requests
 import stripe
 
 from reconcile.postings import Posting
-from reconcile.records import Applied
+from reconcile.records import Applied, Customer
 from sync.clock import FixedClock
-from sync.errors import Forbidden, Rejected, Stale, Transient, Unauthorized
+from sync.errors import Ambiguous, Forbidden, Rejected, Stale, Transient, Unauthorized, Unclassified
 from sync.ports import Request, Response
 from sync.qbo import faults, reading, wire
 from sync.qbo.client import Client
+from sync.qbo.people import QuickBooksPeople
+from sync.stripe.adapter import StripeProcessor
 from sync.stripe.client import API_VERSION, TIMEOUT_S, PacedClient, call, make_client, plain, translate
+from sync.stripe.writing import _meaning
+from tests.contract.stripe_bench import open_bench
+
+ROOT = Path(__file__).parents[2]
+# What of the vendors' libraries is ours to use: sending and signing in.
+USED = {
+    "from quickbooks import QuickBooks",
+    "from intuitlib.client import AuthClient",
+    "from intuitlib.enums import Scopes",
+    "from intuitlib.exceptions import AuthClientError",
+}
 
 
 class OneToken:
@@ -96,6 +111,9 @@ def test_amounts_are_decimals_and_never_strings() -> None:
         (200, '{"Fault":{"Error":[{"Message":"Stale","code":"5010"}]}}', Stale),
         (400, '{"Fault":{"Error":[{"Message":"Account Period Closed","code":"5010"}]}}', Rejected),
         (400, '{"Fault":{"Error":[{"Message":"odd","code":"not a number"}]}}', Rejected),
+        (400, '{"Fault":{"Error":[{"Message":"period closed","code":"6210"}]}}', Rejected),  # 5000 to 9999: the base
+        (400, '{"Fault":{"Error":[{"Message":"ThrottleExceeded","code":"3001"}]}}', Transient),  # "ValidationException"
+        (404, "<html>gateway</html>", Unclassified),
     ],
 )
 def test_faults_of_either_form_are_told_apart(status: int, body: str, kind: type[Exception]) -> None:
@@ -157,6 +175,27 @@ def test_questions_quote_their_values_and_ask_for_whole_pages() -> None:
         reading._quoted(["1' OR '1"])
 
 
+def test_names_with_quotes_and_backslashes_are_asked_for_as_they_are() -> None:
+    """The library escapes the one and not the other: a name could end its own question, or find nobody."""
+    asked: list[Request] = []
+
+    def carry(request: Request) -> Response:
+        asked.append(request)
+        return Response(status=200, body='{"QueryResponse":{},"Customer":{"Id":"1","DisplayName":"x"}}')
+
+    QuickBooksPeople(carry).make(Customer(id="cus_1", name="O'Hara \\ Sons"), "USD", "USD")
+    assert "DisplayName = 'O\\'Hara \\\\ Sons' AND" in asked[0].body
+
+
+def test_nothing_of_the_library_is_used_but_how_it_signs_in_and_sends() -> None:
+    """Its objects forget SyncTokens, say floats and defaults, and mistype lines; its helpers for batches and changes,
+    and its check of signatures, have traps of their own.
+    """
+    lines = [line for path in (ROOT / "sync").rglob("*.py") for line in path.read_text().splitlines()]
+    used = {line.strip() for line in lines if re.match(r"\s*(from|import) (quickbooks|intuitlib)", line)}
+    assert used == USED
+
+
 def test_changes_are_asked_for_since_an_instant_of_a_certain_zone() -> None:
     """The library drops the offset, and QuickBooks would read our UTC as the company's own time."""
     *_, step = reading._start({"at": "2026-11-02T09:00:00-05:00"}, datetime(2026, 11, 2, 15, tzinfo=UTC))["steps"]
@@ -178,6 +217,38 @@ def test_changes_are_asked_for_since_an_instant_of_a_certain_zone() -> None:
 )
 def test_each_error_of_stripe_has_its_meaning(error: stripe.StripeError, kind: type[Exception]) -> None:
     assert type(translate(error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (stripe.APIError("broken", http_status=500), Ambiguous),
+        (stripe.APIError("another request with this key is under way", http_status=409), Ambiguous),
+        (stripe.APIConnectionError("no line"), Ambiguous),
+        (stripe.RateLimitError("slow down", http_status=429), Transient),
+        (stripe.IdempotencyError("other parameters under this key", http_status=400), Rejected),
+        (stripe.PermissionError("may only read", http_status=403), Rejected),
+        (stripe.InvalidRequestError("no such invoice", "invoice", http_status=400), Rejected),
+        (stripe.AuthenticationError("no such key", http_status=401), Unauthorized),
+    ],
+)
+def test_each_error_of_a_write_says_whether_it_may_have_been_done(
+    error: stripe.StripeError, kind: type[Exception]
+) -> None:
+    assert type(_meaning(error)) is kind
+
+
+def test_events_come_oldest_first_however_many_pages_they_are() -> None:
+    """Before an id, Stripe gives the page next to it, newest first within the page."""
+    with open_bench() as bench:
+        bench.customer()
+        adapter = StripeProcessor(bench.client)
+        pages = [adapter.events(adapter.latest_event(), bench.clock.now())]
+        made = [bench.emulator.request("POST", "/v1/customers", {"name": str(number)})["id"] for number in range(130)]
+        while not pages[1:] or pages[-1].more:
+            pages.append(adapter.events(pages[-1].newest, bench.clock.now()))
+    assert [len(page.hints) for page in pages] == [0, 100, 30]
+    assert [hint.object_id for page in pages for hint in page.hints] == made
 
 
 def test_an_object_of_stripe_becomes_plain_values_without_card_data() -> None:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 from reconcile.frames import processor_frame
 from reconcile.postings import ROLES, Plan, Policies, Posting, Share
 from reconcile.records import Dispute, Document, Movement
@@ -135,6 +137,17 @@ def test_row_13_a_dispute_booked_earlier_is_closed_on_the_day_stripe_said_so() -
     closed_books = replace(found, closed_through=date(2026, 10, 31))
     assert only(decide(closed_books), "journal_entry").dated == date(2026, 11, 1)
     assert not decide(replace(found, dispute_books={"du_1": replace(books, held_minor=0, closings=1)})).postings
+
+
+@pytest.mark.parametrize("status", ["appeal_needs_response", "appeal_under_review", "something new"])
+def test_row_13_a_dispute_in_a_state_that_is_new_is_not_closed(status: str) -> None:
+    """Lost, then appealed: what was closed stays closed, what was not stays open until it is decided."""
+    for books in (DisputeBooks(closings=1), DisputeBooks(held_minor=10_000)):
+        known = replace(books, movement_ids=frozenset({"txn_3"}), last_day=date(2026, 9, 14))
+        found = disputed([], dispute(status, "txn_3"), dispute_books={"du_1": known})
+        assert decide(found).postings == ()
+        lost = replace(found, disputes={"du_1": dispute("lost", "txn_3")})
+        assert len(decide(lost).postings) == (1 if books.held_minor else 0)
 
 
 def test_row_13_partly_won_and_an_appeal_won_later() -> None:
