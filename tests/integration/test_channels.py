@@ -16,6 +16,7 @@ from storage.models import inbox
 from sync.adapters import connect
 from sync.reader import Reader
 from sync.relisting import ROUND
+from sync.stripe.events import EVENT_TYPES
 from tests import laws
 from tests.integration.conftest import Company, link
 from tests.integration.test_web import Hooks, hooks
@@ -111,6 +112,44 @@ def test_a_subscription_event_brings_its_invoices(company: Company) -> None:
     (paid,) = post("GET", "/v1/invoice_payments", {"invoice": draft["id"]})["data"]
     assert held(company, "invoice_payment", paid["id"]).paid_minor == 4_900
     assert held(company, "subscription", "sub_1") is None
+
+
+def object_of(event_type: str) -> str:
+    """What Stripe calls the object that events of a type are about."""
+    inner = {"charge.refund": "refund", "charge.dispute": "dispute", "customer.subscription": "subscription"}
+    return inner.get(event_type.rpartition(".")[0], event_type.partition(".")[0])
+
+
+def test_every_event_we_listen_to_brings_its_object(company: Company) -> None:
+    """Told of by these alone: what happened itself made no event."""
+    stripe_customer, _ = company.customer()
+    company.sync()
+    mute(company)
+    post, terms = company.stripe.request, {"collection_method": "send_invoice", "days_until_due": 30}
+    draft = post("POST", "/v1/invoices", {"customer": stripe_customer, "currency": "usd", **terms})["id"]
+    post("POST", f"/v1/invoices/{draft}/add_lines", {"lines": [{"amount": 9_000, "description": "Design"}]})
+    controls.use(company.stripe, "subscription_invoices", {"invoice": draft, "subscription": "sub_1"})
+    post("POST", f"/v1/invoices/{draft}/finalize")
+    note = post("POST", "/v1/credit_notes", {"invoice": draft, "amount": 1_000})["id"]
+    post("POST", f"/v1/invoices/{draft}/pay", {"payment_method": "pm_card_visa"})
+    (paid,) = post("GET", "/v1/invoice_payments", {"invoice": draft})["data"]
+    charge = post("GET", f"/v1/payment_intents/{paid['payment']['payment_intent']}")["latest_charge"]
+    refund = post("POST", "/v1/refunds", {"charge": charge, "amount": 500})["id"]
+    dispute = controls.use(company.stripe, "disputes", {"charge": charge, "amount": 700})["id"]
+    company.pass_time(days=8)
+    (payout, *_) = post("GET", "/v1/payouts")["data"]
+    mute(company, on=False)
+    ids = {"charge": charge, "refund": refund, "dispute": dispute, "payout": payout["id"], "credit_note": note}
+    ids |= {"invoice": draft, "invoice_payment": paid["id"], "customer": stripe_customer, "subscription": "sub_1"}
+    for each in EVENT_TYPES:
+        name = object_of(each)
+        about = {"object": name} if name == "subscription" else company.stripe.office.get(name, ids[name])
+        controls.use(company.stripe, "events", {"type": each, "object": about | {"id": ids[name]}})
+    company.sync()
+    told = {row.type: (row.object_id, row.state) for row in rows(company) if row.type in EVENT_TYPES}
+    assert told == {each: (ids[object_of(each)], "done") for each in EVENT_TYPES}
+    kinds = {"processor_invoice": draft} | {kind: ids[kind] for kind in ids if kind not in ("invoice", "subscription")}
+    assert [kind for kind, object_id in kinds.items() if held(company, kind, object_id) is None] == []
 
 
 def test_what_no_event_told_is_found_by_the_rolling_re_list(company: Company, requests: Counter[str]) -> None:
