@@ -32,6 +32,7 @@ WIRE_TYPES = {words: name for name, words in TYPES.items()}
 OWNER = "extension"  # the cursor that says whose data Stripe's ids are written as
 CUSTOM_FIELD = "0"  # the owner of what users see
 NAME_TAKEN = "3100"
+NOT_OF_CUSTOMERS = "3140"  # an invalid reference: there is no field of this name for customers
 DEADLINE_S = 120.0
 
 log = logging.getLogger(__name__)
@@ -200,6 +201,8 @@ class Errands:
         is_refusal = isinstance(error, Rejected | Stale | Unclassified)
         if errand.kind == "note" and isinstance(error, Rejected) and not self._owner(conn, errand)["defined"]:
             self._define_otherwise(conn, errand, error)
+        elif errand.kind == "note" and error.code == NOT_OF_CUSTOMERS and self._uses_custom_field(conn, errand):
+            self._use_own_data(conn, errand)  # a user has a field of this name, but of vendors
         elif errand.kind == "note" and isinstance(error, Rejected) and not errand.content.get("modify"):
             errands.record_next(conn, errand, content=errand.content | {"modify": True})
         elif error.code == NAME_TAKEN and errand.attempt <= 1:
@@ -217,15 +220,21 @@ class Errands:
 
     def _define_otherwise(self, conn: Any, errand: Errand, error: Rejected) -> None:
         """The field is there already, or there is none free."""
-        owner = self._owner(conn, errand)
         if error.code == NAME_TAKEN:
             self._define(conn, errand)
-        elif owner["owner"] == CUSTOM_FIELD:
-            position = {"owner": qwc.OWNER_ID, "defined": False}
-            mirror.move_cursor(conn, errand.connection_id, OWNER, position, self._clock.now())
-            errands.record_next(conn, errand)
+        elif self._uses_custom_field(conn, errand):
+            self._use_own_data(conn, errand)
         else:
             self._refuse(conn, errand, error.plain)
+
+    def _uses_custom_field(self, conn: Any, errand: Errand) -> bool:
+        return bool(self._owner(conn, errand)["owner"] == CUSTOM_FIELD)
+
+    def _use_own_data(self, conn: Any, errand: Errand) -> None:
+        """From now on Stripe's ids are data that no user sees."""
+        position = {"owner": qwc.OWNER_ID, "defined": False}
+        mirror.move_cursor(conn, errand.connection_id, OWNER, position, self._clock.now())
+        errands.record_next(conn, errand)
 
     def _refuse(self, conn: Any, errand: Errand, problem: str) -> None:
         errands.record_refused(conn, errand, problem)

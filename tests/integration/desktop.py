@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emulators.clock import Clock, Rng
-from emulators.qbd import CompanyFile, Faults, WebConnector
+from emulators.qbd import CompanyFile, Faults, WebConnector, extensions
 from emulators.server import serve
 from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
@@ -97,6 +97,16 @@ class Desktop:
         found = self.file.get(kind, document["TxnID"])
         assert found is not None
         return found
+
+    def define_field(self, name: str, assigned: str) -> None:
+        """A user's custom field."""
+        definition = {"OwnerID": "0", "DataExtName": name, "DataExtType": "STR255TYPE", "AssignToObject": [assigned]}
+        extensions.define(self.file.company, definition)
+
+    def write_field(self, name: str, customer_id: str, value: str) -> None:
+        target = {"ListDataExtType": "Customer", "ListObjRef": {"ListID": customer_id}}
+        body = {"OwnerID": "0", "DataExtName": name, **target, "DataExtValue": value}
+        extensions.write(self.file.company, body, is_new=True)
 
     def ours(self, kind: str) -> list[dict[str, Any]]:
         return [body for body in self.file.all(kind) if "[tieout " in body.get("Memo", "")]
