@@ -76,7 +76,8 @@ class Case:
     `is_owed_there`: it is neither voided nor deleted in the books. `payer` is its customer's counterpart at Stripe;
     `candidates` are who that may be. `twin` is a Stripe invoice of it that somebody else made. `is_fresh`: `there` and
     `payer` were read just now. `is_disputed`: a Stripe payment that is not in the books yet may pay it.
-    `is_report_stale`: what was reported to Stripe as paid elsewhere is not in the books so any more.
+    `is_report_stale`: what was reported to Stripe as paid elsewhere is not in the books so any more. `lowered_minor` is
+    what our credit notes have taken off because the invoice was lowered.
     """
 
     invoice: Document
@@ -95,6 +96,7 @@ class Case:
     is_fresh: bool = False
     is_disputed: bool = False
     is_report_stale: bool = False
+    lowered_minor: int = 0
     paid: tuple[PaidPart, ...] = ()
 
     @property
@@ -315,8 +317,8 @@ def _ahead(case: Case, there: ProcessorInvoice) -> Decision:
 
 
 def _replace(case: Case, there: ProcessorInvoice) -> Decision:
-    """Only what nobody has begun to pay is voided; the next round makes it anew."""
-    if there.paid_minor:
+    """Only what nobody has begun to pay, or to credit, is voided; the next round makes it anew."""
+    if there.paid_minor or there.credited_minor:
         return _credit(case, there)
     if case.is_disputed:
         return _processing(case)
@@ -333,11 +335,11 @@ def _unlooked(case: Case, there: ProcessorInvoice) -> Decision | None:
 
 
 def _credit(case: Case, there: ProcessorInvoice) -> Decision:
-    """Changed after a part was paid: a credit note takes off what it was lowered by, if that much is still open."""
+    """Changed after a part was paid or credited: a credit note takes off what it was lowered by, if that is open."""
     lowered, shown = _lowered(case, there), _shown(abs(_lowered(case, there)), there.currency)
     if lowered <= 0 or not _is_same(case, there):
         how = f"raised by {shown}" if lowered < 0 else "changed"
-        text = f"{case.name} was {how} in QuickBooks after it was paid at Stripe, where it cannot be changed any more. "
+        text = f"{case.name} was {how} in QuickBooks after it was paid or credited at Stripe, where it stays as it is. "
         return _wait("changed_after_payment", f"{text}Undo that in QuickBooks; make another invoice for what is new.")
     if lowered > there.remaining_minor:
         rest = _shown(lowered - there.remaining_minor, there.currency)
@@ -370,10 +372,12 @@ def lowering_id(invoice: Document) -> str:
 
 def _lowered(case: Case, there: ProcessorInvoice) -> int:
     """By how much the books ask for less in all than Stripe, but for credits that are in both."""
-    credited = sum(
-        part.amount_minor for part in case.paid if part.is_credit and (part.attached or part.standing == "stripe")
-    )
-    return there.total_minor - there.credited_minor - (case.invoice.amount_minor - credited)
+    return there.total_minor - there.credited_minor - (case.invoice.amount_minor - _credited_in_both(case))
+
+
+def _credited_in_both(case: Case) -> int:
+    credits_ = [part for part in case.paid if part.is_credit]
+    return sum(part.amount_minor for part in credits_ if part.attached or part.standing == "stripe")
 
 
 def _is_same(case: Case, there: ProcessorInvoice) -> bool:
@@ -384,9 +388,9 @@ def _is_same(case: Case, there: ProcessorInvoice) -> bool:
 
 
 def _is_credited(case: Case, there: ProcessorInvoice) -> bool:
-    """Whether credit notes at Stripe have taken off what it was lowered by in the books."""
-    is_part_paid = there.paid_minor > 0 and there.credited_minor > 0
-    return is_part_paid and _is_same(case, there) and _lowered(case, there) == 0
+    """Whether credit notes that a person gave at Stripe have taken off what it was lowered by in the books."""
+    others = there.credited_minor - _credited_in_both(case) - case.lowered_minor
+    return others > 0 and _is_same(case, there) and _lowered(case, there) == 0
 
 
 def _missing(case: Case) -> list[PaidPart]:

@@ -141,6 +141,7 @@ def load(
             number_is_taken=facts.is_taken(invoice, known),
             is_disputed=invoice.id in around.disputed,
             is_report_stale=facts.is_stale(invoice, content, reported),
+            lowered_minor=sum(each["amount_minor"] for each in reported if _is_lowering(each)),
             paid=facts.parts(invoice, content, reported, payer),
         )
         subjects = (invoice.id, f"customer:{invoice.customer_id}")
@@ -349,7 +350,7 @@ class _Facts:
     def is_stale(self, invoice: Document, content: InvoiceContent, reported: list[dict[str, Any]]) -> bool:
         """Whether something that was taken off at Stripe does not lower the invoice in the books (so) any more."""
         lowering = {part.document_id: part.amount_minor for part in self.parts(invoice, content, [], None)}
-        documents = [each for each in reported if not each["document_id"].startswith("invoice:")]  # itself: lowered
+        documents = [each for each in reported if not _is_lowering(each)]
         return any(each["attached"] and lowering.get(each["document_id"]) != each["amount_minor"] for each in documents)
 
     def _credit(self, ids: Sequence[str]) -> Standing:
@@ -375,6 +376,11 @@ class _Facts:
         if not self.around.is_matched or (payer is not None and payer.id in self.around.unsettled_payers):
             return "pending"
         return "elsewhere"
+
+
+def _is_lowering(reported: dict[str, Any]) -> bool:
+    """Whether what Stripe was told of is that the invoice itself was lowered (reconcile.sending.lowering_id)."""
+    return str(reported["document_id"]).startswith("invoice:")
 
 
 def _is_credit(document: Document) -> bool:

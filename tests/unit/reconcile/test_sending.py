@@ -63,6 +63,13 @@ def changed(amount: int, open_: int) -> dict[str, Any]:
     }
 
 
+def credited(amount: int) -> PaidPart:
+    """A credit that both systems know of."""
+    return PaidPart(
+        document_id="payment:8", amount_minor=amount, dated=TODAY, standing="credit", is_credit=True, attached=True
+    )
+
+
 CHANGED = {"content": InvoiceContent(lines=(InvoiceLine(amount_minor=10_000, description="Another text"),))}
 OPEN: dict[str, Any] = {"status": "open", "busy": False}
 PART_PAID = OPEN | {"number": "INV-1", "paid_minor": 4_000, "remaining_minor": 6_000}
@@ -136,6 +143,18 @@ CASES = {
     ),
     "... and has another number now": (
         at_stripe("mailed", PART_PAID | {"number": "INV-0"}, **changed(8_000, 4_000)), "wait", "changed_after_payment",
+    ),
+    "lowered after a part was credited": (
+        at_stripe("mailed", OPEN | {"number": "INV-1", "credited_minor": 2_500, "remaining_minor": 7_500},
+                  **changed(8_000, 5_500), paid=(credited(2_500),)), "do", "give_credit",
+    ),
+    "another text after a part was credited": (
+        at_stripe("mailed", OPEN | {"number": "INV-1", "credited_minor": 2_500, "remaining_minor": 7_500}, **CHANGED,
+                  paid=(credited(2_500),)), "wait", "changed_after_payment",
+    ),
+    "another text after we credited what it was lowered by": (
+        at_stripe("mailed", PART_PAID | {"credited_minor": 2_000, "remaining_minor": 4_000}, **changed(8_000, 4_000),
+                  lowered_minor=2_000), "wait", "changed_after_payment",
     ),
     "raised after a part was paid": (at_stripe("mailed", PART_PAID, **changed(12_000, 8_000)), "wait",
                                      "changed_after_payment"),
