@@ -1,7 +1,7 @@
 """A company on the stand-ins, connected to Tieout, without a browser."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -111,14 +111,21 @@ class Company:
 
 @pytest.fixture
 def company(database: Database, tmp_path: Path) -> Iterator[Company]:
+    with founded(database, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def founded(database: Database, data_dir: Path) -> Iterator[Company]:
+    """A company with nothing in it yet, connected."""
     clock = Clock(START)
     stripe = StripeEmulator(Store(), clock, Rng(1))
     qbo = QboEmulator(Store(), clock, Rng(2))
     environment = Environment(
-        data_dir=tmp_path,
+        data_dir=data_dir,
         demo=True,
         database=database,
-        vault=open_vault(tmp_path),
+        vault=open_vault(data_dir),
         clock=HurriedClock(),
         rng=SystemRng(),
     )

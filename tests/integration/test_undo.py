@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from reconcile.days import book_day
+from reconcile.postings import ROLES
 from storage import connections, findings, review, undoing, users
 from storage.models import audit
 from storage.models import legs as leg_table
@@ -24,7 +25,7 @@ from sync.undoing import undo_posted
 from sync.worker import Adapters
 from tests import laws
 from tests.integration.conftest import Company, link
-from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check
+from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check, use
 
 WHY = "It belongs to another customer"
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # what both databases do alike
@@ -472,3 +473,30 @@ def test_an_invoice_made_of_stripes_goes_with_its_payment(company: Company) -> N
     sync_and_check(company)
     assert ":invoice:r2:s1]" in company.ours("Invoice")[0]["PrivateNote"]
     assert company.ours("Invoice")[0]["Balance"] == 0
+
+
+@on_sqlite
+def test_the_entry_of_a_dispute_and_a_payout(company: Company) -> None:
+    """Both are undone at once; each comes back only by a decision of its own, and the dispute's end waits for it."""
+    dispute = use(company, "disputes", charge=paid_charge(company))
+    there, here = company.customer("Kestrel Optics", "ap@kestrel.example")
+    company.invoice(here, 50_000, "INV-2")
+    company.pay(there, 50_000, "Invoice INV-2")  # so that there is something left to pay out
+    company.pass_time(days=8)
+    company.sync()
+    paid_out = [body["Amount"] for body in company.ours("Transfer")]
+    held = undo(company, "Transfer")
+    disputed = undo(company, "JournalEntry")
+    sync_and_check(company)
+    assert (company.ours("JournalEntry"), company.ours("Transfer")) == ([], [])
+    use(company, "dispute_losses", dispute=dispute["id"])
+    assert decide_again(company, held)
+    sync_and_check(company)
+    assert company.ours("JournalEntry") == [], "the end of the dispute waits with it"
+    assert [body["Amount"] for body in company.ours("Transfer")] == paid_out
+
+    assert decide_again(company, disputed)
+    sync_and_check(company)
+    assert len(company.ours("JournalEntry")) == 2, "what was taken, and that it is lost"
+    assert balance(company, ROLES["disputes_receivable"]) == 0
+    assert balance(company, ROLES["dispute_losses"]) == 10_000

@@ -156,7 +156,7 @@ def test_every_answer_keeps_others_out(client: TestClient) -> None:
     for path in ("/", "/healthz", gate.sign_in_path("one-time")):
         headers = client.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 @pytest.fixture

@@ -1,0 +1,196 @@
+"""People at their work, on one company whose books and Stripe account are the stand-ins'.
+
+Each test ends at what is stored, or in the emulated books. The app runs beside this process; what a worker would do is
+done here.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from storage import audit_view, closes, users
+from storage.audit_view import Filter
+from sync import closing, people
+from sync.clock import SystemClock
+from tests import laws
+from tests.browser.conftest import running
+from tests.browser.test_app import open_page
+from tests.conftest import migrate_at, opened
+from tests.integration.conftest import START, Company, founded, link
+from tests.integration.test_findings import change
+from tests.integration.test_problems import paid_invoice, run_queued, switch
+
+pytestmark = pytest.mark.browser
+SOON = 15_000  # ms
+PASSWORD = "a few good words"
+SignIn = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A connected company, and where its pages are."""
+
+    company: Company
+    address: str
+
+    def invite(self, role: str) -> str:
+        """Somebody in a role; the token of a sign-in link for them."""
+        token = f"{role}-{len(users.everybody(self.company.environment.database, SystemClock().now()))}"
+        with self.company.environment.database.write() as conn:
+            user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role.capitalize(), role=role)
+            users.create_sign_in_link(conn, user_id, token, SystemClock().now())
+        return token
+
+    def done(self, actor: str) -> list[str]:
+        """What somebody did, the oldest first, as the audit has it."""
+        found = audit_view.page(self.company.environment.database, link(self.company).id, Filter(actor=actor))
+        return [entry.action for entry in reversed(found.entries)]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    url = f"sqlite:///{folder / 'tieout.db'}"
+    migrate_at(url)
+    with opened(url) as database, founded(database, folder) as company, running(folder) as address:
+        yield Shop(company, address)
+
+
+def test_a_failed_posting_is_mended_and_replayed(shop: Shop, page: Page, sign_in: SignIn) -> None:
+    """The account of the fees was switched off in QuickBooks; another one is chosen; nothing is there twice."""
+    company = shop.company
+    before = [body["Id"] for body in company.ours("Purchase")]
+    charge_id, _ = paid_invoice(company)
+    switch(company, "Account", link(company).mappings.fees["stripe_fee"], active=False)
+    company.qbo.create("Account", {"Name": "Card fees", "AccountType": "Expense"})
+    company.sync()
+    assert [body["Id"] for body in company.ours("Purchase")] == before
+    payments = len(company.ours("Payment"))
+
+    sign_in(page, shop.address, shop.invite("accountant"))
+    page.goto(f"{shop.address}/problems?cause=mapping:fees:stripe_fee")
+    cause = page.locator(".st-key-cause-mapping-fees-stripe_fee")
+    expect(cause.get_by_text("“Stripe fees” was made inactive in QuickBooks.")).to_be_visible(timeout=20_000)
+    expect(cause.get_by_text("1 entry · (3.20) USD")).to_be_visible()
+    cause.get_by_role("link", name="Choose another one").click()
+    expect(page.get_by_text("What waits needs this")).to_be_visible(timeout=SOON)
+    page.locator(".st-key-wanted").get_by_role("combobox").click()
+    page.get_by_role("option", name="Card fees").click()
+    expect(page.get_by_text("Saved.").first).to_be_visible(timeout=SOON)
+    run_queued(company)
+    (purchase,) = [body for body in company.ours("Purchase") if body["Id"] not in before]
+    assert purchase["TotalAmt"] == 3.2
+    assert len(company.ours("Payment")) == payments, "what was posted is not posted again"
+    laws.check(company.environment, company.stripe, company.qbo)
+
+    page.goto(f"{shop.address}/audit?record={charge_id}")
+    name = f"purchase:{purchase['Id']}"
+    way = re.compile(rf"(posted|verified) as {name} after 1 attempt")
+    expect(page.get_by_role("cell", name=way).last).to_be_visible(timeout=SOON)
+
+
+def test_a_month_is_closed_and_a_change_afterwards_is_drift(shop: Shop, page: Page, sign_in: SignIn) -> None:
+    """One prepares, another signs; then somebody re-dates a fee in QuickBooks."""
+    company, database = shop.company, shop.company.environment.database
+    paid_invoice(company, "Red Foods", "INV-9")
+    company.pass_time(days=4)
+    company.sync()
+    last = START.date() + timedelta(days=3)
+    sign_in(page, shop.address, shop.invite("accountant"))
+    page.goto(f"{shop.address}/close?through={last}")
+    expect(page.get_by_text(f"Everything is synced through {last}.")).to_be_visible(timeout=SOON)
+    page.get_by_label("Note for whoever signs it off").fill("the payout arrives tomorrow")
+    page.get_by_role("button", name="Prepare").click()
+    expect(page.get_by_text("Prepared. Somebody else signs it off.")).to_be_visible(timeout=SOON)
+    (close,) = closes.all_of(database, link(company).id)
+    assert (close.state, close.prepared_by) == ("prepared", "accountant@example.com")
+    page.goto(f"{shop.address}/close?close={close.id}")
+    expect(page.get_by_role("button", name="Sign off")).to_be_disabled(timeout=SOON)
+
+    sign_in(page, shop.address, shop.invite("manager"))
+    page.goto(f"{shop.address}/close?close={close.id}")
+    page.get_by_role("button", name="Sign off").click()
+    expect(page.get_by_text("Signed off. Later changes")).to_be_visible(timeout=SOON)
+    fee = company.ours("Purchase")[-1]
+    change(company, "Purchase", fee, TxnDate=(last + timedelta(days=1)).isoformat())
+    company.sync()
+    page.goto(f"{shop.address}/close?close={close.id}")
+    expect(page.get_by_text("1 figure of this period changed after it was signed off.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("cell", name=f"Purchase {fee['Id']}")).to_be_visible()
+
+    (signed,) = closes.all_of(database, link(company).id)
+    assert (signed.state, signed.signed_by, signed.digest) == ("signed", "manager@example.com", close.digest)
+    assert closes.is_whole(signed)
+    (drift,) = closing.drifts(company.environment, link(company).id, [signed])[signed.id]
+    assert (drift.name, drift.now_minor) == (f"purchase:{fee['Id']}", None)
+
+
+def test_somebody_is_let_in_sets_a_password_and_comes_back_with_it(
+    shop: Shop, page: Page, sign_in: SignIn, forgiven: list[str]
+) -> None:
+    forgiven.append("401 (Unauthorized)")  # the browser says so of a page that asks for the sign-in
+    database = shop.company.environment.database
+    sign_in(page, shop.address, shop.invite("admin"))
+    invitation = invite(page, "rita@example.com")
+    sign_out(page)
+
+    page.goto(invitation)
+    expect(page.get_by_text("rita@example.com")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
+    open_page(page, "Your account")
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set password").click()
+    expect(page.get_by_text("The password is set.")).to_be_visible(timeout=SOON)
+    sign_out(page)
+
+    page.goto(f"{shop.address}/account")
+    assert "Your account" not in page.content(), "nothing is shown before the sign-in"
+    enter(page, "Rita@example.com", "wrong")
+    expect(page.get_by_text("do not fit together")).to_be_visible(timeout=SOON)
+    enter(page, "rita@example.com", PASSWORD)
+    expect(page.locator("h1", has_text="Your account")).to_be_visible(timeout=SOON)
+    assert signed_in(database) == 1
+
+    with database.read() as conn:
+        rita, admin = (users.find(conn, email=f"{name}@example.com") for name in ("rita", "admin"))
+    assert rita is not None
+    assert admin is not None
+    people.let_go(shop.company.environment, admin, rita.id)  # while the page is open
+    page.get_by_role("link", name="Syncs").click()
+    page.wait_for_url("**/sign-in", timeout=SOON)
+    assert signed_in(database) == 0
+    assert PASSWORD not in str(users.everybody(database, SystemClock().now()))
+
+
+def invite(page: Page, email: str) -> str:
+    """Adds a viewer, the role offered first, and gives the link to hand over."""
+    open_page(page, "Users")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Name", exact=True).fill("Rita")
+    page.get_by_role("button", name="Add", exact=True).click()
+    shown = page.locator("code", has_text="/sign-in?token=")
+    expect(shown).to_be_visible(timeout=SOON)
+    return shown.inner_text().strip()
+
+
+def sign_out(page: Page) -> None:
+    open_page(page, "Your account")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in", timeout=SOON)
+
+
+def enter(page: Page, email: str, password: str) -> None:
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def signed_in(database: Any) -> int:
+    """In how many browsers Rita is signed in."""
+    (rita,) = [each for each in users.everybody(database, SystemClock().now()) if each.user.email == "rita@example.com"]
+    return rita.sessions
