@@ -482,8 +482,7 @@ def test_the_entry_of_a_dispute_and_a_payout(company: Company) -> None:
     there, here = company.customer("Kestrel Optics", "ap@kestrel.example")
     company.invoice(here, 50_000, "INV-2")
     company.pay(there, 50_000, "Invoice INV-2")  # so that there is something left to pay out
-    company.pass_time(days=8)
-    company.sync()
+    sync_and_check(company, days=8)
     paid_out = [body["Amount"] for body in company.ours("Transfer")]
     held = undo(company, "Transfer")
     disputed = undo(company, "JournalEntry")
@@ -494,7 +493,6 @@ def test_the_entry_of_a_dispute_and_a_payout(company: Company) -> None:
     sync_and_check(company)
     assert company.ours("JournalEntry") == [], "the end of the dispute waits with it"
     assert [body["Amount"] for body in company.ours("Transfer")] == paid_out
-
     assert decide_again(company, disputed)
     sync_and_check(company)
     assert len(company.ours("JournalEntry")) == 2, "what was taken, and that it is lost"
