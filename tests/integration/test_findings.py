@@ -10,6 +10,7 @@ from sync import mending
 from sync.commands import RefusedError
 from tests.integration.conftest import Company, link
 from tests.integration.test_rows import balance, linked, paid_charge, sync_and_check, waiting
+from tests.integration.test_sending import on_sqlite, switch
 from tests.integration.test_trouble import accountant
 
 
@@ -122,6 +123,37 @@ def test_the_credit_of_a_deleted_invoice_goes_to_the_next_one(company: Company) 
     assert company.qbo.read("Invoice", after["Id"])["Balance"] == 0
     assert linked(company.ours("Payment")[0]) == {"Invoice": 100}
     assert found(company) == {}
+
+
+@on_sqlite
+def test_a_retainer_is_offered_to_the_invoice_that_comes_later(company: Company) -> None:
+    switch(company, "off", charge_without_invoice="unapplied_payment")
+    stripe_customer, customer = company.customer()
+    company.pay(stripe_customer, 10_000, "for the spring")
+    sync_and_check(company)
+    assert company.ours("Payment")[0]["UnappliedAmt"] == 100
+    after = company.invoice(customer, 12_000, "INV-2")
+    sync_and_check(company)
+    assert mend(company, found(company)["credit_left"], "apply")
+    sync_and_check(company)
+    assert company.qbo.read("Invoice", after["Id"])["Balance"] == 20
+    assert linked(company.ours("Payment")[0]) == {"Invoice": 100}
+
+
+@on_sqlite
+def test_the_refund_of_a_charge_whose_invoice_is_gone_gives_its_credit_back(company: Company) -> None:
+    """With the invoice its income went: a refund receipt would take it off a second time."""
+    charge = paid_charge(company)
+    (invoice,) = company.books("Invoice")
+    company.qbo.delete("Invoice", {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]})
+    sync_and_check(company)
+    company.stripe.request("POST", "/v1/refunds", {"charge": charge, "amount": 6_000})
+    sync_and_check(company)
+    company.stripe.request("POST", "/v1/refunds", {"charge": charge, "amount": 4_000})
+    sync_and_check(company)
+    assert company.ours("RefundReceipt") == []
+    assert linked(company.ours("Payment")[0]) == {"Expense": 100}
+    assert company.qbo.read("Customer", invoice["CustomerRef"]["value"])["Balance"] == 0
 
 
 @pytest.mark.parametrize(
