@@ -120,6 +120,7 @@ def object_of(event_type: str) -> str:
     return inner.get(event_type.rpartition(".")[0], event_type.partition(".")[0])
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # nothing about it is of a database
 def test_every_event_we_listen_to_brings_its_object(company: Company) -> None:
     """Told of by these alone: what happened itself made no event."""
     stripe_customer, _ = company.customer()

@@ -197,6 +197,7 @@ def test_the_refund_of_a_charge_typed_in_as_two_payments_knows_both(company: Com
     assert sorted(each["TotalAmt"] for each in company.ours("Purchase")) == [3.2, 40], "the fee, and the credit"
 
 
+@on_sqlite
 @pytest.mark.parametrize("at_once", [True, False])
 def test_the_refunds_of_two_charges_typed_in_as_one_payment_share_its_credit(company: Company, at_once: bool) -> None:
     stripe_customer, customer = company.customer()
@@ -232,6 +233,22 @@ def test_copies_and_what_is_recorded_twice_are_shown(company: Company) -> None:
     assert mend(company, found(company)["recorded_twice"], "dismiss")
     company.sync()
     assert set(found(company)) == {"copied"}
+
+
+@on_sqlite
+def test_a_payout_that_was_added_from_the_bank_feed_too_is_shown(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company, days=8)
+    (transfer,) = company.ours("Transfer")
+    added = {"AccountRef": {"value": company.qbo.account("Sales of Product Income")["Id"]}}
+    line = {"Amount": transfer["Amount"], "DetailType": "DepositLineDetail", "DepositLineDetail": added}
+    bank = {"DepositToAccountRef": transfer["ToAccountRef"], "TxnDate": transfer["TxnDate"]}
+    deposit = company.qbo.create("Deposit", bank | {"Line": [line]})
+    sync_and_check(company)
+    assert found(company)["recorded_twice"].document_id == f"deposit:{deposit['Id']}"
+    company.qbo.delete("Deposit", {"Id": deposit["Id"], "SyncToken": deposit["SyncToken"]})  # somebody chose
+    sync_and_check(company)
+    assert found(company) == {}
 
 
 def test_a_company_that_applies_credits_by_itself_is_warned(company: Company) -> None:
