@@ -1,11 +1,11 @@
 """What was last compared of the names and addresses of counterparts, and which of them both sides have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from reconcile.contacts import Field, Told, at_stripe, compare, in_books
 from reconcile.records import Customer
@@ -25,6 +25,11 @@ class Counterparts:
     there: Customer
     told: Told
     problem: str | None
+
+    @property
+    def known(self) -> tuple[Told, str | None]:
+        """As `record` takes it."""
+        return self.told, self.problem
 
     @property
     def differing(self) -> tuple[tuple[Field, str, str], ...]:
@@ -54,16 +59,16 @@ def of_customer(conn: Connection, link: Link, customer_id: str) -> Counterparts 
     return found[0] if found else None
 
 
-def record(conn: Connection, link_id: int, customer_id: str, told: Told, problem: str | None = None) -> None:
-    conn.execute(
-        update(customer_links)
-        .where(
-            customer_links.c.link_id == link_id,
-            customer_links.c.customer_id == customer_id,
-            customer_links.c.state == "linked",
-        )
-        .values(told=dict(told), problem=problem)
+def record(conn: Connection, link_id: int, compared: Mapping[str, tuple[Told, str | None]]) -> None:
+    """By customer of the books, what is to be remembered, and in a sentence how the two differ."""
+    mine = update(customer_links).where(
+        customer_links.c.link_id == link_id,
+        customer_links.c.customer_id == bindparam("customer"),
+        customer_links.c.state == "linked",
     )
+    rows = [{"customer": each, "now": dict(told), "text": text} for each, (told, text) in sorted(compared.items())]
+    if rows:
+        conn.execute(mine.values(told=bindparam("now"), problem=bindparam("text")), rows)
 
 
 def as_they_are(found: Counterparts) -> dict[str, list[str]]:

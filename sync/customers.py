@@ -124,33 +124,40 @@ class Counterparts:
             position = mirror.cursor(conn, link.processor_id, contacts.STREAM)
             since = datetime.fromisoformat(position["at"]) - OVERLAP if position else EPOCH
             found = contacts.changed(conn, link, since)
-        is_done = True
-        for each in found:
-            compared = compare(each.books, each.there, each.told)
-            try:
-                if compared.changes:
-                    compared = self._bring(link, each)
-            except (Transient, Ambiguous) as error:
-                log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
-                is_done = False
-                continue
-            except Rejected as error:
-                log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
-                compared = Contact(told=dict(each.told), differing=tuple(compared.changes))
-            problem = _differ(compared)
-            if compared.told != each.told or problem != each.problem:
-                with self.database.write() as conn:
-                    contacts.record(conn, link.id, each.books.id, compared.told, problem)
-        if is_done and (found or position is None):
+        compared = {each.books.id: compare(each.books, each.there, each.told) for each in found}
+        changing = [each for each in found if compared[each.books.id].changes]
+        same = {each.books.id: each for each in found if not compared[each.books.id].changes}
+        with self.database.write() as conn:
+            news = {each: (compared[each].told, _differ(compared[each])) for each in same}
+            contacts.record(conn, link.id, {id_: new for id_, new in news.items() if new != same[id_].known})
+        is_done = [self._bring_patiently(link, each) for each in changing]
+        if all(is_done) and (found or position is None):
             with self.database.write() as conn:
                 mirror.move_cursor(conn, link.processor_id, contacts.STREAM, {"at": now.isoformat()}, now)
+
+    def _bring_patiently(self, link: Link, each: contacts.Counterparts) -> bool:
+        """False if it is to be tried again with the next sync."""
+        try:
+            compared = self._bring(link, each)
+        except (Transient, Ambiguous) as error:
+            log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
+            return False
+        except Rejected as error:
+            log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
+            refused = compare(each.books, each.there, each.told)
+            compared = Contact(told=dict(each.told), differing=tuple(refused.changes))
+        with self.database.write() as conn:
+            contacts.record(conn, link.id, {each.books.id: (compared.told, _differ(compared))})
+        return True
 
     def _bring(self, link: Link, each: contacts.Counterparts) -> Contact:
         """Compared once more with what is at Stripe this moment, then changed there."""
         (fresh,) = self.processor.fetch("customer", {each.there.id: None})
-        there = fresh.record if isinstance(fresh.record, Customer) else each.there
+        there = fresh.record
+        if not isinstance(there, Customer):  # deleted, or it cannot be read: nothing was brought
+            return Contact(told=dict(each.told))
         compared = compare(each.books, there, each.told)
-        if not compared.changes or fresh.record is None:
+        if not compared.changes:
             return compared
         about = replace(there, name=compared.changes.get("name", ""), email=compared.changes.get("email"), metadata={})
         params = self.processor.frame("update_customer", about)

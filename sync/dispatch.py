@@ -149,7 +149,7 @@ def leave_contact(database: Database, clock: Clock, actor: User, link_id: int, c
         found = contacts.of_customer(conn, connections.link(conn, link_id), customer_id)
         if found is None or found.problem is None:
             return False
-        contacts.record(conn, link_id, customer_id, contacts.as_they_are(found))
+        contacts.record(conn, link_id, {customer_id: (contacts.as_they_are(found), None)})
         detail: dict[str, Any] = {name: [here, there] for name, here, there in found.differing}
         audit.append(conn, now, [entry(actor, "left to differ", f"customer:{customer_id}", link_id, detail)])
     return True

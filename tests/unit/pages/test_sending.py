@@ -27,7 +27,7 @@ def test_what_differs_and_who_pays_in_another_currency_is_shown_and_decided(demo
         news = [("customer", "cus_58", there, "{}"), ("charge", charge.id, paid, "{}")]
         mirror.store(conn, 1, news, at=NOW, actor="test")
         assert counterparts.join(conn, 1, pair, actor="test", at=NOW)
-        contacts.record(conn, 1, "58", {"name": ["Blue", "Blue"]}, "Its name was changed on both sides.")
+        contacts.record(conn, 1, {"58": ({"name": ["Blue", "Blue"]}, "Its name was changed on both sides.")})
     shown = draw("sending", context(demo, role="viewer"))
     assert "name: Blue Foods Ltd in QuickBooks, Blue &lt;Foods&gt; in Stripe" in said(shown)
     assert "ap@blue.example paid in EUR, and is in QuickBooks in another currency only" in said(shown)
