@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
@@ -43,9 +44,7 @@ ANSWERS_SCHEMA = pl.Schema(
 def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
     """ANSWERS_SCHEMA of answers found one by one."""
     names = ("processor_id", "tier", "role", "accepted", "weight", "probability_ppm", "reason")
-    columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in answers] for name in names}
-    columns["item"] = [sides.items.value(answer.processor_id, "item") for answer in answers]
-    columns["currency"] = [sides.documents.value(answer.pairs[0][0], "currency") for answer in answers]
+    columns = zip(*map(attrgetter(*names), answers), strict=True) if answers else [()] * len(names)
     parts = [(number, *pair) for number, answer in enumerate(answers) for pair in sorted(answer.pairs)]
     row, ledger_ids, amounts = zip(*parts, strict=True) if parts else ((), (), ())
     flat = pl.DataFrame(
@@ -53,8 +52,15 @@ def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
         schema={"row": pl.Int64, "ledger_ids": pl.String, "amounts": pl.Int64},
     )
     lists = flat.group_by("row", maintain_order=True).agg("ledger_ids", "amounts").drop("row")
-    schema = {name: ANSWERS_SCHEMA[name] for name in (*names, "item", "currency")}
-    return pl.concat([pl.DataFrame(columns, schema=schema), lists], how="horizontal")
+    told = pl.DataFrame(
+        dict(zip(names, columns, strict=True)), schema={name: ANSWERS_SCHEMA[name] for name in names}
+    ).hstack(lists)
+    return (
+        told.with_columns(ledger_id=pl.col("ledger_ids").list.first())
+        .join(sides.processor.select("item", processor_id="id"), on="processor_id", how="left", maintain_order="left")
+        .join(sides.ledger.select("currency", ledger_id="id"), on="ledger_id", how="left", maintain_order="left")
+        .drop("ledger_id")
+    )
 
 
 def from_plain(sides: Sides, plain: Plain) -> pl.DataFrame:
@@ -95,7 +101,7 @@ def _single(pairs: pl.DataFrame, tier: str, role: str, weight: int, reason: pl.E
 
 
 def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
-    """Answers by item, the best first, with `rank` (equal ones tie) and `match_id`; a plain one is its item's only one.
+    """Answers with `rank` (equal ones tie) and `match_id`, an item's best first; a plain one is its item's only one.
 
     What may be recorded already comes first, then the heavier answer.
     """
@@ -109,7 +115,7 @@ def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
         rank=pl.lit(1, dtype=pl.Int64),
         match_id=pl.format("{}={}", "processor_id", pl.col("ledger_ids").list.first()),
     )
-    return pl.concat([single, rest]).sort("item", maintain_order=True)
+    return pl.concat([single, rest])
 
 
 def _named(answers: pl.DataFrame) -> pl.DataFrame:
@@ -150,13 +156,11 @@ def allocations_of(answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def discrepancies_of(found: Found) -> pl.DataFrame:
-    """DISCREPANCIES_SCHEMA, each once."""
+    """DISCREPANCIES_SCHEMA, in the order they were found; some may be there twice."""
     rows = [
-        (each.processor_id, each.ledger_id, each.code.value, each.text)
-        for each in found.discrepancies
-        if each.code != Code.OVERPAID or each.processor_id not in found.explained
+        each for each in found.discrepancies if each.code != Code.OVERPAID or each.processor_id not in found.explained
     ]
-    return pl.DataFrame(rows, schema=DISCREPANCIES_SCHEMA, orient="row").unique().sort(pl.all())
+    return pl.DataFrame(rows, schema=DISCREPANCIES_SCHEMA, orient="row")
 
 
 @dataclass(slots=True)
@@ -203,8 +207,7 @@ class Verdicts(Mapping[str, Verdict]):
     def _problems(self) -> dict[str, list[Discrepancy]]:
         by_item: dict[str, list[Discrepancy]] = defaultdict(list)
         for processor_id, ledger_id, code, text in self.problems.iter_rows():
-            each = Discrepancy(processor_id=processor_id, ledger_id=ledger_id, code=Code(code), text=text)
-            by_item[processor_id].append(each)
+            by_item[processor_id].append(Discrepancy(processor_id, ledger_id, Code(code), text))
         return dict(by_item)
 
     def __iter__(self) -> Iterator[str]:

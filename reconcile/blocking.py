@@ -144,7 +144,7 @@ def numbers_of(frame: pl.DataFrame, row_column: str, column: str) -> pl.DataFram
     """`<row_column>, company, key`: the reference key of a column, where it has a digit."""
     text = pl.col(column).str.to_lowercase()
     every = frame.select("company", row_column, text=text).drop_nulls("text")
-    plain = pl.col("text").str.contains(PLAIN_NUMBER)
+    plain = every["text"].str.contains(PLAIN_NUMBER)
     # Most numbers need no more than these; they give what `reference_key` gives, faster.
     quick = (
         pl.col("text")
@@ -197,7 +197,7 @@ def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
     """`item, company, key, source`: everything the charges name, in the reference or the description."""
     columns = ["item", "company", "key", "source"]
     charges = charges.select("item", "company", "reference", "description")
-    one = pl.col("reference").str.to_lowercase().str.contains(PLAIN_NUMBER)
+    one = charges["reference"].str.to_lowercase().str.contains(PLAIN_NUMBER).fill_null(False)
     simple = numbers_of(charges.filter(one), "item", "reference").with_columns(source=pl.lit("reference"))
     return pl.concat(
         [
@@ -214,7 +214,7 @@ def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
         numbers_of(invoices, "document", "doc_number"), on=["company", "key"], maintain_order="none"
     )
     columns = ["item", "document", "source", "key"]
-    several = pl.col("item").is_duplicated()
+    several = pairs["item"].is_duplicated()
     # One pair may have been found in both texts.
     more = (
         pairs.filter(several)
@@ -242,20 +242,23 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         TYPED,
         rules,
     ).filter(~(pl.col("is_container") & (pl.col("kind") != "payout")))
-    wanted = items.select(
-        *("company", "kind", "currency", "settled_currency", "settled_minor", "item"),
+    # Amounts and days are numbers: they sort out nearly everything before any text is looked at.
+    told = items.select(
+        "item",
+        "settled_minor",
+        is_other=pl.col("settled_currency") != pl.col("currency"),
         total_minor=pl.col("amount_minor").abs(),
         day=pl.col("occurred_at").dt.date(),
     )
-    settled = wanted.filter(pl.col("settled_currency") != pl.col("currency")).with_columns(
-        currency="settled_currency", total_minor=pl.col("settled_minor").abs()
-    )
-    return (
-        pl.concat([wanted, settled])
-        .join(typed, on=["company", "currency", "total_minor", "kind", "day"])
-        .select("item", "document")
-        .unique()
-    )
+    settled = told.filter("is_other").with_columns(total_minor=pl.col("settled_minor").abs())
+    texts = items.select("company", "kind", "currency", "settled_currency")
+    pairs = []
+    for some, currency in ((told, "currency"), (settled, "settled_currency")):
+        near = some.select("item", "total_minor", "day").join(typed, on=["total_minor", "day"], how="semi")
+        named = texts.select("company", "kind", currency=currency)[near["item"]]
+        block = ["company", "currency", "total_minor", "kind", "day"]
+        pairs.append(near.hstack(named).join(typed, on=block).select("item", "document"))
+    return pl.concat(pairs).unique()
 
 
 def by_typed_effect(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -337,13 +340,15 @@ def by_paid_invoice(named: pl.DataFrame, processor: pl.DataFrame, ledger: pl.Dat
     )
 
 
-def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def person_keys(
+    frame: pl.DataFrame, row_column: str, known: pl.DataFrame, names: pl.DataFrame | None
+) -> dict[str, pl.DataFrame]:
     """`row, key` by what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
 
-    `known` (`row, customer_key`) says who it is. Names are taken with their words in order; one with a typo at one end
-    is still found by the other.
+    `known` (`row, customer_key`) says who it is, `names` are the `name_keys`, if they are known. Names are taken with
+    their words in order; one with a typo at one end is still found by the other.
     """
-    named = with_name_keys(frame.select(row_column, "customer_name"), "customer_name")
+    named = with_name_keys(frame.select(row_column, "customer_name"), "customer_name", names=names)
     named = named.select(row_column, name="words").drop_nulls("name")
     return {
         "customer": known.select(row_column, key="customer_key"),
@@ -355,7 +360,11 @@ def person_keys(frame: pl.DataFrame, row_column: str, known: pl.DataFrame) -> di
 
 
 def by_open_amount(
-    charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, rules: Rules
+    charges: pl.DataFrame,
+    invoices: pl.DataFrame,
+    known: pl.DataFrame,
+    rules: Rules,
+    names: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, pl.Series]:
     """Charges and the invoices whose open balance (`left_minor`) equals them, within the window of days.
 
@@ -373,8 +382,8 @@ def by_open_amount(
     crowds = blocks.filter(crowded).select("block")
     left, right = (side.join(blocks, on=block) for side in (left, right))
     keys = [
-        person_keys(left, "item", left.select("item").join(known, on="item")),
-        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls()),
+        person_keys(left, "item", left.select("item").join(known, on="item"), names),
+        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls(), names),
     ]
     sides = [left.select("item", "block", "day"), right.select("document", "block", "date")]
     pairs, limited = [], [left.select("item").clear()]
@@ -406,15 +415,20 @@ def _days_between(least: int, most: int) -> pl.Expr:
 
 
 def by_customer(
-    charges: pl.DataFrame, invoices: pl.DataFrame, known: pl.DataFrame, days_max: int, rules: Rules
+    charges: pl.DataFrame,
+    invoices: pl.DataFrame,
+    known: pl.DataFrame,
+    days_max: int,
+    rules: Rules,
+    names: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Charges and the invoices of one customer (known, by e-mail or by name) not older than `days_max`."""
     block = ["company", "currency"]
     left = charges.select("item", *block, "customer_name", "customer_email", day=pl.col("occurred_at").dt.date())
     right = invoices.select("document", *block, "customer_name", "customer_email", "date", "customer_id")
     keys = [
-        person_keys(left, "item", left.select("item").join(known, on="item")),
-        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls()),
+        person_keys(left, "item", left.select("item").join(known, on="item"), names),
+        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls(), names),
     ]
     # A key of very many invoices is no customer a sum could be told of.
     crowded = pl.len().over([*block, "key"]) <= rules.pairs_max // 1_000

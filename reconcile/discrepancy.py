@@ -1,7 +1,7 @@
 """What can be wrong between the two systems: one vocabulary, and sentences a bookkeeper reads."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconcile.money import Money
 
@@ -49,8 +49,7 @@ NOUNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discrepancy:
+class Discrepancy(NamedTuple):
     """One thing that does not agree. One of the ids may be missing; `text` names the records."""
 
     processor_id: str | None

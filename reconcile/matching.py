@@ -13,8 +13,10 @@ tiers (`reconcile.tiers`), strongest first:
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -26,6 +28,7 @@ from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, canonical
 from reconcile.model import Model
 from reconcile.result import Allocation, MatchResult, Proposal, Verdict
 from reconcile.rules import Rules
+from reconcile.shares import Share, divide
 from reconcile.tiers.candidates import match_candidates
 from reconcile.tiers.decided import match_decided
 from reconcile.tiers.left import list_unmatched
@@ -49,6 +52,18 @@ LEARNT = pl.DataFrame(
         **{f"{field}_weight": pl.Int64() for field in ("identity", "reference", "text", "prior")},
     }
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What was decided of some companies; `answers` (ranked) count the items of all."""
+
+    sides: Sides
+    plain: Plain
+    compared: tuple[pl.DataFrame, ...]  # what the tiers looked at
+    recorded: frozenset[str]  # items
+    answers: pl.DataFrame
+    discrepancies: pl.DataFrame
 
 
 def match(
@@ -76,13 +91,40 @@ def _match(
     constraints: Constraints,
     aliases: pl.DataFrame | None,
 ) -> MatchResult:
-    left, right = _taking_part(inputs[0], constraints), _not_idle(inputs[1], constraints)
-    sides = Sides.of(left, right, rules, model, constraints, aliases)
+    def decide(share: Share) -> Part:
+        takes_part = _takes_part(share.processor, constraints)
+        left, right = share.processor.filter(takes_part), _not_idle(share.ledger, constraints)
+        sides = Sides.of(left, right, rules, model, constraints, aliases)
+        return _decide(sides, share.processor, share.rows.filter(takes_part))
+
+    shares = divide(*inputs)
+    if len(shares) == 1:
+        return _result([decide(shares[0])], inputs, constraints)
+    with ThreadPoolExecutor(len(shares)) as pool:
+        return _result(list(pool.map(decide, shares)), inputs, constraints)
+
+
+def _decide(sides: Sides, processor: pl.DataFrame, rows: pl.Series) -> Part:
+    """Every tier on all of some companies; `processor` are all their items, `rows` the places of those that take part
+    among the items of all companies.
+    """
     plain = match_plain(sides)
     rest = sides.without(plain.taken("item"), plain.taken("document"))
     found = Found()
-    candidates = _match_one_by_one(rest, found, inputs[0])
-    return _result(sides, rest, plain, found, candidates, inputs)
+    candidates = _match_one_by_one(rest, found, processor)
+    for answer in found.answers:
+        answer.accepted &= answer.processor_id not in found.waiting or answer.tier == "recorded"
+    names = answers.ANSWERS_SCHEMA.names()
+    several = pl.concat([frame.select(names) for frame in (answers.from_python(rest, found.answers), candidates)])
+    ranked = answers.ranked(answers.from_plain(sides, plain).select(names), several)
+    return Part(
+        sides=sides,
+        plain=plain,
+        compared=tuple(found.evidence),
+        recorded=frozenset(found.recorded),
+        answers=ranked.with_columns(item=rows.gather(ranked["item"])),
+        discrepancies=answers.discrepancies_of(found),
+    )
 
 
 @contextmanager
@@ -97,10 +139,8 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _taking_part(processor: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
-    if not constraints.ignored_items:
-        return processor
-    return processor.filter(~pl.col("id").is_in(sorted(constraints.ignored_items)))
+def _takes_part(processor: pl.DataFrame, constraints: Constraints) -> pl.Series:
+    return ~processor["id"].is_in(sorted(constraints.ignored_items))
 
 
 def _not_idle(ledger: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
@@ -123,55 +163,51 @@ def _match_one_by_one(sides: Sides, found: Found, processor: pl.DataFrame) -> pl
     return candidates
 
 
-def _result(
-    sides: Sides,
-    rest: Sides,
-    plain: Plain,
-    found: Found,
-    candidates: pl.DataFrame,
-    inputs: tuple[pl.DataFrame, pl.DataFrame],
-) -> MatchResult:
-    for answer in found.answers:
-        answer.accepted &= answer.processor_id not in found.waiting or answer.tier == "recorded"
-    names = answers.ANSWERS_SCHEMA.names()
-    several = pl.concat([frame.select(names) for frame in (answers.from_python(rest, found.answers), candidates)])
-    ranked = answers.ranked(answers.from_plain(sides, plain).select(names), several)
-    allocations, discrepancies = answers.allocations_of(ranked), answers.discrepancies_of(found)
+def _result(parts: Sequence[Part], inputs: tuple[pl.DataFrame, pl.DataFrame], constraints: Constraints) -> MatchResult:
+    ranked = pl.concat([part.answers for part in parts]).sort("item", maintain_order=True)
+    allocations = answers.allocations_of(ranked)
+    discrepancies = pl.concat([part.discrepancies for part in parts]).unique().sort(pl.all())
     return MatchResult(
         matches=answers.matches_of(ranked),
         allocations=allocations,
         discrepancies=discrepancies,
-        evidence_of=lambda ids: _evidence(sides, plain, found, allocations, ids),
-        rule_version=sides.rules.version,
-        model_version=sides.model.version,
+        evidence_of=lambda ids: _evidence(parts, allocations, ids),
+        rule_version=parts[0].sides.rules.version,
+        model_version=parts[0].sides.model.version,
         digests_of=lambda: block_digests(*inputs),
         verdicts=Verdicts(
             ids=inputs[0]["id"],
             answers=ranked,
             problems=discrepancies.filter(pl.col("processor_id").is_not_null()),
-            notes=_notes(sides, found),
-            customers_of=lambda: _certain_customers(sides),
+            notes=_notes(parts, constraints),
+            customers_of=lambda: {item: who for part in parts for item, who in _certain_customers(part.sides).items()},
         ),
     )
 
 
-def _notes(sides: Sides, found: Found) -> dict[str, tuple[str, str]]:
+def _notes(parts: Sequence[Part], constraints: Constraints) -> dict[str, tuple[str, str]]:
     """Code and text of the items that people took out; those that ids brought back in are not among them."""
     nothing = "Somebody decided that nothing in the books belongs to this."
-    notes = dict.fromkeys(sides.constraints.ignored_items, ("IGNORED", "Somebody decided to ignore this."))
-    return notes | dict.fromkeys(sides.constraints.unmatched_items - found.recorded, ("", nothing))
+    notes = dict.fromkeys(constraints.ignored_items, ("IGNORED", "Somebody decided to ignore this."))
+    recorded = frozenset[str]().union(*(part.recorded for part in parts))
+    return notes | dict.fromkeys(constraints.unmatched_items - recorded, ("", nothing))
 
 
-def _evidence(
-    sides: Sides, plain: Plain, found: Found, allocations: pl.DataFrame, ids: pl.Series | None
-) -> pl.DataFrame:
-    """The compared fields of every pair that became part of an answer; of some items only, if they are named."""
-    pairs, others = plain.pairs, [plain.recorded, *found.evidence]
+def _evidence(parts: Sequence[Part], allocations: pl.DataFrame, ids: pl.Series | None) -> pl.DataFrame:
+    """EVIDENCE_SCHEMA of every pair that became part of an answer; of some items only, if they are named."""
+    if ids is not None:
+        allocations = allocations.filter(pl.col("processor_id").is_in(ids.implode()))
+    told = [_evidence_of(part, allocations, ids) for part in parts]
+    return score.evidence(pl.concat(told, how="diagonal_relaxed"))
+
+
+def _evidence_of(part: Part, allocations: pl.DataFrame, ids: pl.Series | None) -> pl.DataFrame:
+    """The compared pairs of these allocations."""
+    sides, pairs, others = part.sides, part.plain.pairs, [part.plain.recorded, *part.compared]
     if ids is not None:
         mine = pl.col("processor_id").is_in(ids.implode())
         numbers = sides.whole[0].filter(pl.col("id").is_in(ids.implode()))["item"]
         pairs, others = pairs.filter(pl.col("item").is_in(numbers.implode())), [each.filter(mine) for each in others]
-        allocations = allocations.filter(mine)
     named = sides.compare(pairs.select("item", "document", "source", "key")).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
@@ -180,8 +216,8 @@ def _evidence(
         named_in=pl.when(pl.col("source") == "reference").then(pl.lit("reference")).otherwise(pl.lit("description")),
         competitors=pl.len().over("processor_id").cast(pl.Int64) - 1,
     ).unique(["processor_id", "ledger_id"], keep="first", maintain_order=True)
-    parts = allocations.select("match_id", "processor_id", "ledger_id")
-    return score.evidence(compared.join(parts, on=["processor_id", "ledger_id"]))
+    pairs_taken = allocations.select("match_id", "processor_id", "ledger_id")
+    return compared.join(pairs_taken, on=["processor_id", "ledger_id"])
 
 
 def _certain_customers(sides: Sides) -> dict[str, str]:

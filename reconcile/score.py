@@ -80,21 +80,26 @@ def email_key(text: pl.Expr) -> pl.Expr:
     return pl.when(bare != "").then(bare)
 
 
-def with_name_keys(frame: pl.DataFrame, column: str, prefix: str = "") -> pl.DataFrame:
-    """The frame with, of a column of names, `name_key`, its `words` in alphabetical order, and the `digits` in it.
-
-    Every name is looked at once, however many rows have it.
-    """
+def name_keys(*columns: pl.Series) -> pl.DataFrame:
+    """Each name in these columns once: `name, name_key`, its `words` in alphabetical order, the `digits` in it."""
     key = pl.col("name_key")
-    names = frame.select(column).drop_nulls().unique().with_columns(name_key=person_key(pl.col(column)))
+    every = pl.concat([column.rename("name").drop_nulls() for column in columns]).unique().to_frame()
+    names = every.with_columns(name_key=person_key(pl.col("name")))
     digits = key.str.extract_all(r"\d+").list.sort().list.join(" ")
     some = names["name_key"].str.contains(r"\d").any()
-    names = names.with_columns(
+    return names.with_columns(
         words=key.str.split(" ").list.sort().list.join(" "),
         digits=digits if some else pl.when(key.is_not_null()).then(pl.lit("")),
     )
-    names = names.rename({name: f"{prefix}{name}" for name in ("name_key", "words", "digits")})
-    return frame.join(names, on=column, how="left", maintain_order="left")
+
+
+def with_name_keys(
+    frame: pl.DataFrame, column: str, prefix: str = "", names: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The frame with the `name_keys` of a column, under a prefix; `names` are those of its names, if they are known."""
+    known = name_keys(frame[column]) if names is None else names
+    known = known.rename({name: f"{prefix}{name}" for name in ("name_key", "words", "digits")})
+    return frame.join(known, left_on=column, right_on="name", how="left", maintain_order="left")
 
 
 def compare(
@@ -104,18 +109,20 @@ def compare(
     known: pl.DataFrame,
     rules: Rules,
     model: Model,
+    names: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The pairs with both sides' fields, the level and weight of each field, and `customer`: how sure who it is.
 
     `item` and `document` of the pairs are row numbers of `processor` and `ledger`. `known` (`item, customer_key`) says
-    which customers of the books an item belongs to, from ids and links.
+    which customers of the books an item belongs to, from ids and links; `names` are the `name_keys` of both sides, if
+    they were made before.
     """
     items = _rows(processor, "item", pairs, ITEM).with_columns(pl.col("day").dt.date())
     documents = _rows(ledger, "document", pairs, DOCUMENT).with_columns(pl.col("open_minor").fill_null(0))
     wide = (
         pairs.sort("item", "document")
-        .join(_with_keys(items, "item"), on="item", maintain_order="left")
-        .join(_with_keys(documents, "doc"), on="document", maintain_order="left")
+        .join(_with_keys(items, "item", names), on="item", maintain_order="left")
+        .join(_with_keys(documents, "doc", names), on="document", maintain_order="left")
         .join(
             known.select("item", doc_customer="customer_key", is_known=pl.lit(True)),
             on=["item", "doc_customer"],
@@ -135,10 +142,10 @@ def _rows(frame: pl.DataFrame, row: str, pairs: pl.DataFrame, columns: Mapping[s
     return frame.select(row, **columns)[pairs[row].unique().sort()]
 
 
-def _with_keys(frame: pl.DataFrame, side: str) -> pl.DataFrame:
+def _with_keys(frame: pl.DataFrame, side: str, names: pl.DataFrame | None) -> pl.DataFrame:
     """Names and addresses without what people write differently."""
     email = email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key")
-    return with_name_keys(frame.with_columns(email), f"{side}_name", f"{side}_")
+    return with_name_keys(frame.with_columns(email), f"{side}_name", f"{side}_", names)
 
 
 def _name_scores(wide: pl.DataFrame) -> pl.Series:

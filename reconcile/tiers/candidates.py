@@ -7,7 +7,7 @@ from reconcile.assign import assign
 from reconcile.discrepancy import Code
 from reconcile.groupwise import as_milli_bits, probability_ppm
 from reconcile.model import PPM, Model
-from reconcile.tiers.state import Found, Sides
+from reconcile.tiers.state import Found, Sides, series
 
 PROPOSALS_MAX = 10  # of one charge; a person does not read more
 LIKELY_PPM = 10_000  # names that are only similar are proposed from here on
@@ -19,32 +19,29 @@ INVOICE = (
     *("document", "id", "kind", "company", "currency", "open_minor", "date"),
     *("customer_id", "customer_name", "customer_email"),
 )
-TAKEN = ("ledger_id", "processor_id", "item_minor")
 
 
 def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
     """The answers (see `reconcile.answers.ANSWERS_SCHEMA`), closest first; accepted only if the tier is certified."""
     charges, invoices = _open_charges(sides, found), open_invoices(sides, found)
-    pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules)
+    pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules, sides.names)
     pairs = sides.constraints.allow(pairs)
     compared = sides.compare(pairs, sides.known).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
     weighed = weigh(compared, invoices, sides.model, sides.references.select("item").unique())
-    limited_ids = set(sides.whole[0]["id"].gather(limited))
+    limited_ids = sides.whole[0]["id"].gather(limited)
     judged = _judge(weighed, sides, found, limited_ids)
     found.evidence.append(judged)
-    for processor_id in sorted(limited_ids):
+    for processor_id in limited_ids.sort():
         text = "So many invoices fit this charge that they were not all compared. Choose one by hand."
         found.differs(processor_id, None, Code.COMPONENT_LIMIT, text)
-    for ledger_id, processor_id, amount in judged.filter("accepted").select(*TAKEN).iter_rows():
+    for ledger_id, amount in judged.filter("accepted").select("ledger_id", "item_minor").rows():
         found.used[ledger_id] += amount
-        found.users[ledger_id].append(processor_id)
     return _answers(judged)
 
 
 def _open_charges(sides: Sides, found: Found) -> pl.DataFrame:
-    answered = {answer.processor_id for answer in found.answers if answer.role == "pays_invoice"}
-    gone = answered | found.recorded | set(sides.constraints.unmatched_items)
-    rest = sides.of_kind("charge").filter(~pl.col("id").is_in(sorted(gone)))
+    gone = found.answered() | found.recorded | sides.constraints.unmatched_items
+    rest = sides.of_kind("charge").filter(~pl.col("id").is_in(series(gone)))
     return rest.join(sides.links, on="item", how="anti")
 
 
@@ -63,7 +60,7 @@ def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
         .filter(pl.col("left_minor") > 0)
     )
     return (
-        score.with_name_keys(invoices, "customer_name")
+        score.with_name_keys(invoices, "customer_name", names=sides.names)
         .drop("words", "digits")
         .with_columns(
             pool=pl.len().over(block).cast(pl.Int64),
@@ -104,10 +101,9 @@ def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: p
     )
 
 
-def _judge(weighed: pl.DataFrame, sides: Sides, found: Found, limited: set[str]) -> pl.DataFrame:
+def _judge(weighed: pl.DataFrame, sides: Sides, found: Found, limited: pl.Series) -> pl.DataFrame:
     """The pairs worth showing, with `probability_ppm`, `rank` and `accepted`."""
     threshold = sides.model.thresholds.get("amount", PPM)
-    busy = sorted(found.waiting | limited)
     edges = weighed.with_columns(probability_ppm=probability_ppm(weighed, "item", "document"))
     choices = assign(
         edges.select("weight", "probability_ppm", left="item", right="document")
@@ -117,7 +113,11 @@ def _judge(weighed: pl.DataFrame, sides: Sides, found: Found, limited: set[str])
     ).rename({"left": "item", "right": "document"})
     judged = edges.join(choices.drop("weight"), on=["item", "document"], how="left", maintain_order="left")
     certain = pl.col("chosen").fill_null(False) & (pl.col("probability_ppm") >= threshold)
-    accepted = certain & ~pl.col("processor_id").is_in(busy)
+    accepted = (
+        certain
+        & ~pl.col("processor_id").is_in(series(found.waiting))
+        & ~pl.col("processor_id").is_in(limited.implode())
+    )
     likely = pl.col("customer").is_in(score.AGREES) | (pl.col("probability_ppm") >= LIKELY_PPM)
     shown = judged.with_columns(accepted=accepted).filter(likely)
     many = pl.len().over("item") > PROPOSALS_MAX

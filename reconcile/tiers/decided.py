@@ -1,11 +1,14 @@
 """What people decided binds, as long as it can still be carried out."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from reconcile import score
-from reconcile.discrepancy import Code, listed
+from reconcile.discrepancy import Code, listed, name
 from reconcile.result import Role
-from reconcile.tiers.state import Answer, Found, Row, Sides
+from reconcile.tiers.state import Answer, Found, Sides
 
 Part = tuple[str, int | None]
 
@@ -26,7 +29,7 @@ def match_decided(sides: Sides, found: Found) -> None:
         names = naming.filter(pl.col("processor_id") == processor_id)["ledger_id"]
         answer = _answer(sides, found, processor_id, parts, set(names))
         if isinstance(answer, Answer):
-            found.accept(answer)
+            found.accept(answer, sides.items[processor_id]["amount_minor"])
             found.recorded.add(processor_id)
             if answer.role == "already_recorded":
                 found.claimed.update(ledger_id for ledger_id, _ in answer.pairs)
@@ -38,15 +41,15 @@ def match_decided(sides: Sides, found: Found) -> None:
 def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part], naming: set[str]) -> Answer | str:
     """The match a person asked for, or why it cannot be; `naming` are the documents that carry the item's id."""
     item = sides.items[processor_id]
-    gone = [ledger_id for ledger_id, _ in parts if ledger_id not in sides.documents]
+    gone = [ledger_id for ledger_id, _ in parts if not _is_there(sides, ledger_id, item["company"])]
     if gone:
         return f"Somebody decided that this belongs to {listed(gone)}, which is not in the books any more."
     others = sorted(naming - {ledger_id for ledger_id, _ in parts})
     if others:
-        named = listed([sides.document_name(ledger_id) for ledger_id in others])
+        named = listed([_name(sides, ledger_id) for ledger_id in others])
         return f"Somebody decided what this belongs to, but now {named} carries its id."
     documents = [sides.documents[ledger_id] for ledger_id, _ in parts]
-    names = listed([sides.document_name(ledger_id) for ledger_id, _ in parts])
+    names = listed([_name(sides, ledger_id) for ledger_id, _ in parts])
     is_payment = [document["kind"] == "invoice" for document in documents]
     whole = _amount(item, {document["currency"] for document in documents}, settled=not any(is_payment))
     if whole is None:
@@ -66,7 +69,17 @@ def _answer(sides: Sides, found: Found, processor_id: str, parts: list[Part], na
     return Answer(processor_id, "decided", role, pairs, reason, accepted=True, weight=2 * score.IDENTITY)
 
 
-def _amount(item: Row, currencies: set[str], *, settled: bool) -> int | None:
+def _is_there(sides: Sides, ledger_id: str, company: str) -> bool:
+    """In the books of the same company: no match crosses two."""
+    return ledger_id in sides.documents and sides.documents[ledger_id]["company"] == company
+
+
+def _name(sides: Sides, ledger_id: str) -> str:
+    document = sides.documents[ledger_id]
+    return name(document["kind"], document["doc_number"], ledger_id.rpartition(":")[-1])
+
+
+def _amount(item: Mapping[str, Any], currencies: set[str], *, settled: bool) -> int | None:
     """What is to be matched, in the only currency of the documents: the item's, or what it was settled in if that may
     be. None if it is another.
     """

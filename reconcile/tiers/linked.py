@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
 from reconcile import score
 from reconcile.discrepancy import INFORMATIVE, Code, Discrepancy, listed, money
-from reconcile.tiers.state import Answer, Found, Sides, grouped, problem
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped, problem
 
 READ = ("linked_minor", "item_currency", "item_minor", "doc_currency", "open_minor", "comparable")
 
@@ -29,14 +28,13 @@ def match_linked(sides: Sides, found: Found) -> None:
         for ledger_id, amount in parts.items():
             asked[ledger_id][processor_id] = amount
     for processor_id, rows in groups:
-        problems = _link_problems(sides, processor_id, rows, asked)
-        open_pairs = [
-            (row["ledger_id"], min(wants[processor_id][row["ledger_id"]], row["open_minor"]))
-            for row in rows
-            if row["open_minor"] > 0 and row["comparable"] and row["doc_currency"] == row["item_currency"]
+        problems = _link_problems(processor_id, rows, asked)
+        is_open = [
+            row for row in rows if row.open_minor > 0 and row.comparable and row.doc_currency == row.item_currency
         ]
+        open_pairs = [(row.ledger_id, min(wants[processor_id][row.ledger_id], row.open_minor)) for row in is_open]
         found.discrepancies += problems
-        names = listed([sides.document_name(ledger_id) for ledger_id, _ in open_pairs])
+        names = listed([row.doc_label for row in is_open])
         reason = f"Stripe says this charge paid {names}."
         blocking_codes = {problem.code for problem in problems} - INFORMATIVE - {Code.OVERPAID}
         accepted = not blocking_codes and len(open_pairs) == len(rows)
@@ -44,54 +42,52 @@ def match_linked(sides: Sides, found: Found) -> None:
             continue
         answer = Answer(processor_id, "linked", "pays_invoice", open_pairs, reason, accepted, score.LINK)
         if accepted:
-            found.accept(answer)
+            found.accept(answer, rows[0].item_minor)
         else:
             found.hold(answer)
 
 
-def _wanted(rows: list[dict[str, Any]]) -> dict[str, int]:
+def _wanted(rows: list[Row]) -> dict[str, int]:
     """How much of a charge goes to each linked invoice: what Stripe says, else what is left, oldest id first."""
-    wanted = {row["ledger_id"]: row["linked_minor"] for row in rows if row["linked_minor"] is not None}
-    left = rows[0]["item_minor"] - sum(wanted.values())
-    silent = [row for row in rows if row["linked_minor"] is None]
+    wanted = {row.ledger_id: row.linked_minor for row in rows if row.linked_minor is not None}
+    left = rows[0].item_minor - sum(wanted.values())
+    silent = [row for row in rows if row.linked_minor is None]
     for row in silent[:-1]:
-        wanted[row["ledger_id"]] = max(0, min(left, row["open_minor"]))
-        left -= wanted[row["ledger_id"]]
-    return wanted | {row["ledger_id"]: max(0, left) for row in silent[-1:]}
+        wanted[row.ledger_id] = max(0, min(left, row.open_minor))
+        left -= wanted[row.ledger_id]
+    return wanted | {row.ledger_id: max(0, left) for row in silent[-1:]}
 
 
-def _link_problems(
-    sides: Sides, processor_id: str, rows: list[dict[str, Any]], asked: Mapping[str, Mapping[str, int]]
-) -> list[Discrepancy]:
-    item = sides.items[processor_id]
-    fixed = sum(row["linked_minor"] or 0 for row in rows)
+def _link_problems(processor_id: str, rows: list[Row], asked: Mapping[str, Mapping[str, int]]) -> list[Discrepancy]:
+    whole, currency = rows[0].item_minor, rows[0].item_currency
+    fixed = sum(row.linked_minor or 0 for row in rows)
     problems = []
-    if fixed > item["amount_minor"]:
-        text = f"Stripe says this charge paid {money(fixed, item['currency'])}, more than the charge itself."
-        problems.append(problem(processor_id, rows[0]["ledger_id"], Code.AMOUNT_DIFF, text))
-    silent = [row for row in rows if row["linked_minor"] is None]
-    if len(silent) > 1 and sum(row["open_minor"] for row in silent) != item["amount_minor"] - fixed:
-        text = f"{sides.item_name(processor_id)} is linked to several invoices without saying how much paid each."
-        problems.append(problem(processor_id, silent[0]["ledger_id"], Code.SPLIT_AMBIGUOUS, text))
+    if fixed > whole:
+        text = f"Stripe says this charge paid {money(fixed, currency)}, more than the charge itself."
+        problems.append(problem(processor_id, rows[0].ledger_id, Code.AMOUNT_DIFF, text))
+    silent = [row for row in rows if row.linked_minor is None]
+    if len(silent) > 1 and sum(row.open_minor for row in silent) != whole - fixed:
+        text = f"Charge {processor_id} is linked to several invoices without saying how much paid each."
+        problems.append(problem(processor_id, silent[0].ledger_id, Code.SPLIT_AMBIGUOUS, text))
     for row in rows:
-        problems += _open_problem(sides, row, asked[row["ledger_id"]])
+        problems += _open_problem(row, asked[row.ledger_id])
     return problems
 
 
-def _open_problem(sides: Sides, row: dict[str, Any], asked: Mapping[str, int]) -> list[Discrepancy]:
+def _open_problem(row: Row, asked: Mapping[str, int]) -> list[Discrepancy]:
     """What is wrong between one charge and one invoice it is linked to."""
-    invoice, is_open = sides.document_name(row["ledger_id"]), row["open_minor"]
-    pair = (row["processor_id"], row["ledger_id"])
-    currency, want = row["doc_currency"], asked[row["processor_id"]]
-    if currency != row["item_currency"]:
-        text = f"The charge is {money(row['item_minor'], row['item_currency'])}, {invoice} {money(is_open, currency)}."
+    invoice, is_open = row.doc_label, row.open_minor
+    pair = (row.processor_id, row.ledger_id)
+    currency, want = row.doc_currency, asked[row.processor_id]
+    if currency != row.item_currency:
+        text = f"The charge is {money(row.item_minor, row.item_currency)}, {invoice} {money(is_open, currency)}."
         return [problem(*pair, Code.CURRENCY_DIFF, text)]
     if is_open <= 0:
         return [problem(*pair, Code.OVERPAID, f"{invoice}, which this charge paid, has nothing open in the books.")]
     if len(asked) > 1 and sum(asked.values()) > is_open:
-        others = [sides.item_name(each) for each in sorted(asked) if each != row["processor_id"]]
+        others = [f"Charge {each}" for each in sorted(asked) if each != row.processor_id]
         text = f"{listed(others)} also paid {invoice}; together they exceed the {money(is_open, currency)} open on it."
-        is_twin = any(amount == want for each, amount in asked.items() if each != row["processor_id"])
+        is_twin = any(amount == want for each, amount in asked.items() if each != row.processor_id)
         code = Code.DUPLICATE_CHARGE if is_twin else Code.AMOUNT_DIFF
         return [problem(*pair, code, text)]
     if want > is_open:

@@ -1,15 +1,17 @@
 """Documents that name the movement: it is in the books already."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
 from reconcile import score
 from reconcile.discrepancy import Code, listed, money
-from reconcile.tiers.state import Answer, Found, Sides, grouped
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped
 
-READ = ("name", "marked", "comparable", "compared_minor", "target_minor", "is_equal", "doc_currency")
+READ = (
+    *("name", "marked", "comparable", "compared_minor", "target_minor", "is_equal", "doc_currency"),
+    *("item_kind", "item_currency"),
+)
 
 
 def match_recorded(sides: Sides, found: Found) -> None:
@@ -20,7 +22,7 @@ def match_recorded(sides: Sides, found: Found) -> None:
     shared = _shared_documents(compared)
     for processor_id, rows in grouped(compared, READ):
         found.recorded.add(processor_id)
-        found.claimed.update(row["ledger_id"] for row in rows)
+        found.claimed.update(row.ledger_id for row in rows)
         _judge_recorded(sides, found, processor_id, rows, shared)
 
 
@@ -30,39 +32,35 @@ def _shared_documents(compared: pl.DataFrame) -> dict[str, int]:
     return dict(several.filter(pl.col("items") > 1).select("ledger_id", "compared_minor").iter_rows())
 
 
-def _judge_recorded(
-    sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]], shared: Mapping[str, int]
-) -> None:
-    item, amount = sides.items[processor_id], rows[0]["compared_minor"]
-    names = listed([sides.document_name(row["ledger_id"]) for row in rows])
-    noun = item["kind"]
-    parts = [
-        (row["ledger_id"], amount if row["ledger_id"] in shared else min(row["target_minor"], amount)) for row in rows
-    ]
-    total = sum(shared.get(row["ledger_id"], row["target_minor"]) for row in rows)
-    expected = sum(shared.get(row["ledger_id"], 0) for row in rows) or amount
-    booked = sum(row["target_minor"] for row in rows)
-    ours = all(row["marked"] for row in rows)
+def _judge_recorded(sides: Sides, found: Found, processor_id: str, rows: list[Row], shared: Mapping[str, int]) -> None:
+    amount = rows[0].compared_minor
+    names = listed([row.doc_label for row in rows])
+    noun = rows[0].item_kind
+    parts = [(row.ledger_id, amount if row.ledger_id in shared else min(row.target_minor, amount)) for row in rows]
+    total = sum(shared.get(row.ledger_id, row.target_minor) for row in rows)
+    expected = sum(shared.get(row.ledger_id, 0) for row in rows) or amount
+    booked = sum(row.target_minor for row in rows)
+    ours = all(row.marked for row in rows)
     agrees = True
-    if not all(row["comparable"] for row in rows):
-        text = f"{names} names {processor_id} but is not in {item['currency']}, the currency of this {noun}."
-        found.differs(processor_id, rows[0]["ledger_id"], Code.CURRENCY_DIFF, text)
+    if not all(row.comparable for row in rows):
+        text = f"{names} names {processor_id} but is not in {rows[0].item_currency}, the currency of this {noun}."
+        found.differs(processor_id, rows[0].ledger_id, Code.CURRENCY_DIFF, text)
         agrees = False
-    elif len(rows) > 1 and all(row["is_equal"] for row in rows):
+    elif len(rows) > 1 and all(row.is_equal for row in rows):
         text = f"{names} each record the whole {noun} {processor_id}: it is in the books more than once."
-        found.differs(processor_id, rows[1]["ledger_id"], Code.RECORDED_TWICE, text)
+        found.differs(processor_id, rows[1].ledger_id, Code.RECORDED_TWICE, text)
         agrees, parts = False, parts[:1]
     elif booked != expected or total != expected:
         text = (
-            f"{names} names {processor_id} but comes to {money(booked, rows[0]['doc_currency'])}, "
-            f"not {money(expected, rows[0]['doc_currency'])}."
+            f"{names} names {processor_id} but comes to {money(booked, rows[0].doc_currency)}, "
+            f"not {money(expected, rows[0].doc_currency)}."
         )
-        found.differs(processor_id, rows[0]["ledger_id"], Code.AMOUNT_DIFF, text)
+        found.differs(processor_id, rows[0].ledger_id, Code.AMOUNT_DIFF, text)
         agrees = False
-    reason = f"{names} carries the id of this {noun} ({rows[0]['name']}): it is already in the books."
+    reason = f"{names} carries the id of this {noun} ({rows[0].name}): it is already in the books."
     if processor_id in sides.constraints.unmatched_items and not ours:
         text = f"Somebody decided that nothing in the books belongs to this {noun}, but now {names} names it."
-        found.differs(processor_id, rows[0]["ledger_id"], Code.STALE_DECISION, text)
+        found.differs(processor_id, rows[0].ledger_id, Code.STALE_DECISION, text)
         agrees = False
     answer = Answer(processor_id, "recorded", "already_recorded", parts, reason, agrees or ours, score.IDENTITY)
     found.answers.append(answer)

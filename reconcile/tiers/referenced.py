@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
@@ -10,7 +9,7 @@ from reconcile import score
 from reconcile.discrepancy import Code, listed, money
 from reconcile.groupwise import alone_ppm
 from reconcile.model import PPM
-from reconcile.tiers.state import Answer, Found, Sides, grouped, points
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped, points
 
 READ = (
     *("source", "item_currency", "item_minor", "item_name", "doc_currency", "open_minor", "doc_name", "customer"),
@@ -26,112 +25,111 @@ def match_named(sides: Sides, found: Found) -> None:
     found.evidence.append(named)
     groups = [(processor_id, rows, _open_rows(rows, found)) for processor_id, rows in grouped(named, READ)]
     equal: dict[str, list[str]] = defaultdict(list)
-    for processor_id, _, is_open in groups:
-        for row in is_open:
-            if row["left_minor"] == row["item_minor"]:
-                equal[row["ledger_id"]].append(processor_id)
+    same = [[row for row in is_open if _left(row, found) == row.item_minor] for _, _, is_open in groups]
+    for each in same:
+        for row in each:
+            equal[row.ledger_id].append(row.processor_id)
     rest = []
-    for processor_id, rows, is_open in groups:
-        same = [row for row in is_open if row["left_minor"] == row["item_minor"]]
-        if len(is_open) == 1 and same:
-            _judge_equal(sides, found, same[0], equal[same[0]["ledger_id"]])
-        elif same:
-            _propose_same_number(sides, found, processor_id, same)
+    for (processor_id, rows, is_open), fits in zip(groups, same, strict=True):
+        if len(is_open) == 1 and fits:
+            _judge_equal(found, fits[0], equal[fits[0].ledger_id])
+        elif fits:
+            _propose_same_number(found, processor_id, fits)
         else:
             rest.append((processor_id, rows))
     asked: dict[str, tuple[int, int]] = {}
     for _, rows in rest:
         for row in _open_rows(rows, found):
-            so_far, _ = asked.get(row["ledger_id"], (0, 0))
-            asked[row["ledger_id"]] = (so_far + row["item_minor"], row["left_minor"])
+            so_far, _ = asked.get(row.ledger_id, (0, 0))
+            asked[row.ledger_id] = (so_far + row.item_minor, _left(row, found))
     for processor_id, rows in rest:
         _judge_difference(sides, found, processor_id, rows, asked)
 
 
-def _open_rows(rows: list[dict[str, Any]], found: Found) -> list[dict[str, Any]]:
-    """The pairs whose invoice has something left in the charge's currency (`left_minor`, minor units)."""
-    for row in rows:
-        row["left_minor"] = row["open_minor"] - found.used.get(row["ledger_id"], 0)
-    return [row for row in rows if row["left_minor"] > 0 and row["doc_currency"] == row["item_currency"]]
+def _left(row: Row, found: Found) -> int:
+    """What is still open on the invoice, in its minor units."""
+    left: int = row.open_minor - found.used.get(row.ledger_id, 0)
+    return left
 
 
-def _judge_equal(sides: Sides, found: Found, row: dict[str, Any], rivals: list[str]) -> None:
-    processor_id, ledger_id = row["processor_id"], row["ledger_id"]
-    invoice = sides.document_name(ledger_id)
-    reason = f"{invoice} is named in the {row['source']} and its open balance equals the charge."
+def _open_rows(rows: list[Row], found: Found) -> list[Row]:
+    """The pairs whose invoice has something left in the charge's currency."""
+    return [row for row in rows if row.doc_currency == row.item_currency and _left(row, found) > 0]
+
+
+def _judge_equal(found: Found, row: Row, rivals: list[str]) -> None:
+    processor_id, ledger_id = row.processor_id, row.ledger_id
+    invoice = row.doc_label
+    reason = f"{invoice} is named in the {row.source} and its open balance equals the charge."
     answer = Answer(
-        processor_id, "reference", "pays_invoice", [(ledger_id, row["item_minor"])], reason, True, score.REFERENCE
+        processor_id, "reference", "pays_invoice", [(ledger_id, row.item_minor)], reason, True, score.REFERENCE
     )
-    others = [sides.item_name(each) for each in rivals if each != processor_id]
+    others = [f"Charge {each}" for each in rivals if each != processor_id]
     if others:
         text = f"{listed(others)} names {invoice} too and has the same amount; only one of them can have paid it."
         found.differs(processor_id, ledger_id, Code.DUPLICATE_CHARGE, text)
     elif _contradicts(row):
-        text = f"{invoice} belongs to {row['doc_name']}, but the charge was paid by {row['item_name']}."
+        text = f"{invoice} belongs to {row.doc_name}, but the charge was paid by {row.item_name}."
         found.differs(processor_id, ledger_id, Code.WRONG_REFERENCE, text)
     elif found.is_held(ledger_id):
         text = f"Other charges are linked to {invoice}; decide about them first."
         found.differs(processor_id, ledger_id, Code.SPLIT_AMBIGUOUS, text)
     else:
-        found.accept(answer)
+        found.accept(answer, row.item_minor)
         return
     answer.accepted = False
     found.answers.append(answer)
 
 
-def _contradicts(row: dict[str, Any]) -> bool:
+def _contradicts(row: Row) -> bool:
     """Both the names and the e-mail addresses are known and neither agrees."""
-    return bool(row["customer"] == "differs" and row["email_level"] == "differs")
+    return bool(row.customer == "differs" and row.email_level == "differs")
 
 
-def _propose_same_number(sides: Sides, found: Found, processor_id: str, same: list[dict[str, Any]]) -> None:
+def _propose_same_number(found: Found, processor_id: str, same: list[Row]) -> None:
     """Several invoices could be meant: a person chooses."""
     for row in same:
-        invoice = sides.document_name(row["ledger_id"])
-        reason = f"{invoice} is named in the {row['source']} and its open balance equals the charge."
-        pairs = [(row["ledger_id"], row["item_minor"])]
+        reason = f"{row.doc_label} is named in the {row.source} and its open balance equals the charge."
+        pairs = [(row.ledger_id, row.item_minor)]
         found.hold(Answer(processor_id, "reference", "pays_invoice", pairs, reason, False, points(row)))
-    names = [sides.document_name(row["ledger_id"]) for row in same]
+    names = [row.doc_label for row in same]
     if len(names) > 1:
         text = f"{listed(names)} fit this charge equally well by number and amount."
-        found.differs(processor_id, same[0]["ledger_id"], Code.DUPLICATE_INVOICE, text)
+        found.differs(processor_id, same[0].ledger_id, Code.DUPLICATE_INVOICE, text)
 
 
 def _judge_difference(
-    sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]], asked: Mapping[str, tuple[int, int]]
+    sides: Sides, found: Found, processor_id: str, rows: list[Row], asked: Mapping[str, tuple[int, int]]
 ) -> None:
     """The charge names invoices, but the amounts differ: proposed if the customer agrees or the invoices add up."""
     is_open = _open_rows(rows, found)
     if not is_open:
-        _explain_closed(sides, found, rows)
+        _explain_closed(found, rows)
     elif len(is_open) > 1:
-        names = listed([sides.document_name(row["ledger_id"]) for row in is_open])
-        if sum(row["left_minor"] for row in is_open) == is_open[0]["item_minor"]:
-            pairs = [(row["ledger_id"], row["left_minor"]) for row in is_open]
-            reason = f"{names} are named in the {is_open[0]['source']} and together equal the charge."
+        names = listed([row.doc_label for row in is_open])
+        if sum(_left(row, found) for row in is_open) == is_open[0].item_minor:
+            pairs = [(row.ledger_id, _left(row, found)) for row in is_open]
+            reason = f"{names} are named in the {is_open[0].source} and together equal the charge."
             _propose(sides, found, is_open, Answer(processor_id, "reference_sum", "pays_invoice", pairs, reason, False))
         else:
             found.differs(
                 processor_id,
-                is_open[0]["ledger_id"],
+                is_open[0].ledger_id,
                 Code.SPLIT_AMBIGUOUS,
                 f"The charge names {names}, but their open balances do not add up to it.",
             )
-    elif is_open[0]["customer"] in score.AGREES:
-        _propose_difference(sides, found, is_open[0], asked[is_open[0]["ledger_id"]])
+    elif is_open[0].customer in score.AGREES:
+        _propose_difference(sides, found, is_open[0], asked[is_open[0].ledger_id])
     else:
         row = is_open[0]
-        invoice, left = sides.document_name(row["ledger_id"]), money(row["left_minor"], row["doc_currency"])
-        text = f"The charge names {invoice}, but {left} is open on it and the customer is not certainly the same."
-        found.differs(processor_id, row["ledger_id"], Code.WRONG_REFERENCE, text)
+        left = money(_left(row, found), row.doc_currency)
+        text = f"The charge names {row.doc_label}, but {left} is open on it and the customer is not certainly the same."
+        found.differs(processor_id, row.ledger_id, Code.WRONG_REFERENCE, text)
 
 
-def _propose(sides: Sides, found: Found, rows: list[dict[str, Any]], answer: Answer, *, fits: bool = True) -> None:
+def _propose(sides: Sides, found: Found, rows: list[Row], answer: Answer, *, fits: bool = True) -> None:
     """A proposal; taken if the tier is certified for its probability and the answer fits what is open."""
-    told = [
-        sides.model.prior + row["known_weight"] + row["name_weight"] + row["email_weight"] + row["date_weight"]
-        for row in rows
-    ]
+    told = [sides.model.prior + row.known_weight + row.name_weight + row.email_weight + row.date_weight for row in rows]
     answer.weight = score.REFERENCE + min(told)
     answer.probability_ppm = alone_ppm(min(told))
     threshold = sides.model.thresholds.get(answer.tier, PPM)
@@ -139,30 +137,30 @@ def _propose(sides: Sides, found: Found, rows: list[dict[str, Any]], answer: Ans
         fits
         and answer.probability_ppm >= threshold
         and answer.processor_id not in found.waiting
-        and all(row["customer"] in score.AGREES for row in rows)
-        and not any(found.is_held(row["ledger_id"], answer.processor_id) for row in rows)
+        and all(row.customer in score.AGREES for row in rows)
+        and not any(found.is_held(row.ledger_id, answer.processor_id) for row in rows)
         and all(found.used[ledger_id] + amount <= _open_of(rows, ledger_id) for ledger_id, amount in answer.pairs)
     )
     if answer.accepted:
-        found.accept(answer)
+        found.accept(answer, rows[0].item_minor)
     else:
         found.hold(answer)
 
 
-def _open_of(rows: list[dict[str, Any]], ledger_id: str) -> int:
-    return sum(row["open_minor"] for row in rows if row["ledger_id"] == ledger_id)
+def _open_of(rows: list[Row], ledger_id: str) -> int:
+    return sum(row.open_minor for row in rows if row.ledger_id == ledger_id)
 
 
-def _propose_difference(sides: Sides, found: Found, row: dict[str, Any], asked: tuple[int, int]) -> None:
+def _propose_difference(sides: Sides, found: Found, row: Row, asked: tuple[int, int]) -> None:
     """`asked`: what all charges that name the invoice come to, and what was open on it before any of them."""
-    processor_id, ledger_id, left = row["processor_id"], row["ledger_id"], row["left_minor"]
-    invoice, gap = sides.document_name(ledger_id), money(row["item_minor"] - left, row["doc_currency"])
-    reason = f"{invoice} is named in the {row['source']} and the customer agrees, but the amounts differ by {gap}."
-    pairs = [(ledger_id, min(left, row["item_minor"]))]
+    processor_id, ledger_id, left = row.processor_id, row.ledger_id, _left(row, found)
+    invoice, gap = row.doc_label, money(row.item_minor - left, row.doc_currency)
+    reason = f"{invoice} is named in the {row.source} and the customer agrees, but the amounts differ by {gap}."
+    pairs = [(ledger_id, min(left, row.item_minor))]
     tier = "reference_parts" if asked[0] == asked[1] else "reference_difference"
     answer = Answer(processor_id, tier, "pays_invoice", pairs, reason, False)
     _propose(sides, found, [row], answer, fits=asked[0] <= asked[1])
-    if row["item_minor"] < left:
+    if row.item_minor < left:
         found.differs(
             processor_id, ledger_id, Code.PARTIAL, f"The charge is {gap} less than what is open on {invoice}."
         )
@@ -172,18 +170,18 @@ def _propose_difference(sides: Sides, found: Found, row: dict[str, Any], asked: 
         )
 
 
-def _explain_closed(sides: Sides, found: Found, rows: list[dict[str, Any]]) -> None:
+def _explain_closed(found: Found, rows: list[Row]) -> None:
     """Why the invoice a charge names cannot take it: another currency, paid, or taken by another charge."""
     row = rows[0]
-    invoice, users = sides.document_name(row["ledger_id"]), found.users.get(row["ledger_id"], [])
-    if row["doc_currency"] != row["item_currency"]:
-        values = money(row["item_minor"], row["item_currency"]), money(row["open_minor"], row["doc_currency"])
+    invoice, users = row.doc_label, found.users.get(row.ledger_id, [])
+    if row.doc_currency != row.item_currency:
+        values = money(row.item_minor, row.item_currency), money(row.open_minor, row.doc_currency)
         code, text = Code.CURRENCY_DIFF, f"The charge is {values[0]}, {invoice} {values[1]}."
     elif users:
-        payers = listed([sides.item_name(each) for each in users])
+        payers = listed([f"Charge {each}" for each, _ in users])
         text = f"{invoice}, which this charge names, is already paid by {payers}."
-        twin = any(sides.items[each]["amount_minor"] == row["item_minor"] for each in users)
+        twin = any(minor == row.item_minor for _, minor in users)
         code = Code.DUPLICATE_CHARGE if twin else Code.OVERPAID
     else:
         code, text = Code.OVERPAID, f"{invoice}, which this charge names, is already paid in the books."
-    found.differs(row["processor_id"], row["ledger_id"], code, text)
+    found.differs(row.processor_id, row.ledger_id, code, text)

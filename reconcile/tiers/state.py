@@ -1,16 +1,16 @@
 """What the tiers work with: both sides, the pairs worth a look, and what has been found so far."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, namedtuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import polars as pl
 
 from reconcile import blocking, score
 from reconcile.decisions import Constraints
-from reconcile.discrepancy import NOUNS, Code, Discrepancy, name
+from reconcile.discrepancy import NOUNS, Code, Discrepancy
 from reconcile.model import Model
 from reconcile.result import Role
 from reconcile.rules import Rules
@@ -30,21 +30,18 @@ DOCUMENT = (
 # What blocking looks at.
 CHARGE = ("item", "kind", "company", "links", "reference", "description")
 INVOICE = ("document", "id", "kind", "company", "external_ids", "doc_number")
-Row = dict[str, Any]
+Row = Any  # a named tuple of the columns that `grouped` was asked for
 FIELDS = ("identity", "reference", "amount", "known", "name", "email", "date", "text", "prior")
 
 
-class Records(Mapping[str, Row]):
+class Records(Mapping[str, dict[str, Any]]):
     """Some columns of a frame, looked up by `id`."""
 
     def __init__(self, frame: pl.DataFrame, *columns: str) -> None:
         self._columns = {name: frame[name].to_list() for name in columns}
         self._at = dict(zip(frame["id"], range(frame.height), strict=True))
 
-    def value(self, record_id: str, column: str) -> Any:
-        return self._columns[column][self._at[record_id]]
-
-    def __getitem__(self, record_id: str) -> Row:
+    def __getitem__(self, record_id: str) -> dict[str, Any]:
         at = self._at[record_id]
         return {name: values[at] for name, values in self._columns.items()}
 
@@ -74,6 +71,7 @@ class Sides:
     references: pl.DataFrame  # invoices whose number a charge names
     customers: Customers  # in the books, from ids and links
     typed: pl.DataFrame = field(default_factory=pl.DataFrame)  # documents typed in that may record an item; compared
+    names: pl.DataFrame | None = None  # `score.name_keys` of the rows still to be decided
 
     @classmethod
     def of(
@@ -112,30 +110,33 @@ class Sides:
 
     def without(self, items: pl.Series, documents: pl.Series) -> "Sides":
         """These sides without what has been decided already."""
-        gone = [items.to_frame("item"), documents.to_frame("document")]
-        slim = (self.whole[0].select(*ITEM), self.whole[1].select(*DOCUMENT))
+        stays = [_but_for(side.height, gone) for side, gone in zip(self.whole, (items, documents), strict=True)]
         left, right = (
-            side[side.select(row).join(each, on=row, how="anti", maintain_order="left")[row]]
-            for side, row, each in zip(slim, PAIR, gone, strict=True)
+            side.select(*columns).filter(mask)
+            for side, columns, mask in zip(self.whole, (ITEM, DOCUMENT), stays, strict=True)
+        )
+        identity, links, references = (
+            pairs.filter(stays[0].gather(pairs["item"])) for pairs in (self.identity, self.links, self.references)
         )
         return replace(
             self,
             processor=left,
             ledger=right,
-            identity=self.identity.join(gone[0], on="item", how="anti"),
-            links=self.links.join(gone[0], on="item", how="anti"),
-            references=self.references.join(gone[0], on="item", how="anti"),
+            identity=identity,
+            links=links,
+            references=references,
+            names=score.name_keys(left["customer_name"], right["customer_name"]),
         )
 
     @cached_property
     def items(self) -> Records:
         """Of the rows still to be decided, as `documents`."""
-        columns = ("item", "kind", "currency", "amount_minor", "settled_currency", "settled_minor")
+        columns = ("kind", "company", "currency", "amount_minor", "settled_currency", "settled_minor")
         return Records(self.processor, *columns)
 
     @cached_property
     def documents(self) -> Records:
-        return Records(self.ledger, "kind", "currency", "amount_minor", "open_minor", "doc_number")
+        return Records(self.ledger, "kind", "company", "currency", "amount_minor", "open_minor", "doc_number")
 
     @cached_property
     def known(self) -> pl.DataFrame:
@@ -149,7 +150,7 @@ class Sides:
         """The pairs with both sides' fields, levels and weights, in the order of ids; see `reconcile.score`."""
         if known is None:
             known = self.customers.of_items(self.whole[0].select(*WHO)[pairs["item"].unique()])
-        return score.compare(pairs, *self.whole, known, self.rules, self.model)
+        return score.compare(pairs, *self.whole, known, self.rules, self.model, self.names)
 
     def ids(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """`processor_id` and `ledger_id` of pairs."""
@@ -160,17 +161,10 @@ class Sides:
             }
         )
 
-    def item_name(self, processor_id: str) -> str:
-        return name(self.items.value(processor_id, "kind"), None, processor_id)
 
-    def document_name(self, ledger_id: str) -> str:
-        return self.document_names[ledger_id]
-
-    @cached_property
-    def document_names(self) -> dict[str, str]:
-        """What sentences call the documents still to be decided, by id; made at once, for very many are called."""
-        names = self.ledger.select(label("kind", "doc_number", "id")).to_series()
-        return dict(zip(self.ledger["id"], names, strict=True))
+def _but_for(height: int, gone: pl.Series) -> pl.Series:
+    """A mask of so many rows without some numbers: quicker than any join."""
+    return pl.repeat(True, height, eager=True).scatter(gone, False)
 
 
 def label(kind: str, number: str, ledger_id: str) -> pl.Expr:
@@ -205,19 +199,20 @@ class Found:
     recorded: set[str] = field(default_factory=set)  # items that a document names, or a person has decided
     claimed: set[str] = field(default_factory=set)  # documents that name an item
     used: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # of invoices, by accepted answers
-    users: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    users: dict[str, list[tuple[str, int]]] = field(default_factory=lambda: defaultdict(list))  # with their amounts
     held: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # invoices in doubt, by whom
     explained: set[str] = field(default_factory=set)  # items whose excess over an invoice a sum explains
     waiting: set[str] = field(default_factory=set)  # items of which nothing may be accepted
 
     def differs(self, processor_id: str | None, ledger_id: str | None, code: Code, text: str) -> None:
-        self.discrepancies.append(Discrepancy(processor_id=processor_id, ledger_id=ledger_id, code=code, text=text))
+        self.discrepancies.append(Discrepancy(processor_id, ledger_id, code, text))
 
-    def accept(self, answer: Answer) -> None:
+    def accept(self, answer: Answer, item_minor: int) -> None:
+        """`item_minor` is all of the item, in its own currency."""
         self.answers.append(answer)
         for ledger_id, amount in answer.pairs:
             self.used[ledger_id] += amount
-            self.users[ledger_id].append(answer.processor_id)
+            self.users[ledger_id].append((answer.processor_id, item_minor))
 
     def hold(self, answer: Answer) -> None:
         """A proposal: nobody else may take its invoices before somebody has decided about them."""
@@ -226,27 +221,45 @@ class Found:
             self.held[ledger_id].add(answer.processor_id)
 
     def is_held(self, ledger_id: str, but_for: str = "") -> bool:
-        return bool(self.held.get(ledger_id, set()) - {but_for})
+        holders = self.held.get(ledger_id)
+        return holders is not None and bool(holders - {but_for})
 
     def unrecorded(self, compared: pl.DataFrame) -> pl.DataFrame:
-        return compared.filter(~pl.col("processor_id").is_in(sorted(self.recorded)))
+        return compared.filter(~pl.col("processor_id").is_in(series(self.recorded)))
+
+    def answered(self) -> set[str]:
+        """The charges of which it is said, or proposed, what they pay."""
+        return {answer.processor_id for answer in self.answers if answer.role == "pays_invoice"}
+
+
+def series(ids: Iterable[str]) -> pl.Series:
+    """For `is_in`."""
+    return pl.Series(list(ids), dtype=pl.String).implode()
+
+
+@cache
+def _row(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", columns)
 
 
 def grouped(compared: pl.DataFrame, columns: Sequence[str], side: str = "processor_id") -> list[tuple[str, list[Row]]]:
-    """Rows with these columns and both ids, by item (or by document), in the order of ids."""
+    """Rows with these columns, both ids and `doc_label`, by item (or by document), in the order of ids."""
+    names = ("processor_id", "ledger_id", *columns)
+    told = compared.select(*names, doc_label=label("doc_kind", "doc_number", "ledger_id"))
+    make, at = _row((*names, "doc_label"))._make, names.index(side)
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in compared.select("processor_id", "ledger_id", *columns).iter_rows(named=True):
-        groups[row[side]].append(row)
+    for values in told.rows():
+        groups[values[at]].append(make(values))
     return sorted(groups.items())
 
 
 def points(row: Row) -> int:
     """The sum of what the fields tell (milli-bits)."""
-    return sum(row.get(f"{name}_weight") or 0 for name in FIELDS)
+    return sum(getattr(row, f"{name}_weight", None) or 0 for name in FIELDS)
 
 
 def problem(processor_id: str, ledger_id: str, code: Code, text: str) -> Discrepancy:
-    return Discrepancy(processor_id=processor_id, ledger_id=ledger_id, code=code, text=text)
+    return Discrepancy(processor_id, ledger_id, code, text)
 
 
 def _typed_pairs(sides: Sides) -> pl.DataFrame:

@@ -3,8 +3,6 @@
 Where it is certified for that, the tier takes the likeliest of them: the document records this movement and no other.
 """
 
-from typing import Any
-
 import polars as pl
 
 from reconcile import blocking, score
@@ -13,10 +11,10 @@ from reconcile.discrepancy import Code, listed
 from reconcile.groupwise import as_milli_bits, probability_ppm
 from reconcile.model import PPM
 from reconcile.tiers.candidates import AMOUNT_RATE, IMAGINED
-from reconcile.tiers.state import Answer, Found, Row, Sides, grouped
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped, series
 
 TIER = "may_be_recorded"
-READ = ("date", "is_equal", "customer", "compared_minor", "target_minor", "weight", "probability_ppm")
+READ = ("date", "is_equal", "customer", "compared_minor", "target_minor", "weight", "probability_ppm", "item_kind")
 CERTIFIED = ("charge", "refund", "payout")  # of other kinds nothing is taken without being asked about
 # People note a payment on its day or soon after: milli-bits of up to DAYS_NEAR days apart, and of more.
 DAYS_NEAR, NEAR, FAR = 3, 1_500, -2_700
@@ -25,7 +23,7 @@ DAYS_NEAR, NEAR, FAR = 3, 1_500, -2_700
 def match_typed(sides: Sides, found: Found) -> None:
     """What may be recorded already is never taken for anything else."""
     several = set(sides.whole[1]["id"].gather(blocking.summaries(sides.whole[1])["document"]))
-    compared = found.unrecorded(sides.typed).filter(~pl.col("ledger_id").is_in(sorted(found.claimed - several)))
+    compared = found.unrecorded(sides.typed).filter(~pl.col("ledger_id").is_in(series(found.claimed - several)))
     if compared.is_empty():
         return
     weighed = _weigh(compared, sides)
@@ -33,15 +31,15 @@ def match_typed(sides: Sides, found: Found) -> None:
     threshold = sides.model.thresholds.get(TIER, PPM)
     edges = weighed.select("weight", left="item", right="document")
     certain = assign(edges, sides.model.gate)["chosen"] & weighed["is_equal"] & weighed["item_kind"].is_in(CERTIFIED)
-    taken = certain & (weighed["probability_ppm"] >= threshold) & ~weighed["processor_id"].is_in(sorted(found.waiting))
+    taken = certain & (weighed["probability_ppm"] >= threshold) & ~weighed["processor_id"].is_in(series(found.waiting))
     for _, (row,) in grouped(weighed.filter(taken), READ):
-        _take(sides, found, row)
+        _take(found, row)
     gone = weighed.filter(taken)
     found.evidence.append(weighed)
     rest = weighed.join(gone, on="item", how="anti", maintain_order="left")
     rest = rest.join(gone, on="document", how="anti", maintain_order="left")
     for processor_id, rows in grouped(rest, READ):
-        _judge_typed(sides, found, processor_id, rows)
+        _judge_typed(found, processor_id, rows)
 
 
 def _weigh(compared: pl.DataFrame, sides: Sides) -> pl.DataFrame:
@@ -71,36 +69,36 @@ def _weigh(compared: pl.DataFrame, sides: Sides) -> pl.DataFrame:
     )
 
 
-def _take(sides: Sides, found: Found, row: Row) -> None:
+def _take(found: Found, row: Row) -> None:
     """The document records the movement: it is in the books."""
-    processor_id, ledger_id = row["processor_id"], row["ledger_id"]
-    reason = f"{_likeness(sides, row)}: it is already in the books."
-    pairs = [(ledger_id, row["compared_minor"])]
+    processor_id, ledger_id = row.processor_id, row.ledger_id
+    reason = f"{_likeness(row)}: it is already in the books."
+    pairs = [(ledger_id, row.compared_minor)]
     found.answers.append(
-        Answer(processor_id, TIER, "already_recorded", pairs, reason, True, row["weight"], row["probability_ppm"])
+        Answer(processor_id, TIER, "already_recorded", pairs, reason, True, row.weight, row.probability_ppm)
     )
     found.recorded.add(processor_id)
     found.claimed.add(ledger_id)
 
 
-def _judge_typed(sides: Sides, found: Found, processor_id: str, rows: list[dict[str, Any]]) -> None:
-    noun = sides.items[processor_id]["kind"]
+def _judge_typed(found: Found, processor_id: str, rows: list[Row]) -> None:
+    noun = rows[0].item_kind
     found.waiting.add(processor_id)
     names = []
-    for row in sorted(rows, key=lambda each: (-each["weight"], each["ledger_id"])):
-        pairs = [(row["ledger_id"], min(row["compared_minor"], row["target_minor"]))]
-        reason, ppm = f"{_likeness(sides, row)}.", row["probability_ppm"]
-        found.answers.append(Answer(processor_id, TIER, "already_recorded", pairs, reason, False, row["weight"], ppm))
-        names.append(sides.document_name(row["ledger_id"]))
-    same = "of the same amount " if all(row["is_equal"] for row in rows) else ""
+    for row in sorted(rows, key=lambda each: (-each.weight, each.ledger_id)):
+        pairs = [(row.ledger_id, min(row.compared_minor, row.target_minor))]
+        reason, ppm = f"{_likeness(row)}.", row.probability_ppm
+        found.answers.append(Answer(processor_id, TIER, "already_recorded", pairs, reason, False, row.weight, ppm))
+        names.append(row.doc_label)
+    same = "of the same amount " if all(row.is_equal for row in rows) else ""
     text = (
         f"Typed in by hand {same}and in the books already: {listed(names)}. It may record this {noun}. "
         "Confirm it, or say that it is another one."
     )
-    found.differs(processor_id, rows[0]["ledger_id"], Code.MAY_BE_RECORDED, text)
+    found.differs(processor_id, rows[0].ledger_id, Code.MAY_BE_RECORDED, text)
 
 
-def _likeness(sides: Sides, row: Row) -> str:
-    amount = "the same amount" if row["is_equal"] else "paid the invoice named"
-    who = " and customer" if row["customer"] in score.AGREES else ""
-    return f"{sides.document_name(row['ledger_id'])} of {row['date']}, typed in by hand, has {amount}{who}"
+def _likeness(row: Row) -> str:
+    amount = "the same amount" if row.is_equal else "paid the invoice named"
+    who = " and customer" if row.customer in score.AGREES else ""
+    return f"{row.doc_label} of {row.date}, typed in by hand, has {amount}{who}"

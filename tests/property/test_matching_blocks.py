@@ -1,15 +1,18 @@
 """Block by block, again only where something changed, or all at once: one answer."""
 
+from functools import partial
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile import MatchResult, match
+from reconcile import MatchResult, match, matching
 from reconcile.blocks import changed, digests, joined, match_block, split
-from reconcile.decisions import DECISIONS_SCHEMA
+from reconcile.decisions import DECISIONS_SCHEMA, Choice
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA
+from reconcile.shares import divide
 from sync.blocks import InProcess, Processes
 from tests.property.test_matching_properties import documents, items
 
@@ -29,6 +32,17 @@ def worlds(draw: st.DrawFn) -> World:
             row = draw(documents(number))
             right.append(row | {"id": f"{row['id']}{company}", "company": company})
     return pl.DataFrame(left, schema=PROCESSOR_SCHEMA), pl.DataFrame(right, schema=LEDGER_SCHEMA)
+
+
+@st.composite
+def decisions(draw: st.DrawFn, world: World) -> pl.DataFrame:
+    """What people said, also of rows of two companies and of rows that are gone."""
+    items, documents = ([*side["id"], "gone"] for side in world)
+    rows = [
+        (kind, draw(st.sampled_from(items)), draw(st.sampled_from(documents)) if kind.endswith("LINK") else None, None)
+        for kind in draw(st.lists(st.sampled_from(list(Choice)), max_size=4))
+    ]
+    return pl.DataFrame(rows, schema=DECISIONS_SCHEMA, orient="row")
 
 
 def everything(result: MatchResult) -> list[Any]:
@@ -53,6 +67,16 @@ def test_only_what_changed_is_matched_again_with_an_equal_result(world: World, d
     parts = [match_block(block) if company in dirty else known[company] for company, block in after.items()]
     if parts:
         assert everything(joined(list(reversed(parts)))) == everything(match(processor, later))
+
+
+@settings(max_examples=25, deadline=None)
+@given(worlds(), st.integers(2, 4), st.data())
+def test_shares_of_companies_give_what_all_give(world: World, number: int, data: st.DataObject) -> None:
+    said = data.draw(decisions(world))
+    whole = everything(match(*world, decisions=said))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "divide", partial(divide, number=number))
+        assert everything(match(*world, decisions=said)) == whole
 
 
 def test_processes_give_what_one_process_gives_and_decisions_go_to_their_block() -> None:
