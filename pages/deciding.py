@@ -16,7 +16,7 @@ from storage import review as waiting
 from storage.review import Candidate, Detail, PostingView
 from sync import commands
 
-LAST = "last-decision"  # (id, what was done) of this browser session
+LAST = "last-decision"  # (ids, what was done) of this browser session
 HOWS = {"sales_receipt": "a sales receipt", "unapplied_payment": "a credit of the customer"}
 SETTLED_ELSEWHERE = ("refused", "undo_unclear", "undo_stopped")  # by a retry, or by undoing the rest
 UNDONE = "Taken back. It returns to Review with the next sync."
@@ -54,11 +54,12 @@ def offer(desk: Desk, candidate: Candidate | None = None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if candidate is not None:
             is_tie = sum(each.rank == candidate.rank for each in detail.candidates) > 1
-            _accept(desk, candidate, is_best=not is_tie)
-            _reject(desk, candidate)
+            _accept(desk, candidate, is_best=not is_tie, key="1" if is_tie else "a")
+            _reject(desk, candidate, key="x")
         if isinstance(detail.item.source, Charge):
             allowed = desk.may("record_without_invoice")
-            if st.button("Record without invoice…", key=f"record-{detail.item.source_id}", disabled=not allowed):
+            key = f"record-{detail.item.source_id}"
+            if st.button("Record without invoice…", key=key, disabled=not allowed, shortcut="w"):
                 ask_how(desk)
         allowed = desk.may("ignore")
         if st.button("Ignore…", key=f"ignore-{detail.item.source_id}", disabled=not allowed, shortcut="i"):
@@ -75,24 +76,25 @@ def offer_other(desk: Desk, candidate: Candidate) -> None:
         _reject(desk, candidate)
 
 
-def _accept(desk: Desk, candidate: Candidate, *, is_best: bool) -> None:
-    """One answer that is better than all others takes a key; of equally good ones a person points at one."""
+def _accept(desk: Desk, candidate: Candidate, *, is_best: bool, key: str | None = None) -> None:
+    """One answer that is better than all others takes A; of equally good ones a person points at one."""
     st.button(
         "Accept" if is_best else "This one",
         key=f"accept-{desk.detail.item.source_id}-{candidate.match_id}",
         type="primary" if is_best else "secondary",
-        shortcut="a" if is_best else None,
+        shortcut=key,
         disabled=not desk.may("accept_match"),
         on_click=_decide,
         args=(desk, desk.bound(commands.accept_match, candidate.match_id), f"Accepted: {compare.title(candidate)}."),
     )
 
 
-def _reject(desk: Desk, candidate: Candidate) -> None:
+def _reject(desk: Desk, candidate: Candidate, *, key: str | None = None) -> None:
     recorded = candidate.role == "already_recorded"
     st.button(
         "It is another one" if recorded else "Not these two",
         key=f"reject-{desk.detail.item.source_id}-{candidate.match_id}",
+        shortcut=key,
         disabled=not desk.may("reject_match"),
         on_click=_decide,
         args=(
@@ -179,19 +181,24 @@ def _decide(desk: Desk, command: Callable[[], int], done: str) -> None:
 def _remember(desk: Desk, decision_id: int, done: str) -> None:
     item = desk.detail.item
     who = item.customer or words.short(item.source_id)
-    st.session_state[LAST] = (decision_id, f"{words.money(item.amount_minor, item.currency)}, {who}. {done}")
+    remember((decision_id,), f"{words.money(item.amount_minor, item.currency)}, {who}. {done}")
     st.query_params.pop("item", None)
     if desk.after:
         st.query_params["item"] = desk.after
+
+
+def remember(decision_ids: tuple[int, ...], done: str) -> None:
+    """What this person decided last."""
+    st.session_state[LAST] = (decision_ids, done)
 
 
 def last_one(context: Context) -> None:
     """What this person decided last, with a way back."""
     if LAST not in st.session_state:
         return
-    decision_id, done = st.session_state[LAST]
+    decision_ids, done = st.session_state[LAST]
     with st.container(horizontal=True, vertical_alignment="center"):
-        _undo(context, decision_id, key="undo-last", shortcut="u")
+        _undo(context, decision_ids, key="undo-last", shortcut="u")
         st.html(f'<span class="t-quiet">{escape(done)} The next sync carries it out.</span>')
 
 
@@ -204,7 +211,7 @@ def standing(context: Context, link_id: int, source_id: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             _undo(
                 context,
-                stored.id,
+                (stored.id,),
                 key=f"undo-{stored.id}",
                 action=commands.MAKERS.get(said.kind, said.kind),
                 label="Post it again" if said.kind == "undone" else "Undo",
@@ -214,7 +221,7 @@ def standing(context: Context, link_id: int, source_id: str) -> None:
 
 def _undo(
     context: Context,
-    decision_id: int,
+    decision_ids: tuple[int, ...],
     *,
     key: str,
     action: str = "reject_match",
@@ -227,11 +234,14 @@ def _undo(
         shortcut=shortcut,
         disabled=not commands.may(context.user, action),
         on_click=_take_back,
-        args=(context, decision_id),
+        args=(context, decision_ids),
     )
 
 
-def _take_back(context: Context, decision_id: int) -> None:
-    command = partial(commands.undo, context.database, context.clock, context.user, decision_id)
+def _take_back(context: Context, decision_ids: tuple[int, ...]) -> None:
+    def command() -> bool:
+        undone = [commands.undo(context.database, context.clock, context.user, each) for each in decision_ids]
+        return any(undone)
+
     chrome.act(command, done=UNDONE, idle="It was taken back already.")
     st.session_state.pop(LAST, None)

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, deciding, findings, posted, style, url, words
+from pages import chrome, compare, deciding, findings, posted, style, together, url, words
 from pages.context import Context
 from reconcile import closing
 from storage import review as waiting
@@ -36,7 +36,7 @@ EMPTY = {
     "ignored": "Nothing is set aside. What somebody ignores is listed here, with who did it and why.",
     "problems": "Nothing that waits is held up by a problem.",
 }
-FILTERS = ("reason", "currency", "kind", "age", "from", "to", "q")
+FILTERS = ("reason", "currency", "kind", "age", "from", "to", "q", "least")
 KINDS = {
     "charge": "Charges",
     "refund": "Refunds",
@@ -70,9 +70,12 @@ def render(context: Context) -> None:
         st.html(style.note("Nothing fits these filters."))
         st.button("Clear the filters", key="clear", on_click=_clear)
         return
+    if show == "proposed":
+        together.offer(context, link.id)
     left, right = st.columns([5, 4], gap="small")  # at 1024 pixels the list needs this much
     with left:
         selected = _list(shown)
+        _move(shown, selected)
         _pages(shown, number)
     with right:
         _detail(context, link, selected, _next_of(shown, selected))
@@ -225,6 +228,17 @@ def _next_of(shown: Page, selected: str) -> str:
         return ids[0] if ids else ""
     at = ids.index(selected)
     return (ids[at + 1 :] or ids[:at][-1:] or [""])[0]
+
+
+def _move(shown: Page, selected: str) -> None:
+    """From one item to the next, also by J and K."""
+    ids = [item.source_id for item in shown.items]
+    at = ids.index(selected) if selected in ids else -1
+    steps = (("Previous", "k", at - 1), ("Next", "j", at + 1))
+    with st.container(horizontal=True):
+        for label, key, to in steps:
+            there = ids[to] if 0 <= to < len(ids) else ""
+            st.button(label, key=f"go-{key}", shortcut=key, disabled=not there, on_click=url.put, args=("item", there))
 
 
 def _select(key: str, ids: list[str]) -> None:

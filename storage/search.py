@@ -130,7 +130,7 @@ def page(database: Database, link_id: int, wanted: Filter | None = None, *, numb
     wanted = wanted or Filter()
     with database.read() as conn:
         link = connections.link(conn, link_id)
-        items = _items(link_id, wanted.show)
+        items = items_of(link_id, wanted.show)
         fitting = _fitting(conn, link, items, wanted)
         totals = fitting.with_only_columns(
             items.c.currency, func.count().label("number"), func.sum(items.c.amount_minor).label("total")
@@ -147,7 +147,7 @@ def page(database: Database, link_id: int, wanted: Filter | None = None, *, numb
 
 def facets(database: Database, link_id: int, show: Show = "waiting") -> list[Facet]:
     """What there is to choose from on a tab."""
-    items = _items(link_id, show)
+    items = items_of(link_id, show)
     named = case(*((_is_kind(items, kind), kind) for kind in KINDS), else_="")
     query = select(items.c.reason, items.c.currency, named.label("kind"), func.count().label("number"))
     with database.read() as conn:
@@ -159,7 +159,7 @@ def ages(
     database: Database, link_id: int, currency: str, buckets: Sequence[tuple[str, date | None, date | None]]
 ) -> list[tuple[str, int, int]]:
     """(bucket, how many wait, sum in minor units) for each (bucket, first day, last day)."""
-    items = _items(link_id, "waiting")
+    items = items_of(link_id, "waiting")
     named = case(*((and_(*_days(items, first, last)), name) for name, first, last in buckets), else_="")
     query = select(named.label("bucket"), func.count().label("number"), func.sum(items.c.amount_minor).label("total"))
     with database.read() as conn:
@@ -170,7 +170,7 @@ def ages(
 
 def days(conn: Connection, link_id: int, currency: str) -> list[tuple[date, int, int]]:
     """(day, how many of that day wait, sum in minor units), in order."""
-    items = _items(link_id, "waiting")
+    items = items_of(link_id, "waiting")
     query = select(items.c.dated, func.count().label("number"), func.sum(items.c.amount_minor).label("total"))
     rows = conn.execute(query.where(items.c.currency == currency).group_by(items.c.dated).order_by(items.c.dated))
     return [(row.dated, row.number, int(row.total)) for row in rows]
@@ -179,7 +179,7 @@ def days(conn: Connection, link_id: int, currency: str) -> list[tuple[date, int,
 def find(conn: Connection, link: Link, source_id: str) -> Item | None:
     """One object that waits for a person, or else was set aside."""
     for show in ("waiting", "ignored"):
-        row = conn.execute(select(_items(link.id, show, source_id))).first()
+        row = conn.execute(select(items_of(link.id, show, source_id))).first()
         if row is not None:
             return _with_records(conn, link, [_item(row)])[0]
     return None
@@ -188,7 +188,7 @@ def find(conn: Connection, link: Link, source_id: str) -> Item | None:
 # ---- items
 
 
-def _items(link_id: int, show: str, source_id: str | None = None) -> Subquery:
+def items_of(link_id: int, show: str, source_id: str | None = None) -> Subquery:
     """One row an object: of the entries that stand so the gross, or else the oldest."""
     mine = [legs.c.link_id == link_id, legs.c.state == ("ignored" if show == "ignored" else "waiting")]
     if show != "ignored":

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from storage import audit_view, closes, users
-from storage.audit_view import Filter
+from storage import closes, review, search, users
+from storage.search import Filter
 from sync import closing, people
 from sync.clock import SystemClock
 from tests import laws
@@ -45,11 +45,6 @@ class Shop:
             user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role.capitalize(), role=role)
             users.create_sign_in_link(conn, user_id, token, SystemClock().now())
         return token
-
-    def done(self, actor: str) -> list[str]:
-        """What somebody did, the oldest first, as the audit has it."""
-        found = audit_view.page(self.company.environment.database, link(self.company).id, Filter(actor=actor))
-        return [entry.action for entry in reversed(found.entries)]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +87,68 @@ def test_a_failed_posting_is_mended_and_replayed(shop: Shop, page: Page, sign_in
     name = f"purchase:{purchase['Id']}"
     way = re.compile(rf"(posted|verified) as {name} after 1 attempt")
     expect(page.get_by_role("cell", name=way).last).to_be_visible(timeout=SOON)
+
+
+def test_payments_are_reviewed_by_keyboard_alone(shop: Shop, page: Page, sign_in: SignIn) -> None:
+    company, database, where = shop.company, shop.company.environment.database, link(shop.company).id
+    for number in range(6):
+        there, here = company.customer(f"Keen {number}", f"keen{number}@keys.example")
+        company.invoice(here, 20_000 + number * 1_000, f"KEY-{number}")
+        company.pay(there, 20_000 + number * 1_000, "Thank you")
+    company.pass_time(minutes=1)
+    company.sync()
+    items = [item.source_id for item in search.page(database, where, Filter(show="proposed", text="Keen")).items]
+    assert len(items) == 6
+    sign_in(page, shop.address, shop.invite("admin"))
+    page.goto(f"{shop.address}/review?show=proposed&q=Keen")
+
+    def press(key: str, shown: int) -> None:
+        """Presses a key once the page is drawn to its end, and waits until an item is shown."""
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        page.keyboard.press(key)
+        expect(page.get_by_text(items[shown], exact=True)).to_be_visible(timeout=SOON)
+
+    expect(page.get_by_text(items[0], exact=True)).to_be_visible(timeout=SOON)
+    press("j", 1)
+    press("k", 0)
+    press("a", 1)
+    press("a", 2)
+    page.keyboard.press("u")
+    expect(page.get_by_text("Taken back")).to_be_visible(timeout=SOON)
+    press("x", 3)
+    page.keyboard.press("i")
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=SOON)
+    reach(page, "TEXTAREA")
+    page.keyboard.type("paid to us by mistake")
+    reach(page, "BUTTON", "Ignore it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(items[4], exact=True)).to_be_visible(timeout=SOON)
+    said = [[each.decision.kind for each in review.standing(database, where, item)] for item in items]
+    assert said == [["match"], [], ["not_match"], ["ignore"], [], []]
+
+    before = len(company.ours("Payment"))
+    company.sync()
+    assert len(company.ours("Payment")) == before + 1
+    left = {item.source_id for item in search.page(database, where, Filter(text="Keen")).items}
+    assert left == {items[1], items[2], items[4], items[5]}
+    page.goto(f"{shop.address}/review?show=proposed&q=Keen")
+    button = page.get_by_role("button", name=re.compile("^Accept all 3 at 99.9 % or more"))
+    button.click()
+    page.get_by_role("dialog").get_by_role("button", name="Accept 3").click()
+    expect(page.get_by_text("Accepted 3.")).to_be_visible(timeout=SOON)
+    company.sync()
+    assert len(company.ours("Payment")) == before + 4
+    laws.check(company.environment, company.stripe, company.qbo)
+
+
+def reach(page: Page, tag: str, text: str = "") -> None:
+    """Goes there by the Tab key."""
+    for _ in range(12):
+        at = page.evaluate("[document.activeElement.tagName, document.activeElement.innerText]")
+        if at[0] == tag and text in at[1]:
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{tag} {text} is not reached by the Tab key")
 
 
 def test_a_month_is_closed_and_a_change_afterwards_is_drift(shop: Shop, page: Page, sign_in: SignIn) -> None:

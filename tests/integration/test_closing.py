@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 
 from pages.workbook import workbook
 from reconcile.closing import Drift
-from storage import closes, users
+from storage import closes, mirror, users
 from storage.closes import Close, Pack
 from storage.users import User
 from sync import closing
@@ -191,3 +191,22 @@ def compute(formula: str, values: dict[int, Decimal]) -> Decimal:
         else:
             total += sign * (values[int(term[1:])] if term.startswith("C") else Decimal(term))
     return total
+
+
+@on_sqlite
+def test_nothing_is_closed_while_quickbooks_own_balance_is_another(closed: Company) -> None:
+    """A document of a kind that is not read moved the account, or one was missed."""
+    company, its_link = closed, link(closed)
+    assert all(each.state != "bad" for each in closing.look(company.environment, its_link.id, LAST)[1])
+    account_id = its_link.mappings.clearing["USD"]
+    with company.environment.database.write() as conn:
+        account = mirror.load(conn, its_link.ledger_id, "account", [account_id])[account_id]
+        other = replace(account, balance_minor=account.balance_minor + 1)
+        mirror.store(
+            conn, its_link.ledger_id, [("account", account_id, other, "{}")], at=company.clock.now(), actor="t"
+        )
+    bad = [each.text for each in closing.look(company.environment, its_link.id, LAST)[1] if each.state == "bad"]
+    assert len(bad) == 1
+    assert "QuickBooks' clearing account is at" in bad[0]
+    with pytest.raises(RefusedError, match="Something red is left"):
+        prepare(company, looked(company))
