@@ -16,8 +16,8 @@ from sync.commands import RefusedError
 
 SHOWN, PROBLEM = "desktop-password", "connections-problem"
 LATE = (
-    "Open QuickBooks with this company file, then the Web Connector (File, Web Connector in QuickBooks), tick the box "
-    "beside Tieout and choose Update Selected. Leave Auto-Run on and both open."
+    "Open QuickBooks with this company file, then the Web Connector (File, App Management, Update Web Services in "
+    "QuickBooks), tick the box beside Tieout and choose Update Selected. Leave Auto-Run on and both open."
 )
 CARRIED = {"read": "QuickBooks is being read", "write": "a document is on its way into QuickBooks"}
 

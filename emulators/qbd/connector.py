@@ -76,9 +76,10 @@ class WebConnector:
         try:
             reply = self.line.get(self.qwc.support_url)
         except WebException as error:
-            raise QwcError(1003, f"{self.qwc.support_url} cannot be reached: {error}") from None
-        if reply.status not in (200, 202):
-            raise QwcError(1004, f"{self.qwc.support_url} answers {reply.status}")
+            raise QwcError(1004, f"{self.qwc.support_url} cannot be reached: {error}") from None
+        if reply.status not in (200, 202):  # of 400 and above .NET throws, as of no answer at all
+            code = 1004 if reply.status >= 400 else 1003
+            raise QwcError(code, f"{self.qwc.support_url} answers {reply.status}")
         self._mark_file(self.file)
         self.is_added = True
         self._note(f"{self.qwc.app_name} added")
