@@ -6,7 +6,7 @@ from functools import partial
 from emulators.stories import DAY, HOUR, Invoice, Stories
 
 # What becomes of an invoice, one kind after the other.
-KINDS = ("lowered", "whole", "voided", "refunded", "outside", "balance")
+KINDS = ("lowered", "whole", "voided", "refunded", "outside", "balance", "euros")
 LASTS = 6 * DAY
 
 
@@ -19,7 +19,8 @@ def plan_notes(stories: Stories, number: int, first: datetime, last: datetime) -
 
 def _begin(stories: Stories, kind: str) -> None:
     """The invoice today, the note soon after; what is left is paid at last."""
-    invoice = stories.bill(stories.payer(), stories.unique_amount(), stripe=True)
+    person = stories.payer("EUR" if kind == "euros" else "USD")
+    invoice = stories.bill(person, stories.unique_amount(), stripe=True)
     now, part = stories.cashier.stripe.office.clock.now(), invoice.amount // stories.rng.between(2, 5)
     if kind in ("refunded", "outside", "balance"):
         stories.agenda.at(now + DAY, lambda: _pay(stories, invoice, invoice.amount))
