@@ -21,6 +21,7 @@ class Switches:
     payments_touch_invoices: bool = True  # applying a payment changes the invoice's TimeModified and EditSequence
     checks_take_credits: bool = True  # payments and credits can be applied to a check to A/R
     current_in_stale: bool = False  # status 3200 brings the object as it is now
+    newest_first: bool = False  # an iterator begins with what was modified last
     iterator_idle_s: int | None = None  # an iterator dies after so many seconds without a call
     message_sets_kept: int | None = None  # how many states of message sets are kept; None keeps all
     message_set_id_max: int = 23

@@ -27,6 +27,7 @@ class Iterators:
         """(its id, the first page, how many are left)"""
         if count is None:
             raise bad_value("MaxReturned", "", "An iterator needs a number of objects per page.")
+        rows = rows[::-1] if self.switches.newest_first else rows
         self._number += 1
         name = uuid.uuid5(uuid.NAMESPACE_OID, f"{self._number} {self.clock.now()}")
         iterator_id = f"{{{name}}}"

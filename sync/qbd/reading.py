@@ -53,6 +53,7 @@ LINKED = ("Invoice", "CreditMemo")  # what is set against them is asked for with
 PAGE = 100  # far within a minute on an old computer
 OVERLAP = timedelta(minutes=70)
 READING = "reading"  # the cursor's name
+PURPOSE = "page"  # of its requests
 DEADLINE_S = 60.0
 SWITCHED_OFF = 3250  # a feature of QuickBooks whose lists are not shown, though they may be there
 
@@ -77,11 +78,10 @@ def next_request(conn: Any, connection_id: int, visit: str) -> Request | None:
     position = mirror.cursor(conn, connection_id, READING)
     if position is None or not position["queue"] or position["visit"] != visit:
         return None
-    entity, purpose = position["queue"][0], "page"
-    request_id = f"r{position['n']}"
+    entity, request_id = position["queue"][0], f"r{position['n']}"
     if entity == AGAIN:
-        return _by_id("Invoice", position["again"][:PAGE], request_id, purpose)
-    return _request(question(entity, position["marks"].get(entity), position), purpose)
+        return _by_id("Invoice", position["again"][:PAGE], request_id, PURPOSE)
+    return _request(question(entity, position["marks"].get(entity), position), PURPOSE)
 
 
 def question(entity: str, mark: str | None, position: Position) -> str:

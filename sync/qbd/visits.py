@@ -22,6 +22,7 @@ from sync.qbd import faults, qwc, records
 from sync.qbd.adapter import LEASE_S, QuickBooksDesktop
 from sync.qbd.markup import MarkupError
 from sync.qbd.qbxml import VERSION, Answer, answers, message, text_of, value
+from sync.qbd.reading import PURPOSE as PAGE
 from sync.qbd.soap import Result
 
 SILENCE = timedelta(seconds=120)  # after which a visit is over, unless it has taken something along
@@ -161,7 +162,6 @@ class Visits:
         carried = connector.in_flight
         if carried is not None:
             self._change(connector, in_flight=None, wrote=connector.wrote or carried["kind"] == "write")
-            was_reading = ledger.is_reading(connector.connection_id)
             try:
                 if carried["purpose"] != END:
                     ledger.accept_response(connector.connection_id, _request(carried), _response(given))
@@ -169,14 +169,16 @@ class Visits:
                 log.warning("web connector: %s %s", error.plain, error.technical)
                 self._refuse(connector, error.plain)
                 return -1
-            if was_reading and not ledger.is_reading(connector.connection_id):
-                self._ask_to_decide(connector.connection_id)
+        if ledger.is_reading(connector.connection_id):
+            return MORE
+        if carried is not None and carried["purpose"] == PAGE:  # the last one
+            self._ask_to_decide(connector.connection_id)
         return self._progress(connector, ledger)
 
     def _progress(self, connector: WebConnector, ledger: QuickBooksDesktop) -> int:
         """Whether there is more to ask; once everything is written, the books are read again to see it there."""
         connection_id = connector.connection_id
-        if ledger.is_reading(connection_id) or ledger.has_writes(connection_id):
+        if ledger.has_writes(connection_id):
             return MORE
         with self._database.read() as conn:
             wrote = web_connectors.of(conn, connection_id).wrote

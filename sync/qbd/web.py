@@ -30,7 +30,7 @@ def routes(environment: Environment) -> list[Route]:
             body += part
             if len(body) > BYTES_MAX:
                 return _fault("The call is too large.", status=413)
-        return await run_in_threadpool(_answer, visits, bytes(body))
+        return await run_in_threadpool(answer, visits, bytes(body))
 
     async def describe(request: Request) -> Response:
         return Response(soap.wsdl(str(request.url.replace(query=""))), media_type=None, headers={"Content-Type": XML})
@@ -45,7 +45,7 @@ def routes(environment: Environment) -> list[Route]:
     ]
 
 
-def _answer(visits: Visits, body: bytes) -> Response:
+def answer(visits: Visits, body: bytes) -> Response:
     try:
         operation, given = soap.read_call(body)
     except MarkupError as error:
