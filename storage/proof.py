@@ -13,7 +13,7 @@ from reconcile.draft import divide
 from reconcile.postings import Posting
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, check_balances, prove
 from reconcile.records import Account, Document
-from storage import clearing, findings, mirror
+from storage import clearing, findings, mirror, web_connectors
 from storage.connections import Link
 from storage.models import legs, outbox, runs
 from storage.records import DOCUMENT_KINDS, from_json
@@ -32,7 +32,7 @@ class Booked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """What a proof of a link is made of, as read at one moment. `is_moving`: while a sync is at work."""
+    """What a proof of a link is made of, as read at one moment. `is_moving`: while a sync or a visit is at work."""
 
     link: Link
     openings: pl.DataFrame
@@ -65,7 +65,7 @@ def load(conn: Connection, link: Link) -> Sides:
         clearing=_clearing(conn, link),
         accepted=findings.accepted(conn, link.id),
         ledger_now=_ledger_balances(conn, link),
-        is_moving=conn.execute(moving).first() is not None,
+        is_moving=conn.execute(moving).first() is not None or web_connectors.is_moving(conn, link.ledger_id),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, select, update
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, or_, select, update
 from sqlalchemy import Connection as Conn
 
 from storage.models import metadata
@@ -69,6 +69,15 @@ def add(conn: Conn, connection_id: int, *, user_name: str, password_hash: str, i
 
 def of(conn: Conn, connection_id: int) -> WebConnector:
     return _one(conn.execute(select(web_connectors).where(web_connectors.c.connection_id == connection_id)).one())
+
+
+def is_moving(conn: Conn, connection_id: int) -> bool:
+    """Whether what is stored of a company file is of several moments: a visit is under way, or wrote something that was
+    not read back yet.
+    """
+    moves = or_(web_connectors.c.visit.is_not(None), web_connectors.c.wrote.is_(True))
+    found = select(web_connectors.c.connection_id).where(web_connectors.c.connection_id == connection_id, moves)
+    return conn.execute(found).first() is not None
 
 
 def by_user_name(conn: Conn, user_name: str) -> WebConnector | None:

@@ -26,6 +26,7 @@ from storage import audit, connections, mirror, outbox
 from storage.engine import Database
 from storage.models import legs
 from storage.models import outbox as postings
+from storage.proof import load as sides
 from storage.proof import tie_out
 from storage.records import DOCUMENT_KINDS
 from storage.vault import open_vault
@@ -118,6 +119,8 @@ def on_desktop(
 
     def sleep(seconds: float) -> None:
         environment.clock.sleep(seconds)
+        with database.read() as conn:
+            assert all(sides(conn, link).is_moving for link in connections.all_links(conn))
         work(environment)
 
     with open_desktop_world(*world, until=until) as company, ExitStack() as stack:
@@ -155,6 +158,7 @@ def tell(environment: Environment, store: Store) -> Told:
         documents = {each.id: each for each in mirror.load_all(conn, link.ledger_id, DOCUMENT_KINDS)}
         rows = conn.execute(select(postings.c.marker).where(postings.c.link_id == link.id)).scalars().all()
         posted = outbox.by_marker(conn, link.ledger_id, rows)
+        assert sides(conn, link).violations() == ()
         proof = tie_out(conn, link, book_day(environment.clock.now(), link.time_zone))
         stands = conn.execute(select(legs).where(legs.c.link_id == link.id)).all()
         assert audit.verify(conn) == []
