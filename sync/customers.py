@@ -139,15 +139,15 @@ class Counterparts:
         """False if it is to be tried again with the next sync."""
         try:
             compared = self._bring(link, each)
+            told, problem = compared.told, _differ(compared)
         except (Transient, Ambiguous) as error:
             log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
             return False
         except Rejected as error:
             log.warning("customer %s: %s %s", each.books.id, error.plain, error.technical)
-            refused = compare(each.books, each.there, each.told)
-            compared = Contact(told=dict(each.told), differing=tuple(refused.changes))
+            told, problem = dict(each.told), f"Stripe did not take what was changed in QuickBooks: {error.plain}"
         with self.database.write() as conn:
-            contacts.record(conn, link.id, {each.books.id: (compared.told, _differ(compared))})
+            contacts.record(conn, link.id, {each.books.id: (told, problem)})
         return True
 
     def _bring(self, link: Link, each: contacts.Counterparts) -> Contact:
@@ -187,7 +187,7 @@ def _differ(compared: Contact) -> str | None:
     if not compared.differing:
         return None
     names = " and ".join(FIELDS[each] for each in compared.differing)
-    return f"Its {names} was changed in QuickBooks, and in Stripe too or Stripe did not take it."
+    return f"Its {names} {'were' if len(compared.differing) > 1 else 'was'} changed in QuickBooks and in Stripe."
 
 
 def realm(conn: Any, link: Link) -> str:

@@ -1,7 +1,7 @@
 """Customers."""
 
 from emulators.stripe import payment_methods
-from emulators.stripe.errors import Body
+from emulators.stripe.errors import Body, invalid
 from emulators.stripe.lists import page
 from emulators.stripe.office import Office
 from emulators.stripe.params import Params
@@ -35,6 +35,8 @@ def create(office: Office, params: Params) -> Body:
 
 def _changes(params: Params, old: Body) -> Body:
     changes: Body = {name: params.text(name) for name in TEXTS if name in params}
+    if "@" not in (changes.get("email") or "@"):
+        raise invalid(f"Invalid email address: {changes['email']}", param="email", code="email_invalid")
     changes["metadata"] = params.metadata(old["metadata"])
     if "address" in params:
         changes["address"] = address(params.part("address"))

@@ -172,6 +172,23 @@ def test_a_new_name_or_address_goes_to_stripe_but_not_over_what_was_changed_ther
     assert sending_view.view(database, link_id).differing == ()
     assert {each["email"] for each in customers(company)} == {"boss@red.example", "ap@blue.example"}
 
+    rename(company, made, PrimaryEmailAddr=address("at the desk"))
+    company.sync()
+    (shown,) = sending_view.view(database, link_id).differing
+    assert "Stripe did not take what was changed in QuickBooks" in (shown.problem or "")
+    assert "Invalid email address: at the desk" in (shown.problem or "")
+    rename(company, made, PrimaryEmailAddr=address("desk@red.example"))
+    switch(company, "off")
+    company.sync()
+    switch(company, "finalize")
+    company.stripe.faults.set({"lost_answer": 1.0})
+    sender(company).send()
+    company.stripe.faults.set({"lost_answer": 0.0})
+    assert len(sending_view.view(database, link_id).differing) == 1, "nobody knows yet"
+    company.sync()
+    assert sending_view.view(database, link_id).differing == ()
+    assert {each["email"] for each in customers(company)} == {"desk@red.example", "ap@blue.example"}
+
 
 @on_sqlite
 def test_who_pays_in_a_second_currency_is_a_second_customer_of_quickbooks(company: Company) -> None:
