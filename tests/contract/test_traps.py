@@ -22,6 +22,7 @@ from sync.qbo.client import Client
 from sync.qbo.people import QuickBooksPeople
 from sync.stripe.adapter import StripeProcessor
 from sync.stripe.client import API_VERSION, TIMEOUT_S, PacedClient, call, make_client, plain, translate
+from sync.stripe.records import credit_note
 from sync.stripe.writing import _meaning
 from tests.contract.stripe_bench import open_bench
 
@@ -249,6 +250,23 @@ def test_events_come_oldest_first_however_many_pages_they_are() -> None:
             pages.append(adapter.events(pages[-1].newest, bench.clock.now()))
     assert [len(page.hints) for page in pages] == [0, 100, 30]
     assert [hint.object_id for page in pages for hint in page.hints] == made
+
+
+def test_a_credit_note_that_refunds_what_was_never_paid_through_stripe_went_back_outside() -> None:
+    """Such a refund has no balance transaction: nobody would hear of it again."""
+    refunds = [
+        {"type": "refund", "refund": "re_1", "payment_record_refund": None, "amount_refunded": 1_000},
+        {
+            "type": "payment_record_refund",
+            "refund": None,
+            "payment_record_refund": {"payment_record": "pr_1", "refund_group": "x"},
+            "amount_refunded": 2_000,
+        },
+    ]
+    body = {"id": "cn_1", "created": 1, "currency": "usd", "invoice": "in_1", "status": "issued", "number": "CN-1"}
+    body |= {"total": 4_500, "pre_payment_amount": 0, "post_payment_amount": 4_500, "out_of_band_amount": 500}
+    found = credit_note(body | {"refunds": refunds})
+    assert (found.credited_minor, found.outside_minor, found.refund_ids) == (1_000, 2_500, ("re_1",))
 
 
 def test_an_object_of_stripe_becomes_plain_values_without_card_data() -> None:
