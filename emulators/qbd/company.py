@@ -102,7 +102,9 @@ class Company:
         return self.records.store.get("settings", "1") or {}
 
     def set(self, **changes: str | bool | None) -> None:
-        """A person changes preferences: `closing_date`, `auto_apply`, `single_user`."""
+        """A person changes preferences: `closing_date`, `auto_apply`, `single_user`, `sales_tax`
+        (the ListID of the tax item that is charged by default).
+        """
         self.records.store.put("settings", "1", self.settings | changes, created=0)
 
     def guard_period(self, day: str) -> None:

@@ -204,6 +204,25 @@ def preferences(company: Company) -> Body:
             "IsTrackingReimbursedExpensesAsIncome": no,
             "IsAutoApplyingPayments": str(bool(company.settings.get("auto_apply"))).lower(),
         },
+        **_sales_tax(company),
         "TimeTrackingPreferences": {"FirstDayOfWeek": "Monday"},
         "CurrentAppAccessRights": {"IsAutomaticLoginAllowed": no, "IsPersonalDataAccessAllowed": no},
     }  # fmt: skip
+
+
+def _sales_tax(company: Company) -> Body:
+    """Shown where it is switched on."""
+    tax_item = company.settings.get("sales_tax")
+    if not tax_item:
+        return {}
+    item = company.records.require("ItemSalesTax", str(tax_item))
+    codes = [company.records.named(name, "SalesTaxCode") or {} for name in ("Tax", "Non")]
+    taxable, untaxed = ({"ListID": code["ListID"], "FullName": code["Name"]} for code in codes)
+    return {
+        "SalesTaxPreferences": {
+            "DefaultItemSalesTaxRef": {"ListID": item["ListID"], "FullName": item["Name"]},
+            "PaySalesTax": "Monthly",
+            "DefaultTaxableSalesTaxCodeRef": taxable,
+            "DefaultNonTaxableSalesTaxCodeRef": untaxed,
+        }
+    }

@@ -20,6 +20,8 @@ def complete(company: Company, kind: str, body: Body) -> Body:
         company.account(body, "DepositToAccountRef", kind, UNDEPOSITED, MONEY)
     else:
         company.receivable(body, kind)
+    if tax_item := company.settings.get("sales_tax"):  # switched on: whoever says nothing is charged by default
+        body.setdefault("ItemSalesTaxRef", {"ListID": tax_item})
     for reference in ("ClassRef", "PaymentMethodRef", "CustomerSalesTaxCodeRef"):
         records.refer(reference, body, kind)
     if not body.get("RefNumber"):
@@ -46,6 +48,8 @@ def _line(company: Company, kind: str, line: Body) -> Body:
     code = records.refer("SalesTaxCodeRef", line, kind)
     if code is None and item is not None and item.get("SalesTaxCodeRef"):
         line["SalesTaxCodeRef"] = item["SalesTaxCodeRef"]
+    elif code is None and company.settings.get("sales_tax"):
+        line["SalesTaxCodeRef"] = {"ListID": records.named("Tax", "SalesTaxCode")["ListID"]}  # type: ignore[index]
     line["_account"] = _income_account(company, kind, line, item)
     return {"TxnLineID": records.line_id(), **line}
 

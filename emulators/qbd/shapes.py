@@ -140,6 +140,8 @@ PARTS = {
     "IsAutomaticallyUsingDiscounts:bool",
     "ReportsPreferences": "AgingReportBasis:AgeFromDueDate SummaryReportBasis:Accrual/Cash",
     "SalesAndCustomersPreferences": "IsTrackingReimbursedExpensesAsIncome:bool IsAutoApplyingPayments:bool",
+    "SalesTaxPreferences": "DefaultItemSalesTaxRef PaySalesTax:Monthly/Quarterly/Annually "
+    "DefaultTaxableSalesTaxCodeRef DefaultNonTaxableSalesTaxCodeRef",
     "TimeTrackingPreferences": "FirstDayOfWeek:Monday",
     "CurrentAppAccessRights": "IsAutomaticLoginAllowed:bool AutomaticLoginUserName:29? "
     "IsPersonalDataAccessAllowed:bool",
@@ -239,6 +241,7 @@ RETS = {
     "FirstMonthFiscalYear:January? FirstMonthIncomeTaxYear:January? CompanyType:255? EIN:20? DataExtRet*",
     "Preferences": "AccountingPreferences? FinanceChargePreferences? JobsAndEstimatesPreferences? "
     "MultiCurrencyPreferences? PurchasesAndVendorsPreferences? ReportsPreferences? SalesAndCustomersPreferences? "
+    "SalesTaxPreferences? "
     "TimeTrackingPreferences? CurrentAppAccessRights?",
     "Account": f"{LIST_HEAD} Name:31? FullName:159? IsActive? ParentRef? Sublevel? AccountType? "
     "SpecialAccountType:AccountsPayable/AccountsReceivable/ExchangeGainLoss/OpeningBalanceEquity/RetainedEarnings"

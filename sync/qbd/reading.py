@@ -18,11 +18,12 @@ from storage import mirror
 from storage.rates import rate_id
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
-from sync.qbd import witnesses
+from sync.qbd import taxes, witnesses
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
 from sync.qbd.qwc import OWNER_ID
 from sync.qbd.records import SOLD, Books, Currencies, home_currency, is_kept
+from sync.qbd.taxes import SalesTax
 from sync.qbd.wire import ENTITY, KIND
 
 LISTS = ("Account", "Customer", "Vendor", "Item", "Class", "PaymentMethod")
@@ -109,6 +110,8 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
         remove(conn, connection_id, entity, found.objects, now)
         position = witnesses.tell(position, found.objects)
     else:
+        if entity == "Item":
+            position["percents"] = position.get("percents", {}) | taxes.percents_among(found.objects)
         stored = store(conn, connection_id, found.objects, now)
         position["again"] = sorted({*position["again"], *_paid(stored)})
     if entity in witnesses.MIRRORED:
@@ -147,6 +150,13 @@ def currency_id(conn: Any, connection_id: int, code: str) -> str | None:
     position = mirror.cursor(conn, connection_id, READING) or {}
     found = position.get("currencies", {})
     return next((list_id for list_id, each in found.items() if each == code), None)
+
+
+def sales_tax(conn: Any, connection_id: int) -> SalesTax | None:
+    """None in a company that charges none."""
+    preferences = mirror.raw(conn, connection_id, "company", "company")
+    position = mirror.cursor(conn, connection_id, READING) or {}
+    return taxes.of_company(parse(preferences.encode()) if preferences else None, position.get("percents", {}))
 
 
 def note_rates(conn: Any, connection_id: int, wanted: Sequence[tuple[str, date]], now: datetime) -> None:

@@ -10,6 +10,7 @@ from reconcile.postings import Posting, PostingLine
 from sync.errors import Rejected
 from sync.markers import note
 from sync.qbd.qbxml import MESSAGE_SET_ID_MAX, Node, amount, message, ref, value
+from sync.qbd.taxes import SalesTax, lines_of
 
 ENTITY = {
     "payment": "ReceivePayment",
@@ -22,6 +23,7 @@ ENTITY = {
     "journal_entry": "JournalEntry",
     "invoice": "Invoice",
 }
+TAXED = ("invoice", "credit_memo", "sales_receipt")
 KIND = {entity: kind for kind, entity in ENTITY.items()}
 NAMESPACE = uuid.UUID("7c9c1f0e-51f0-5c0a-9c49-7e1f6a0e8c11")  # of our markers
 REFERENCE_MAX, PAYMENT_REFERENCE_MAX = 11, 20
@@ -44,10 +46,12 @@ def external_guid(posting: Posting) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the books say around a document: the receivables account of what it is applied to, the ListID of its
-    currency if that is not the company's own, and, of a document that is changed, its InvoiceRet, PaymentRet and so on.
+    currency if that is not the company's own, its sales tax, and, of a document that is changed, its InvoiceRet,
+    ReceivePaymentRet and so on.
     """
 
     ar_account_id: str | None = None
+    sales_tax: SalesTax | None = None
     currency_id: str | None = None
     target: Any | None = None
 
@@ -57,10 +61,10 @@ NOTHING = Surroundings()
 
 def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) -> str:
     """The set of one request that a posting asks for. Raises Rejected for what QuickBooks Desktop cannot do."""
-    if posting.tax_minor:
+    if posting.tax_minor and (around.sales_tax is None or posting.kind not in TAXED):
         raise Rejected(
-            "Tieout does not write sales tax into QuickBooks Desktop, which computes it by itself. Record it by hand "
-            "there, then match it in Review."
+            "Sales tax is switched off in this company of QuickBooks Desktop. Switch it on there (Edit, Preferences, "
+            "Sales Tax), then retry; or record this by hand, then match it in Review."
         )
     name, builder = _way(posting)
     if builder is None:
@@ -157,24 +161,26 @@ def _invoice(posting: Posting, around: Surroundings) -> list[Node]:
         ref("ARAccountRef", around.ar_account_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        _tax_item(posting),
         ("Memo", note(posting)),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
-        *_item_lines("InvoiceLineAdd", replace(posting, lines=lines)),
+        *_item_lines("InvoiceLineAdd", replace(posting, lines=lines), around),
     ]
 
 
-def _sales_receipt(posting: Posting, _around: Surroundings) -> list[Node]:
+def _sales_receipt(posting: Posting, around: Surroundings) -> list[Node]:
     return [
         ref("CustomerRef", posting.party_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
         ref("PaymentMethodRef", posting.payment_method_id),
+        _tax_item(posting),
         ("Memo", note(posting)),
         ref("DepositToAccountRef", posting.account_id),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
-        *_item_lines("SalesReceiptLineAdd", posting),
+        *_item_lines("SalesReceiptLineAdd", posting, around),
     ]
 
 
@@ -184,10 +190,11 @@ def _credit_memo(posting: Posting, around: Surroundings) -> list[Node]:
         ref("ARAccountRef", around.ar_account_id),
         ("TxnDate", posting.dated.isoformat()),
         ("RefNumber", posting.reference[-REFERENCE_MAX:] or None),
+        _tax_item(posting),
         ("Memo", note(posting)),
         ("ExchangeRate", posting.exchange_rate),
         ("ExternalGUID", external_guid(posting)),
-        *_item_lines("CreditMemoLineAdd", posting),
+        *_item_lines("CreditMemoLineAdd", posting, around),
     ]
 
 
@@ -302,7 +309,14 @@ def _journal_line(posting: Posting, line: PostingLine) -> Node:
     return name, content
 
 
-def _item_lines(name: str, posting: Posting) -> list[Node]:
+def _tax_item(posting: Posting) -> Node:
+    """What the tax is worked out by; without any, whatever the company has by default has nothing to work on."""
+    return ref("ItemSalesTaxRef", posting.tax_code if posting.tax_minor else None)
+
+
+def _item_lines(name: str, posting: Posting, around: Surroundings) -> list[Node]:
+    tax = around.sales_tax
+    percent = tax.percents.get(posting.tax_code or "") if tax else None
     return [
         (
             name,
@@ -311,9 +325,10 @@ def _item_lines(name: str, posting: Posting) -> list[Node]:
                 ("Desc", line.description or None),
                 ref("ClassRef", posting.class_id),
                 ("Amount", amount(line.amount_minor, posting.currency)),
+                ref("SalesTaxCodeRef", (tax.taxable_id if is_taxed else tax.untaxed_id) if tax else None),
             ],
         )
-        for line in posting.lines
+        for line, is_taxed in lines_of(posting, percent)
     ]
 
 

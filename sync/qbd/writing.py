@@ -336,7 +336,8 @@ def _around(conn: Any, connection_id: int, posting: Posting) -> wire.Surrounding
             )
             raise Rejected(plain)
     account = next(filter(None, accounts), None)
-    return wire.Surroundings(ar_account_id=account, currency_id=currency_id, target=target)
+    tax = reading.sales_tax(conn, connection_id)
+    return wire.Surroundings(ar_account_id=account, currency_id=currency_id, sales_tax=tax, target=target)
 
 
 def _document(conn: Any, connection_id: int, document_id: str) -> Any | None:

@@ -102,6 +102,34 @@ def test_refunds_use_the_credit_first_and_the_rest_is_a_credit_memo_paid_out(com
     assert waiting(company) == set()
 
 
+def test_a_refund_gives_back_its_part_of_the_sales_tax_and_none_where_there_was_none(company: Desktop) -> None:
+    """Row 8 in a company that charges sales tax on whatever does not say otherwise."""
+    tax_item = company.file.add("ItemSalesTax", {"Name": "New York", "TaxRate": "8.875"})["ListID"]
+    company.file.set(sales_tax=tax_item)
+    stripe_customer, customer = company.customer()
+    taxed = company.invoice(customer, 10_000, "INV-1")
+    assert taxed["SalesTaxTotal"] == "8.88"
+    line = {"ItemRef": {"FullName": "Services"}, "Amount": "70.00", "SalesTaxCodeRef": {"FullName": "Non"}}
+    head = {"CustomerRef": {"ListID": customer["ListID"]}, "RefNumber": "INV-2", "InvoiceLineAdd": [line]}
+    company.file.add("Invoice", head)
+    charges = [
+        company.pay(stripe_customer, cents, f"Invoice {number}")
+        for number, cents in (("INV-1", 10_888), ("INV-2", 7_000))
+    ]
+    check(company)
+    refund(company, charges[0], 3_333)
+    refund(company, charges[1], 1_000)
+    check(company)
+
+    memos = {body["TotalAmount"]: body for body in company.ours("CreditMemo")}
+    assert {total: body["CreditRemaining"] for total, body in memos.items()} == {"33.33": "0.00", "10.00": "0.00"}
+    assert (memos["33.33"]["SalesTaxTotal"], memos["10.00"]["SalesTaxTotal"]) == ("2.72", "0.00")
+    assert sorted(body["TotalAmount"] for body in company.ours("ARRefundCreditCard")) == ["10.00", "33.33"]
+    assert company.balance("Sales Tax Payable") == -888 + 272
+    assert company.balance(RECEIVABLE) == 0
+    assert waiting(company) == set()
+
+
 @pytest.mark.parametrize("takes", [True, False], ids=["moved", "refused"])
 def test_a_bank_debit_that_fails_opens_the_invoice_again(company: Desktop, takes: bool) -> None:
     """Row 10. Where QuickBooks will not set a payment against a check, the check stays open, with the reason shown."""
