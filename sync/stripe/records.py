@@ -187,11 +187,10 @@ def invoice_payment(body: Body) -> InvoicePayment:
 
 def credit_note(body: Body) -> CreditNote:
     """What it refunded of a payment record was paid outside of Stripe, and so went back outside: it moves nothing."""
-    ours = [each for each in body["refunds"] if each.get("refund")]
-    refunded, after = sum(each["amount_refunded"] for each in ours), body["post_payment_amount"]
-    outside = (
-        sum(each["amount_refunded"] for each in body["refunds"]) - refunded + (body.get("out_of_band_amount") or 0)
-    )
+    real = [each for each in body["refunds"] if each.get("refund") and each.get("type") != "payment_record_refund"]
+    refunded, after = sum(each["amount_refunded"] for each in real), body["post_payment_amount"]
+    outside = sum(each["amount_refunded"] for each in body["refunds"]) - refunded
+    outside += body.get("out_of_band_amount") or 0
     return CreditNote(
         id=body["id"],
         created_at=_instant(body["created"]),
@@ -204,7 +203,7 @@ def credit_note(body: Body) -> CreditNote:
         invoice_id=_id(body["invoice"]) or "",
         status=body["status"],
         number=body["number"],
-        refund_ids=tuple(_id(each["refund"]) or "" for each in ours),
+        refund_ids=tuple(_id(each["refund"]) or "" for each in real),
         metadata=dict(body.get("metadata") or {}),
     )
 
