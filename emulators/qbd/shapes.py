@@ -49,7 +49,7 @@ LEAVES = {
     "TxnVoidType": "ARRefundCreditCard/Bill/Charge/Check/CreditCardCharge/CreditCardCredit/CreditMemo/Deposit/Invoice"
     "/JournalEntry/SalesReceipt/VendorCredit",
     "ListDelType": "Account/Class/Currency/Customer/Employee/ItemDiscount/ItemInventory/ItemInventoryAssembly"
-    "/ItemNonInventory/ItemOtherCharge/ItemSalesTax/ItemService/OtherName/PaymentMethod/SalesTaxCode/Vendor",
+    "/ItemNonInventory/ItemOtherCharge/ItemSalesTax/ItemSalesTaxGroup/ItemService/OtherName/PaymentMethod/SalesTaxCode/Vendor",
     "IsAutomaticLogin": "bool", "QBFileMode": "MultiUser/SingleUser",
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from sync.qbd import taxes, witnesses
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
 from sync.qbd.qwc import OWNER_ID
-from sync.qbd.records import SOLD, Books, Currencies, home_currency, is_kept
+from sync.qbd.records import SOLD, TAX_ITEMS, Books, Currencies, home_currency, is_kept
 from sync.qbd.taxes import SalesTax
 from sync.qbd.wire import ENTITY, KIND
 
@@ -47,6 +47,7 @@ LISTS_DELETED = {
     "Customer": "customer",
     "Vendor": "vendor",
     **dict.fromkeys(SOLD, "item"),
+    **dict.fromkeys(TAX_ITEMS, "tax_code"),
     "Class": "class",
     "PaymentMethod": "payment_method",
 }

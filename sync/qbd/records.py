@@ -9,7 +9,18 @@ from typing import Any
 
 from reconcile.money import to_minor
 from reconcile.names import marker_of, stripe_ids
-from reconcile.records import Account, AccountLeg, Applied, Company, Customer, Document, DocumentKind, Named, Record
+from reconcile.records import (
+    Account,
+    AccountLeg,
+    Applied,
+    Company,
+    Customer,
+    Document,
+    DocumentKind,
+    Named,
+    Record,
+    TaxCode,
+)
 from sync.qbd.markup import local
 from sync.qbd.qbxml import value
 from sync.qbd.wire import KIND
@@ -21,6 +32,7 @@ Legs = list[tuple[str | None, int]]
 HOME_OF_COUNTRY = {"US": "USD", "CA": "CAD", "UK": "GBP", "GB": "GBP", "AU": "AUD"}
 STRIPE_ID_FIELD = "Stripe ID"
 SOLD = ("ItemService", "ItemOtherCharge", "ItemNonInventory", "ItemInventory", "ItemInventoryAssembly")
+TAX_ITEMS = ("ItemSalesTax", "ItemSalesTaxGroup")  # what a sale is taxed by: Desktop's counterpart of a tax code
 NAMED = {"Vendor": "vendor", "Class": "class", "PaymentMethod": "payment_method"} | dict.fromkeys(SOLD, "item")
 TYPES = {  # QuickBooks' types of accounts in the words the rest of Tieout knows
     "AccountsReceivable": "Accounts Receivable",
@@ -55,6 +67,9 @@ class Books:
             return "account", need(element, "ListID"), self._account(element)
         if name == "Customer":
             return "customer", need(element, "ListID"), self._customer(element)
+        if name in TAX_ITEMS:
+            list_id = need(element, "ListID")
+            return "tax_code", list_id, TaxCode(id=list_id, name=need(element, "Name"), active=_is_active(element))
         if name in NAMED:
             return NAMED[name], need(element, "ListID"), self._named(element)
         raise ValueError(f"{name} is nothing Tieout reads")
@@ -157,9 +172,9 @@ class Books:
 
 
 def is_kept(element: Any) -> bool:
-    """Not taxes, discounts and subtotals, which stand in the list of items too but are no sales."""
+    """Not discounts and subtotals, which stand in the list of items too but are neither sold nor a tax."""
     name = local(element).removesuffix("Ret")
-    return not name.startswith("Item") or name in SOLD
+    return not name.startswith("Item") or name in (*SOLD, *TAX_ITEMS)
 
 
 def company(preferences: Any | None, name: str, country: str, currencies: Currencies) -> Company:

@@ -103,7 +103,7 @@ def test_refunds_use_the_credit_first_and_the_rest_is_a_credit_memo_paid_out(com
 
 
 def test_a_refund_gives_back_its_part_of_the_sales_tax_and_none_where_there_was_none(company: Desktop) -> None:
-    """Row 8 in a company that charges sales tax on whatever does not say otherwise."""
+    """Row 8 in a company that charges sales tax on whatever does not say otherwise; and row 6 with Stripe's tax."""
     tax_item = company.file.add("ItemSalesTax", {"Name": "New York", "TaxRate": "8.875"})["ListID"]
     company.file.set(sales_tax=tax_item)
     stripe_customer, customer = company.customer()
@@ -127,7 +127,28 @@ def test_a_refund_gives_back_its_part_of_the_sales_tax_and_none_where_there_was_
     assert sorted(body["TotalAmount"] for body in company.ours("ARRefundCreditCard")) == ["10.00", "33.33"]
     assert company.balance("Sales Tax Payable") == -888 + 272
     assert company.balance(RECEIVABLE) == 0
+
+    bill(company, stripe_customer, 20_000, tax=1_775)
+    choose(company, replace(Policies(), stripe_invoice="create"))
+    with company.environment.database.write() as conn:
+        (link,) = connections.all_links(conn)
+        connections.change_link(conn, link.id, mappings=to_json(replace(link.mappings, sales_tax_code=tax_item)))
+    check(company)
+    (made,) = company.ours("Invoice")
+    assert (made["Subtotal"], made["SalesTaxTotal"], made["BalanceRemaining"]) == ("200.00", "17.75", "0.00")
+    assert company.balance("Sales Tax Payable") == -888 + 272 - 1_775
     assert waiting(company) == set()
+
+
+def bill(company: Desktop, stripe_customer: str, cents: int, tax: int) -> None:
+    """An invoice that Stripe wrote, and that is paid."""
+    terms = {"customer": stripe_customer, "collection_method": "charge_automatically"}
+    draft = company.stripe.request("POST", "/v1/invoices", terms)["id"]
+    rate = {"percentage": "8.875", "display_name": "Tax"}
+    taxes = [{"amount": tax, "taxable_amount": cents, "tax_rate_data": rate}]
+    lines = [{"amount": cents, "description": "Plan, monthly", "tax_amounts": taxes}]
+    company.stripe.request("POST", f"/v1/invoices/{draft}/add_lines", {"lines": lines})
+    company.stripe.request("POST", f"/v1/invoices/{draft}/pay", {"payment_method": "pm_card_visa"})
 
 
 @pytest.mark.parametrize("takes", [True, False], ids=["moved", "refused"])
