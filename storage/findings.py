@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Text, and_, exists, not_, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, and_, exists, not_, select, type_coerce, update
 
 from reconcile.credit_notes import day_of, decide_notes
 from reconcile.discrepancy import name
@@ -181,19 +181,22 @@ def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
         mirror_table.c.kind == outbox.c.kind,
     )
     undo = outbox.alias()
-    rows = conn.execute(
-        select(outbox, mirror_table.c.record, mirror_table.c.deleted.label("is_gone"))
+    undoing = exists().where(undo.c.link_id == link.id, undo.c.undoes == outbox.c.marker, undo.c.state.in_(UNDOING))
+    ours = (
+        select(outbox.c.marker, outbox.c.posting, outbox.c.problem)
+        .add_columns(mirror_table.c.record, mirror_table.c.deleted.label("is_gone"))
         .join(mirror_table, beside)
-        .where(
-            outbox.c.link_id == link.id,
-            outbox.c.state.in_(IN_BOOKS),
-            or_(outbox.c.problem.is_not(None), mirror_table.c.deleted.is_(True)),
-            not_(
-                exists().where(undo.c.link_id == link.id, undo.c.undoes == outbox.c.marker, undo.c.state.in_(UNDOING))
-            ),
-        )
+        .where(outbox.c.link_id == link.id, outbox.c.state.in_(IN_BOOKS), not_(undoing))
     )
-    for row in rows:
+    # Each is found by an index of its own: together they would be looked for in everything that was ever posted.
+    changed = outbox.c.problem.is_not(None)
+    lost = mirror_table.alias()
+    lost_ids = select(lost.c.object_id).where(lost.c.connection_id == link.ledger_id, lost.c.deleted.is_(True))
+    gone = and_(
+        outbox.c.connection_id == link.ledger_id, outbox.c.document_id.in_(lost_ids), mirror_table.c.deleted.is_(True)
+    )
+    rows = {row.marker: row for which in (changed, gone) for row in conn.execute(ours.where(which))}
+    for row in rows.values():
         posting, document = from_json(row.posting, Posting), from_json(row.record, Document)
         is_gone = row.is_gone or document.voided
         version = GONE if row.is_gone else document.version

@@ -1,6 +1,6 @@
 """What the other systems said: their events, and a copy of their objects."""
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from storage.models.base import Id, metadata
 from storage.types import Json, Utc
@@ -63,6 +63,13 @@ mirror = Table(
     Index("ix_mirror_dated", "connection_id", "kind", "dated"),
     Index("ix_mirror_number", "connection_id", "kind", "number"),
     Index("ix_mirror_updated", "connection_id", "kind", "updated_at"),
+    Index(
+        "ix_mirror_gone",
+        "connection_id",
+        "kind",
+        sqlite_where=text("deleted IS 1"),
+        postgresql_where=text("deleted IS true"),
+    ),
 )
 
 # Every file that was imported into a link of files: what was understood of it, and the rows that were refused.
