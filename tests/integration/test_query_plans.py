@@ -1,0 +1,94 @@
+"""What a sync asks the database costs what it finds, not what is stored: no table is gone through again for each row."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from storage import audit_view, closes, measures, payouts, posted, problems, queries, review, search
+from storage.engine import Database
+from tests.integration.conftest import Company
+from tests.integration.test_rows import paid_charge, use
+
+# Equal to one of these, nearly every row of a link is: an index on them alone finds everything there is.
+COARSE = {"link_id", "connection_id", "kind", "state", "open", "deleted", "claimed"}
+LOOP = re.compile(r"^(?:SCAN|SEARCH) (\S+)(.*)$")
+EQUAL = re.compile(r"(\w+)=\?")
+
+
+@pytest.fixture
+def statements(sqlite_database: Database) -> Iterator[dict[str, Any]]:
+    """Every SELECT that is made, with the last values it was made with."""
+    seen: dict[str, Any] = {}
+
+    def note(_: Any, __: Any, statement: str, values: Any, ___: Any, many: bool) -> None:
+        if not many and "SELECT" in statement and not statement.startswith(("PRAGMA", "EXPLAIN")):
+            seen[statement] = values
+
+    event.listen(sqlite_database.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(sqlite_database.engine, "before_cursor_execute", note)
+
+
+def repeated(plan: list[tuple[int, int, int, str]]) -> Iterator[str]:
+    """The steps of a plan that are done once for each row of another step."""
+    loops: dict[int, int] = {}
+    correlated = set[int]()
+    for step, parent, _, detail in plan:
+        if detail.startswith("CORRELATED") or parent in correlated:
+            correlated.add(step)
+        if LOOP.match(detail):
+            loops[parent] = loops.get(parent, 0) + 1
+            if loops[parent] > 1 or parent in correlated:
+                yield detail
+
+
+def is_coarse(detail: str) -> bool:
+    """Whether a step reads nearly all of a table: unless an index, or what a list has, narrows it down."""
+    found = LOOP.match(detail)
+    assert found
+    if any(each in found[2] for each in ("AUTOMATIC", "USING INTEGER PRIMARY KEY", "VIRTUAL TABLE")):
+        return False
+    return set(EQUAL.findall(found[2])) <= COARSE
+
+
+def look_at_pages(company: Company, charge: str) -> None:
+    """What the pages read of the only link."""
+    database, now = company.environment.database, company.environment.clock.now()
+    [link] = queries.links(database)
+    for show in ("waiting", "proposed", "ignored", "problems"):
+        search.page(database, link.id, search.Filter(show=show, text="blue"))  # type: ignore[arg-type]
+    review.detail(database, link.id, charge)
+    posted.page(database, link.id)
+    posted.detail(database, link.id, charge)
+    posted.not_undone(database, link.id)
+    problems.causes(database, link.id, now)
+    payouts.page(database, link.id)
+    audit_view.page(database, link.id, audit_view.Filter())
+    audit_view.way(database, link.id, charge)
+    measures.per_day(database, link.id, "USD")
+    measures.speed(database, link.id)
+    queries.tie_out(database, link.id, now)
+    queries.totals(database, link.id)
+    with database.read() as conn:
+        closes.pack(conn, link.id, now.date())
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_no_table_is_gone_through_for_each_row_of_another(company: Company, statements: dict[str, Any]) -> None:
+    charge = paid_charge(company)
+    company.stripe.request("POST", "/v1/refunds", {"charge": charge, "amount": 500})
+    use(company, "disputes", charge=charge)
+    for _ in range(2):
+        company.pass_time(days=4)
+        company.sync()
+    look_at_pages(company, charge)
+    found = set()
+    with company.environment.database.read() as conn:
+        cursor = conn.connection.cursor()
+        for statement, values in statements.items():
+            plan = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+            found |= {(detail, statement) for detail in repeated(plan) if is_coarse(detail)}
+    assert not found, "\n\n".join(f"{detail}\n{statement}" for detail, statement in sorted(found))
