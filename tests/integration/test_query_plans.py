@@ -1,4 +1,4 @@
-"""What a sync asks the database costs what it finds, not what is stored: no table is gone through again for each row."""
+"""What a sync asks the database costs what it finds: no table is gone through again for each row of another."""
 
 import re
 from collections.abc import Iterator
