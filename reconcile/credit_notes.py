@@ -127,8 +127,10 @@ def _problem(
         return "foreign_currency", f"{text}Record it by hand in QuickBooks."
     if found := _recorded(snapshot, note, day, invoice):
         return found
-    lowers = markers_of(note.id)[1] in missing
-    problem = _unequal(snapshot, note, invoice, unbooked, taken) if lowers else None
+    _, lowers, balance = markers_of(note.id)
+    problem = _unequal(snapshot, note, invoice, unbooked, taken) if lowers in missing else None
+    if balance in missing:
+        problem = problem or _lowered_already(snapshot, note, invoice)
     return problem or _unmapped(snapshot, note, invoice) or closed_problem(snapshot, day)
 
 
@@ -166,6 +168,21 @@ def _unequal(
         f"Credit note {note.number} takes {Money(note.before_minor, note.currency)} off invoice {number}. Stripe then "
         f"asks for {asked}, but {open_} is open in QuickBooks before the credit: it was paid or lowered some other "
         "way, or a payment is not in QuickBooks yet. If the credit is in QuickBooks already, leave this as it is."
+    )
+    return "credit_differs", text
+
+
+def _lowered_already(snapshot: Snapshot, note: CreditNote, invoice: Document) -> Problem | None:
+    """Somebody who lowers a paid invoice leaves its customer a credit in the books: that is the note's already."""
+    there = snapshot.noted_invoices[note.invoice_id]
+    if there.total_minor - invoice.amount_minor < note.total_minor:
+        return None
+    number = invoice.doc_number or invoice.ledger_id
+    here, asked = Money(invoice.amount_minor, note.currency), Money(there.total_minor, note.currency)
+    text = (
+        f"Credit note {note.number} gives {Money(note.credited_minor, note.currency)} to the customer at Stripe. "
+        f"Invoice {number} was {asked} there and is {here} in QuickBooks: if it was lowered after it was paid, the "
+        "customer has that credit in QuickBooks already, so leave this as it is. If not, record the credit by hand."
     )
     return "credit_differs", text
 

@@ -347,7 +347,7 @@ def _credit(case: Case, there: ProcessorInvoice) -> Decision:
         return _wait(
             "credit_exceeds",
             f"{text}Give a credit note of {shown} at Stripe and say there how the {rest} goes back: as a refund or as "
-            "credit. Or undo the change in QuickBooks.",
+            "credit. If Review asks about that note, leave it as it is. Or undo the change in QuickBooks.",
         )
     over, missing = there.remaining_minor - case.invoice.open_minor, _missing(case)
     known = lowered + sum(part.amount_minor for part in missing)

@@ -319,7 +319,8 @@ def test_an_invoice_lowered_after_a_part_was_paid_is_credited_at_stripe_and_not_
     assert (waiting(company), odd(company), standing(company, invoice).reason) == (set(), [], "paid")
 
 
-def test_an_invoice_lowered_below_what_was_paid_waits_for_who_says_how_it_goes_back(company: Company) -> None:
+@pytest.mark.parametrize("how", ["refund", "credit"])
+def test_an_invoice_lowered_below_what_was_paid_waits_for_who_says_how_it_goes_back(company: Company, how: str) -> None:
     _, customer = company.customer()
     invoice = company.invoice(customer, 10_000, "INV-1")
     switch(company, "finalize")
@@ -334,10 +335,19 @@ def test_an_invoice_lowered_below_what_was_paid_waits_for_who_says_how_it_goes_b
     assert (stands.kind, stands.reason) == ("wait", "credit_exceeds")
     assert "credit note of 20.00 USD" in stands.detail
 
-    credit(company, sent["id"], 2_000, refund_amount=2_000)  # as it says
+    credit(company, sent["id"], 2_000, **{f"{how}_amount": 2_000})  # as it says
     sync_and_check(company)
     sync_and_check(company)
     agree(company, invoice)
+    if how == "credit":
+        (finding,) = odd(company)
+        assert "has that credit in QuickBooks already" in finding.text
+        leave(company, finding)
+        sync_and_check(company)
+        assert company.ours("CreditMemo") == []
+        assert company.qbo.read("Customer", customer)["Balance"] == -20, "as at Stripe"
+        assert (standing(company, invoice).reason, odd(company)) == ("paid", [])
+        return
     assert (standing(company, invoice).reason, waiting(company), odd(company)) == ("paid", set(), [])
     assert balance(company, RECEIVABLE) == 0
     assert company.qbo.read("Customer", customer)["Balance"] == 0
