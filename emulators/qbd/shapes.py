@@ -59,6 +59,8 @@ LONGEST_NAMES = {
     **dict.fromkeys(("PaymentMethodRef", "PreferredPaymentMethodRef", "TermsRef", "TemplateRef", "ItemSalesTaxRef"), 31
     ),
     **dict.fromkeys(("SalesTaxCodeRef", "CustomerSalesTaxCodeRef"), 3),
+    **dict.fromkeys(("DefaultTaxableSalesTaxCodeRef", "DefaultNonTaxableSalesTaxCodeRef"), 3),
+    "DefaultItemSalesTaxRef": 31,
     **dict.fromkeys(("CurrencyRef", "HomeCurrencyRef"), 64),
     "SalesRepRef": 5, "TaxVendorRef": 41,
 }  # fmt: skip

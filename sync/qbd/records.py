@@ -69,7 +69,8 @@ class Books:
             return "customer", need(element, "ListID"), self._customer(element)
         if name in TAX_ITEMS:
             list_id = need(element, "ListID")
-            return "tax_code", list_id, TaxCode(id=list_id, name=need(element, "Name"), active=_is_active(element))
+            name = need(element, "Name")
+            return "tax_code", list_id, TaxCode(id=list_id, name=name, taxable=True, active=_is_active(element))
         if name in NAMED:
             return NAMED[name], need(element, "ListID"), self._named(element)
         raise ValueError(f"{name} is nothing Tieout reads")

@@ -14,7 +14,7 @@ from emulators.qbd.money import wire
 from emulators.stripe import controls
 from reconcile.money import to_minor
 from reconcile.postings import Policies
-from storage import audit, connections, legs, mirror
+from storage import audit, chart, connections, legs, mirror
 from storage.engine import Database
 from storage.records import to_json
 from tests import laws
@@ -128,6 +128,7 @@ def test_a_refund_gives_back_its_part_of_the_sales_tax_and_none_where_there_was_
     assert company.balance("Sales Tax Payable") == -888 + 272
     assert company.balance(RECEIVABLE) == 0
 
+    assert [each.name for each in chart.view(company.environment.database, 1).chart.tax_codes.values()] == ["New York"]
     bill(company, stripe_customer, 20_000, tax=1_775)
     choose(company, replace(Policies(), stripe_invoice="create"))
     with company.environment.database.write() as conn:
