@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PREREQUISITES := sudo apt install make python3-venv
 
-.PHONY: run install demo-reset test lint soak screenshots lock clean
+.PHONY: run install demo-reset test lint soak mono screenshots lock clean
 
 run: .venv/run.stamp ## the workbench with a demo company on the emulators
 	@$(BIN)/tieout demo $(ARGS)
@@ -23,6 +23,9 @@ test: .venv/test.stamp ## linters, types, import rules and all tests
 
 soak: .venv/test.stamp ## what takes too long for every change
 	@$(BIN)/pytest -m soak $(ARGS)
+
+mono: .venv/test.stamp ## a .NET proxy made from our WSDL completes a visit; needs Debian's mono-devel
+	@$(BIN)/python -m tests.contract.mono
 
 screenshots: .venv/test.stamp ## docs/images: every page with the demo company
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
