@@ -79,10 +79,12 @@ def ages(found: Sequence[tuple[str, int, int]], currency: str) -> go.Figure:
     figure.add_bar(
         x=[name for name, _, _ in found],
         y=[number for _, number, _ in found],
-        text=[f"{minor / scale:,.{exponent(currency)}f}" if number else "" for _, number, minor in found],
+        text=[f"{number:,}" if number else "" for _, number, _ in found],
+        textangle=0,
+        hovertext=[f"{minor / scale:,.{exponent(currency)}f}" for _, _, minor in found],
         customdata=[[name] for name, _, _ in found],
         marker={"color": AMBER, "line": {"width": 0}},
-        hovertemplate=f"%{{y:,}} waiting, %{{text}} {currency}<extra></extra>",
+        hovertemplate=f"%{{y:,}} waiting, %{{hovertext}} {currency}<extra></extra>",
     )
     _styled(figure, SMALL_PX)
     figure.update_xaxes(type="category")

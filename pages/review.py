@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, deciding, findings, posted, style, together, url, words
+from pages import chrome, compare, deciding, findings, noting, posted, style, together, url, words
 from pages.context import Context
 from reconcile import closing
 from storage import review as waiting
@@ -36,7 +36,7 @@ EMPTY = {
     "ignored": "Nothing is set aside. What somebody ignores is listed here, with who did it and why.",
     "problems": "Nothing that waits is held up by a problem.",
 }
-FILTERS = ("reason", "currency", "kind", "age", "from", "to", "q", "least")
+FILTERS = ("reason", "currency", "kind", "age", "from", "to", "q", "least", "asked")
 KINDS = {
     "charge": "Charges",
     "refund": "Refunds",
@@ -139,6 +139,7 @@ def _filtered(context: Context, link: LinkView, show: Show, known: list[Facet]) 
         currency = _currency(known)
         ages = {ALL: "Any age"} | {name: f"{name} days" for name in spans}
         age = url.select("Age", "age", "age", ages, ALL, width=125)
+        asked = url.select("Asked", "asked", "asked", {ALL: "Asked or not", "me": "I am asked"}, ALL, width=125)
         text = url.search("Customer, amount, id, text", "q", "q", width=230)
     since, until = spans.get(age, (url.day("from"), url.day("to")))
     if age == ALL and (since or until):
@@ -152,6 +153,7 @@ def _filtered(context: Context, link: LinkView, show: Show, known: list[Facet]) 
         since=since,
         until=until,
         text=text,
+        asked=context.user.email if asked == "me" else "",
     )
     return search.page(context.database, link.id, wanted, number=number, size=PAGE_SIZE), number
 
@@ -291,6 +293,7 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
         return
     desk = deciding.Desk(context=context, link_id=link.id, detail=detail, after=after)
     st.html(_head(detail.item))
+    noting.said(context, link.id, source_id)
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     if detail.item.reason in UNMAPPED:
         chrome.go(context, "mapping", "Open Mapping")
@@ -305,6 +308,7 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
             st.caption("QuickBooks has no document that could belong to it.")
             deciding.offer(desk)
     _candidates(desk)
+    noting.offer(context, link.id, source_id)
     deciding.standing(context, link.id, source_id)
     with st.expander("All entries of this object", key=f"legs-{source_id}"):
         st.html(_legs(detail))

@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql
 from reconcile.money import THREE_DECIMAL, ZERO_DECIMAL
 from reconcile.records import Charge, Dispute, Movement, Payout, Refund
 from reconcile.typed_fees import object_of
-from storage import connections, mirror
+from storage import connections, mirror, notes
 from storage.connections import Link
 from storage.engine import Database
 from storage.models import legs
@@ -113,6 +113,7 @@ class Filter:
     since: date | None = None
     until: date | None = None
     text: str = ""
+    asked: str = ""  # the address of the person whom a note asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +229,8 @@ def _fitting(conn: Connection, link: Link, items: Subquery, wanted: Filter) -> S
         fits.append(items.c.currency == wanted.currency)
     if wanted.kind:
         fits.append(_is_kind(items, wanted.kind))
+    if wanted.asked:
+        fits.append(items.c.source_id.in_(notes.asked(link.id, wanted.asked)))
     words = wanted.text.split()[:WORDS_MAX]
     if not words:
         return select(items).where(*fits)

@@ -138,6 +138,11 @@ def role_of(conn: Connection, user_id: int) -> str | None:
     return conn.execute(select(users.c.role).where(users.c.id == user_id, users.c.left_at.is_(None))).scalar()
 
 
+def has_access(conn: Connection, email: str) -> bool:
+    these = (users.c.email == email, users.c.left_at.is_(None))
+    return conn.execute(select(users.c.id).where(*these)).first() is not None
+
+
 def find(conn: Connection, *, email: str | None = None, user_id: int | None = None) -> User | None:
     """By address or by id."""
     row = conn.execute(select(users).where(users.c.email == email if email else users.c.id == user_id)).first()

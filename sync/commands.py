@@ -44,6 +44,7 @@ NEEDS = {
     "manage_users": "admin",
     "set_password": "viewer",
     "undo_posted": "accountant",
+    "add_note": "reviewer",
 }
 # What undoing a decision takes: as much as making it.
 MAKERS = {"match": "accept_match", "not_match": "reject_match", "undone": "undo_posted"}

@@ -10,6 +10,7 @@ from storage.models.closed import closes
 from storage.models.connected import budgets, connections, consents, errands, leases, links, metered_reads, secrets
 from storage.models.kept import audit, audit_checks, runs, sign_ins, users
 from storage.models.mirrored import cursors, imports, inbox, mirror
+from storage.models.noted import notes
 from storage.models.sent import customer_links, sendings, sent_invoices
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "metadata",
     "metered_reads",
     "mirror",
+    "notes",
     "outbox",
     "runs",
     "secrets",
