@@ -13,7 +13,7 @@ from typing import Literal
 
 from reconcile.days import book_day, closed_problem, out_of_closed
 from reconcile.draft import REFERENCE_LENGTH, Draft, no_clearing
-from reconcile.money import Money
+from reconcile.money import Money, books_unit
 from reconcile.outgoing import CREDIT_KEY
 from reconcile.postings import POSTED, Posting, PostingLine
 from reconcile.records import Applied, CreditNote, Document
@@ -122,9 +122,8 @@ def _problem(
     if invoice is None or invoice.customer_id is None:
         text = f"{name} lowers a Stripe invoice that is not in QuickBooks. Record it by hand if that invoice is there."
         return "unknown_invoice", text
-    if note.currency != invoice.currency or note.currency != snapshot.home_currency:
-        text = f"{name} is in {note.currency}. Tieout posts credit notes in {snapshot.home_currency} only. "
-        return "foreign_currency", f"{text}Record it by hand in QuickBooks."
+    if problem := _foreign(snapshot, note, invoice):
+        return problem
     if found := _recorded(snapshot, note, day, invoice):
         return found
     _, lowers, balance = markers_of(note.id)
@@ -132,6 +131,21 @@ def _problem(
     if balance in missing:
         problem = problem or _lowered_already(snapshot, note, invoice)
     return problem or _unmapped(snapshot, note, invoice) or closed_problem(snapshot, day)
+
+
+def _foreign(snapshot: Snapshot, note: CreditNote, invoice: Document) -> Problem | None:
+    """In another currency it goes in at the rate of its invoice, so that nothing is gained or lost by it."""
+    name, by_hand = f"Credit note {note.number}", "Record it by hand in QuickBooks."
+    if note.currency != invoice.currency:
+        text = f"{name} is in {note.currency}, but its invoice is in {invoice.currency} in QuickBooks."
+        return "foreign_currency", f"{text} {by_hand}"
+    if note.currency == snapshot.home_currency:
+        return None
+    if invoice.exchange_rate is None:
+        return "foreign_currency", f"{name} is in {note.currency}, and its invoice tells no exchange rate. {by_hand}"
+    if any(amount % books_unit(note.currency) for amount in (note.before_minor, note.credited_minor)):
+        return "foreign_currency", f"{name} is of more decimals than QuickBooks keeps. {by_hand}"
+    return None
 
 
 def _recorded(snapshot: Snapshot, note: CreditNote, day: date, invoice: Document) -> Problem | None:
@@ -193,9 +207,15 @@ def _unmapped(snapshot: Snapshot, note: CreditNote, invoice: Document) -> Proble
         return "refund_with_tax", f"Credit note {note.number}: its invoice has tax by several codes. Record it by hand."
     if snapshot.mappings.refund_item is None:
         return "unmapped_item", "No item is chosen for refunds and credits. Choose one under Mapping."
-    if note.currency not in snapshot.mappings.clearing:  # of the payment of nothing that applies it
+    if not _account(snapshot, note.currency):
         return "unmapped_account", no_clearing(snapshot, note.currency)
     return None
+
+
+def _account(snapshot: Snapshot, currency: str) -> str:
+    """Of the payment of nothing that applies it: in its own currency, or in ours; empty if there is none."""
+    clearing = snapshot.mappings.clearing
+    return clearing.get(currency) or clearing.get(snapshot.home_currency, "")
 
 
 # ---- what goes into the books
@@ -231,7 +251,8 @@ def _memo(snapshot: Snapshot, note: CreditNote, invoice: Document, marker: str, 
         dated=day_of(snapshot, note),
         currency=note.currency,
         amount_minor=amount,
-        account_id=snapshot.mappings.clearing[note.currency],
+        account_id=_account(snapshot, note.currency),
+        exchange_rate=None if note.currency == snapshot.home_currency else invoice.exchange_rate,
         memo=f"{note.id} {note.invoice_id}",
         reference=note.number[-REFERENCE_LENGTH:],
         party_id=invoice.customer_id,

@@ -12,11 +12,11 @@ from sync.errors import Ambiguous
 from sync.ports import Fetched, Write
 from tests.integration.conftest import Company, link
 from tests.integration.office import Office
-from tests.integration.test_rows import balance, linked, sync_and_check, waiting
+from tests.integration.test_rows import balance, euro_customer, linked, sync_and_check, waiting
 from tests.integration.test_sending import pass_a_day, sender, standing, switch
 from tests.integration.test_sending import there as stripe_invoices
 
-RECEIVABLE = "Accounts Receivable (A/R)"
+RECEIVABLE, RECEIVABLE_EUR = "Accounts Receivable (A/R)", "Accounts Receivable (A/R) - EUR"
 
 
 @pytest.fixture
@@ -29,13 +29,18 @@ def invoiced(company: Company, **more: Any) -> tuple[dict[str, Any], str, str]:
     """An invoice of 100.00 in the books, and the same open at Stripe: the books' own, Stripe's id, the customer."""
     stripe_customer, customer = company.customer()
     invoice = company.invoice(customer, 10_000, "INV-1")
+    return invoice, invoiced_at_stripe(company, stripe_customer, invoice, **more), customer
+
+
+def invoiced_at_stripe(company: Company, stripe_customer: str, invoice: dict[str, Any], **more: Any) -> str:
+    """The id of the same invoice of 100.00, open at Stripe."""
     metadata = {"metadata": {"qbo_invoice_id": invoice["Id"]}}
     terms = {"customer": stripe_customer, "collection_method": "send_invoice", "days_until_due": 30}
-    draft = company.stripe.request("POST", "/v1/invoices", terms | metadata | more)["id"]
+    draft = str(company.stripe.request("POST", "/v1/invoices", terms | metadata | more)["id"])
     lines = {"lines": [{"amount": 10_000, "description": "Design"}]}
     company.stripe.request("POST", f"/v1/invoices/{draft}/add_lines", lines)
     company.stripe.request("POST", f"/v1/invoices/{draft}/finalize")
-    return invoice, draft, customer
+    return draft
 
 
 def credit(company: Company, invoice: str, amount: int, **more: Any) -> dict[str, Any]:
@@ -77,6 +82,29 @@ def test_a_credit_note_lowers_an_open_invoice_and_the_rest_is_paid(company: Comp
     assert len(company.ours("CreditMemo")) == 1
     assert waiting(company) == set()
     assert odd(company) == []
+
+
+def test_a_credit_note_in_euros_goes_in_at_the_rate_of_its_invoice(company: Company) -> None:
+    stripe_customer, customer = euro_customer(company)
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    there = invoiced_at_stripe(company, stripe_customer, invoice, currency="eur")
+    day = company.clock.now().date().isoformat()
+    company.qbo.create("ExchangeRate", {"SourceCurrencyCode": "EUR", "Rate": 1.4, "AsOfDate": day})
+    owed = balance(company, RECEIVABLE_EUR)
+    credit(company, there, 2_500)
+    sync_and_check(company)
+    (memo,) = company.ours("CreditMemo")
+    assert (memo["CurrencyRef"]["value"], memo["TotalAmt"], memo["RemainingCredit"]) == ("EUR", 25, 0)
+    assert memo["ExchangeRate"] == invoice["ExchangeRate"] != 1.4
+    assert company.qbo.read("Invoice", invoice["Id"])["Balance"] == 75
+    assert balance(company, "Exchange Gain or Loss") == 0
+
+    pay(company, there)
+    sync_and_check(company)
+    sync_and_check(company)
+    assert (owed, balance(company, RECEIVABLE_EUR)) == (10_000, 0)
+    assert company.qbo.read("Invoice", invoice["Id"])["Balance"] == 0
+    assert (waiting(company), odd(company), len(company.ours("CreditMemo"))) == (set(), [], 1)
 
 
 def test_a_credit_note_and_the_payment_of_the_rest_at_once(company: Company) -> None:

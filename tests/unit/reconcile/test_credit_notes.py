@@ -95,6 +95,15 @@ def test_row_26_once_in_the_books_it_is_settled_and_half_way_it_goes_on() -> Non
     assert applied.marker == LINKED
 
 
+def test_row_26_in_another_currency_it_goes_in_at_the_rate_of_its_invoice() -> None:
+    euros = {"in_1": replace(INVOICE, currency="EUR", exchange_rate="1.1", tax_minor=0)}
+    for note in (replace(NOTE, currency="EUR"), replace(NOTE, currency="EUR", before_minor=0, credited_minor=2_500)):
+        postings = decided(note, noted_documents=euros).postings
+        assert {(each.currency, each.exchange_rate, each.account_id) for each in postings} == {("EUR", "1.1", "41")}
+    fils = {"in_1": replace(euros["in_1"], currency="KWD")}
+    assert decided(replace(NOTE, currency="KWD", before_minor=2_505), noted_documents=fils).reason == "foreign_currency"
+
+
 def test_row_26_what_planned_payments_take_is_not_there_for_the_note() -> None:
     paid = {"noted_invoices": {"in_1": replace(THERE, remaining_minor=0)}}
     assert decided(taken=8_325, **paid).state == "post"
