@@ -152,7 +152,7 @@ def bill(company: Desktop, stripe_customer: str, cents: int, tax: int) -> None:
     company.stripe.request("POST", f"/v1/invoices/{draft}/pay", {"payment_method": "pm_card_visa"})
 
 
-@pytest.mark.parametrize("takes", [True, False], ids=["moved", "refused"])
+@pytest.mark.parametrize("takes", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["moved", "refused"])
 def test_a_bank_debit_that_fails_opens_the_invoice_again(company: Desktop, takes: bool) -> None:
     """Row 10. Where QuickBooks will not set a payment against a check, the check stays open, with the reason shown."""
     company.file.switches.checks_take_credits = takes

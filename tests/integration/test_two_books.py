@@ -40,7 +40,7 @@ from tests.conftest import opened
 from tests.integration.conftest import HurriedClock
 
 SEEDS = [(1, 1, 28), *(pytest.param((seed, 1, 60), marks=pytest.mark.soak) for seed in range(2, 8))]
-ROUNDS = 3
+ROUNDS = 2
 IN_BOOKS = ("posted", "verified")
 RECEIVABLE = "Accounts Receivable"
 # What is another document in Desktop; of a refund receipt also the credit memo that the refund pays out.
