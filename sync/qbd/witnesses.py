@@ -7,7 +7,7 @@ was deleted. If neither happens, the file is an older one, and everything is rea
 What is read from its beginning also shows what is gone: whatever the mirror has of it and the reading did not show.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +15,17 @@ from storage import audit, mirror
 from sync.booking import ACTOR
 from sync.qbd.markup import local
 from sync.qbd.qbxml import value
-from sync.qbd.records import SOLD
+from sync.qbd.records import SOLD, TAX_ITEMS
 from sync.qbd.wire import KIND
 
-MIRRORED = KIND | {
-    "Account": "account",
-    "Customer": "customer",
-    "Vendor": "vendor",
-    "Item": "item",
-    "Class": "class",
-    "PaymentMethod": "payment_method",
+# What the mirror calls the objects of each entity that is read.
+MIRRORED: Mapping[str, tuple[str, ...]] = {entity: (kind,) for entity, kind in KIND.items()} | {
+    "Account": ("account",),
+    "Customer": ("customer",),
+    "Vendor": ("vendor",),
+    "Item": ("item", "tax_code"),
+    "Class": ("class",),
+    "PaymentMethod": ("payment_method",),
 }
 SEEN = "seen:"  # cursors: the ids that each page of an entity has shown, while it is read from its beginning
 # Of a reading that has not begun. `candidate` is the newest of the entity being read; `doubted` is what was missing
@@ -98,13 +99,14 @@ def forget_pages(conn: Any, connection_id: int) -> None:
 
 def sweep(conn: Any, connection_id: int, entity: str, now: datetime) -> None:
     """An entity was read from its beginning to its end: what it did not show is gone."""
-    kind = MIRRORED[entity]
-    head = f"{kind}:" if entity in KIND else ""
+    head = f"{KIND[entity]}:" if entity in KIND else ""
     seen = {f"{head}{each}" for page in mirror.cursors_of(conn, connection_id, SEEN) for each in page}
     forget_pages(conn, connection_id)
-    gone = sorted(mirror.ids_of(conn, connection_id, kind) - seen)
+    gone = [
+        (kind, each) for kind in MIRRORED[entity] for each in sorted(mirror.ids_of(conn, connection_id, kind) - seen)
+    ]
     if gone:
-        mirror.store(conn, connection_id, [(kind, each, None, "") for each in gone], at=now, actor=ACTOR)
+        mirror.store(conn, connection_id, [(*each, None, "") for each in gone], at=now, actor=ACTOR)
 
 
 def record_older(conn: Any, connection_id: int, position: Position, now: datetime) -> None:
@@ -116,7 +118,7 @@ def record_older(conn: Any, connection_id: int, position: Position, now: datetim
 
 def _entity(element: Any) -> str:
     name = local(element).removesuffix("Ret")
-    return "Item" if name in SOLD else name
+    return "Item" if name in (*SOLD, *TAX_ITEMS) else name
 
 
 def _id(element: Any) -> str | None:
