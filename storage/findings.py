@@ -141,9 +141,11 @@ def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
 def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
     company: Company | None = mirror.load(conn, link.ledger_id, "company", ["company"]).get("company")
     if company is not None and company.applies_by_itself:
+        is_desktop = connections.connection(conn, link.ledger_id).system == "qbd"
+        where = "Edit, Preferences, Payments" if is_desktop else "Account and settings, Advanced, Automation"
         text = (
-            "QuickBooks applies payments or credits to open invoices by itself (Account and settings, Advanced, "
-            "Automation). What a charge leaves over then lands on invoices nobody chose. Switch it off there."
+            f"QuickBooks applies payments or credits to open invoices by itself ({where}). What a charge leaves over "
+            "then lands on invoices nobody chose. Switch it off there."
         )
         yield Finding(
             id="applies_by_itself",

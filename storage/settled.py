@@ -50,7 +50,7 @@ def unasked(conn: Connection, link: Link, since: date) -> Iterator[tuple[Documen
         .where(
             rows.c.link_id == link.id,
             rows.c.state.in_(IN_BOOKS),
-            rows.c.kind.in_(("payment", "credit_memo")),
+            rows.c.kind.in_(("payment", "credit_memo", "ar_refund")),
             rows.c.dated >= since,
             mirror_table.c.deleted.is_(False),
         )

@@ -14,7 +14,7 @@ from emulators.qbd.money import wire
 from emulators.stripe import controls
 from reconcile.money import to_minor
 from reconcile.postings import Policies
-from storage import audit, chart, connections, legs, mirror
+from storage import audit, chart, connections, legs, mirror, queries
 from storage.engine import Database
 from storage.records import to_json
 from tests import laws
@@ -97,9 +97,13 @@ def test_refunds_use_the_credit_first_and_the_rest_is_a_credit_memo_paid_out(com
     assert refunds[moreau["ListID"]]["TotalAmountInHomeCurrency"] == "36.72"  # 33.33 at 1.1017
     assert payments[moreau["ListID"]]["ExchangeRate"] != refunds[moreau["ListID"]]["ExchangeRate"]
     assert (company.balance(RECEIVABLE), company.balance(f"{RECEIVABLE} - EUR")) == (0, 0)
+    company.file.set(auto_apply=True)  # read with the next visit; what we applied ourselves is not taken for it
     check(company, days=8)
     assert company.balance("Stripe Clearing") == 0
     assert waiting(company) == set()
+    (finding,) = queries.odd(company.environment.database, 1)
+    assert finding.code == "applies_by_itself"
+    assert "Preferences, Payments" in finding.text
 
 
 def test_a_refund_gives_back_its_part_of_the_sales_tax_and_none_where_there_was_none(company: Desktop) -> None:
