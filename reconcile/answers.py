@@ -160,7 +160,8 @@ def discrepancies_of(found: Found) -> pl.DataFrame:
     rows = [
         each for each in found.discrepancies if each.code != Code.OVERPAID or each.processor_id not in found.explained
     ]
-    return pl.DataFrame(rows, schema=DISCREPANCIES_SCHEMA, orient="row")
+    columns = zip(*rows, strict=True) if rows else [()] * len(DISCREPANCIES_SCHEMA)
+    return pl.DataFrame(dict(zip(DISCREPANCIES_SCHEMA, columns, strict=True)), schema=DISCREPANCIES_SCHEMA)
 
 
 @dataclass(slots=True)

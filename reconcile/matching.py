@@ -92,10 +92,9 @@ def _match(
     aliases: pl.DataFrame | None,
 ) -> MatchResult:
     def decide(share: Share) -> Part:
-        takes_part = _takes_part(share.processor, constraints)
-        left, right = share.processor.filter(takes_part), _not_idle(share.ledger, constraints)
-        sides = Sides.of(left, right, rules, model, constraints, aliases)
-        return _decide(sides, share.processor, share.rows.filter(takes_part))
+        left, rows = _taking_part(share, constraints)
+        sides = Sides.of(left, _not_idle(share.ledger, constraints), rules, model, constraints, aliases)
+        return _decide(sides, share.processor, rows)
 
     shares = divide(*inputs)
     if len(shares) == 1:
@@ -139,8 +138,12 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _takes_part(processor: pl.DataFrame, constraints: Constraints) -> pl.Series:
-    return ~processor["id"].is_in(sorted(constraints.ignored_items))
+def _taking_part(share: Share, constraints: Constraints) -> tuple[pl.DataFrame, pl.Series]:
+    """The items that people did not take out, and their places."""
+    if not constraints.ignored_items:
+        return share.processor, share.rows
+    stays = ~share.processor["id"].is_in(sorted(constraints.ignored_items))
+    return share.processor.filter(stays), share.rows.filter(stays)
 
 
 def _not_idle(ledger: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
