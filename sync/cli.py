@@ -41,16 +41,18 @@ def serve(single: bool, port: int, interval: int) -> None:
 @click.option("--port", default=UI_PORT, show_default=True)
 @click.option("--interval", default=60, show_default=True, help="Seconds between scheduled syncs.")
 @click.option("--single", is_flag=True, help="The workbench in one process.")
-def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: bool) -> None:
+@click.option("--desktop", is_flag=True, help="The company keeps its books in QuickBooks Desktop, not Online.")
+def demo(reset: bool, seed: int, months: int, port: int, interval: int, single: bool, desktop: bool) -> None:
     """Starts the workbench with an emulated company."""
-    from sync.processes import start
+    from sync.processes import World, start
 
     os.environ["TIEOUT_DEMO"] = "1"
     if reset:
         shutil.rmtree(data_dir(), ignore_errors=True)
         click.echo("The demo company is forgotten; the next start makes it anew.")
         return
-    sys.exit(_plainly(lambda: start(port=port, interval_s=interval, single=single, emulators=(seed, months))))
+    world = World(seed=seed, months=months, on_desktop=desktop)
+    sys.exit(_plainly(lambda: start(port=port, interval_s=interval, single=single, world=world)))
 
 
 @main.command()

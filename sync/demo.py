@@ -8,6 +8,7 @@ from typing import Any
 from reconcile.postings import Policies
 from storage import connections, runs
 from storage.connections import Link
+from sync import desktop_demo
 from sync.connecting import connect_quickbooks, connect_stripe, make_link
 from sync.environment import ANNOUNCEMENT, Environment
 from sync.hooks import subscribe
@@ -18,7 +19,13 @@ MODE = "emulated"
 
 def connect_demo(environment: Environment, hooks_address: str | None) -> None:
     """Waits for the stand-ins, connects them, and asks for the first sync."""
-    connect_announced(environment, _await_announcement(environment), hooks_address)
+    announced = _await_announcement(environment)
+    if "desktop" in announced:
+        assert hooks_address is not None, "the Web Connector has to reach us"
+        desktop_demo.connect_announced(environment, announced, hooks_address)
+        desktop_demo.visit_soon(announced["desktop"]["desk"])
+    else:
+        connect_announced(environment, announced, hooks_address)
     with environment.database.write() as conn:
         link = connections.all_links(conn)[0]
         runs.enqueue(conn, link_id=link.id, kind="sync", cause="start", scheduled_for=environment.clock.now())

@@ -23,9 +23,11 @@ from storage.engine import Database
 from storage.users import SESSION_LIFE, User
 from sync import passwords
 from sync.ports import Clock, Rng
+from sync.qbd import qwc
 
 SIGN_IN = "/sign-in"
 OPEN_PATHS = frozenset(("/_stcore/health", "/healthz", SIGN_IN))
+CONNECTOR_PATHS = frozenset((qwc.PATH, qwc.SUPPORT_PATH))  # the Web Connector signs in by itself, and looks first
 HOOKS = "/webhooks/"  # each verifies its sender by itself
 
 # Scripts and styles are Streamlit's own, which needs inline styles and eval; whatever they want comes from here alone.
@@ -188,7 +190,7 @@ def _is_open(scope: Scope) -> bool:
     if scope["type"] != "http":
         return False
     path: str = scope["path"]
-    return path in OPEN_PATHS or (scope["method"] == "POST" and path.startswith(HOOKS))
+    return path in OPEN_PATHS or path in CONNECTOR_PATHS or (scope["method"] == "POST" and path.startswith(HOOKS))
 
 
 def _is_same_origin(scope: Scope) -> bool:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 import uvicorn
@@ -17,28 +18,40 @@ from sync import scheduler, supervisor
 from sync.adapters import connect
 from sync.demo import connect_demo
 from sync.environment import ANNOUNCEMENT, Environment, data_dir, open_environment, public_url
+from sync.errors import Rejected
 from sync.gate import sign_in_path
 from sync.instance import single_instance
 from sync.supervisor import Child
 from sync.web import hooks_app
 from sync.worker import IDLE_S, Worker
 
-STATE_FILE = "emulators.db"
+STATE_FILE, DESKTOP_STATE_FILE = "emulators.db", "desktop.db"
 OWNER = ("owner@localhost", "Owner", "admin")
 
 log = logging.getLogger(__name__)
 
 
-def start(*, port: int, interval_s: int, single: bool, emulators: tuple[int, int] | None = None) -> int:
-    """Runs until stopped; gives the exit status. `emulators` are the seed and the months of the demo's world."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The demo company: its seed, the months it has had, and which QuickBooks its books are in."""
+
+    seed: int
+    months: int
+    on_desktop: bool = False
+
+
+def start(*, port: int, interval_s: int, single: bool, world: World | None = None) -> int:
+    """Runs until stopped; gives the exit status. `world` is the demo's. Raises Rejected."""
     directory = data_dir()
     with single_instance(directory):
         environment = open_environment()
+        if world is not None:
+            _refuse_other_books(environment, world)
         ui_port = free_port(port)
         hooks_port = ui_port if single else free_port(ui_port + 1)
         _announce(environment, ui_port)
         environment.database.close()
-        children = [] if emulators is None else [_emulators(emulators, free_port(hooks_port + 1), hooks_port)]
+        children = [] if world is None else [_emulators(world, free_port(hooks_port + 1), hooks_port)]
         return supervisor.run([*children, *_workbench(ui_port, hooks_port, interval_s, single=single)])
 
 
@@ -59,16 +72,31 @@ def _workbench(ui_port: int, hooks_port: int, interval_s: int, *, single: bool) 
     ]
 
 
-def _emulators(world: tuple[int, int], port: int, hooks_port: int) -> Child:
-    seed, months = world
-    directory = data_dir()
+def _refuse_other_books(environment: Environment, world: World) -> None:
+    """The books of a demo company stay where they are."""
+    with environment.database.read() as conn:
+        links = connections.all_links(conn)
+        is_there = bool(links) and connections.connection(conn, links[0].ledger_id).system == "qbd"
+    if links and is_there != world.on_desktop:
+        where = "Desktop" if is_there else "Online"
+        raise Rejected(
+            f"This demo company keeps its books in QuickBooks {where}. `make demo-reset` forgets it and all that was "
+            "stored; the next start makes another one."
+        )
+
+
+def _emulators(world: World, port: int, hooks_port: int) -> Child:
+    directory, books_port = data_dir(), str(free_port(port + 1))
     (directory / ANNOUNCEMENT).unlink(missing_ok=True)
-    ports = ("--stripe-port", str(port), "--quickbooks-port", str(free_port(port + 1)))
+    notices = f"http://{host()}:{hooks_port}/webhooks/quickbooks/1"
+    module, state = "emulators", STATE_FILE
+    books: tuple[str, ...] = ("--quickbooks-port", books_port, "--quickbooks-webhooks", notices)
+    if world.on_desktop:  # nobody sends notices; its Web Connector comes by itself
+        module, state, books = "emulators.qbd", DESKTOP_STATE_FILE, ("--desk-port", books_port)
     command = [
-        *(sys.executable, "-m", "emulators", "--seed", str(seed), "--months", str(months)),
-        *("--state", str(directory / STATE_FILE), "--announce", str(directory / ANNOUNCEMENT)),
-        *ports,
-        *("--quickbooks-webhooks", f"http://{host()}:{hooks_port}/webhooks/quickbooks/1"),
+        *(sys.executable, "-m", module, "--seed", str(world.seed), "--months", str(world.months)),
+        *("--state", str(directory / state), "--announce", str(directory / ANNOUNCEMENT)),
+        *("--stripe-port", str(port), *books),
     ]
     return Child("emulators", command)
 

@@ -75,6 +75,8 @@ def test_health_and_hooks_are_open(client: TestClient) -> None:
     assert client.get("/healthz").text == "figures"
     assert client.post("/webhooks/stripe/1").text == "figures"
     assert client.get("/webhooks/stripe/1").status_code == 401
+    assert client.post("/qbwc").text == client.get("/qbwc/support").text == "figures"
+    assert client.get("/qbwc/figures").status_code == 401
 
 
 def test_no_websocket_without_a_session(client: TestClient) -> None:
