@@ -8,6 +8,7 @@ from typing import Any
 from reconcile.closing import Drift, Figures, drift
 from storage import audit, closes, connections, users
 from storage.closes import Close, Pack
+from storage.memo import remembered
 from storage.users import User
 from sync.commands import NEEDS, RefusedError, check
 from sync.environment import Environment
@@ -26,8 +27,9 @@ class Check:
 
 def look(environment: Environment, link_id: int, last: date) -> tuple[Pack, list[Check]]:
     """The period as it is now, and whether it can be prepared. Raises RefusedError if there is nothing to look at."""
-    with environment.database.read() as conn:
-        found = _pack(conn, environment, link_id, last)
+    database = environment.database
+    found = remembered(database, link_id, ("pack", last), lambda conn: _pack(conn, environment, link_id, last))
+    with database.read() as conn:
         return found, checks(found, connections.link(conn, link_id))
 
 
@@ -39,8 +41,8 @@ def next_first(environment: Environment, link_id: int) -> date:
 
 def drifts(environment: Environment, link_id: int, known: Sequence[Close]) -> dict[int, list[Drift]]:
     """By id of a period: what is not as it was when it was prepared or signed."""
-    with environment.database.read() as conn:
-        return closes.drifts(conn, link_id, known)
+    name = ("drifts", *(each.id for each in known))  # what was prepared never changes
+    return remembered(environment.database, link_id, name, lambda conn: closes.drifts(conn, link_id, known))
 
 
 def checks(found: Pack, link: connections.Link) -> list[Check]:

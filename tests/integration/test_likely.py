@@ -34,6 +34,8 @@ def test_what_is_listed_is_accepted_and_what_changed_meanwhile_waits(company: Co
     found = likely.proposed(database, where, 999_000)
     assert sorted(each.amount_minor for each in found) == [10_000, 11_111, 12_222, 13_333]
     assert likely.proposed(database, where, 1_000_000) == []
+    unlikely = [each.amount_minor for each in likely.proposed(database, where, 1)]
+    assert unlikely == [each.amount_minor for each in found], "an invoice for two payments is nobody's"
 
     with pytest.raises(NotAllowedError):
         confirming.accept_likely(database, clock, person(company, "viewer"), where, found)

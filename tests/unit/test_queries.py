@@ -7,6 +7,7 @@ import pytest
 from reconcile import closing
 from reconcile.days import book_day
 from reconcile.proof import ITEM_SCHEMA
+from reconcile.records import Account
 from storage import connections, measures, mirror, queries, review, search
 from storage.engine import Database
 from storage.search import Filter
@@ -125,6 +126,19 @@ def test_what_was_summed_up_is_summed_up_again_when_something_is_written(databas
     commands.ignore(database, FixedClock(NOW), boss, company.link_id, item.source_id, "a test", detail.version)
     after = measures.per_day(database, company.link_id, "USD")
     assert after["waiting"].sum() == before["waiting"].sum() - 1
+
+
+def test_a_proof_is_made_again_when_a_record_has_changed(database: Database, company: Seeded) -> None:
+    """Nothing but the mirror and its audit changes here: no run, and not the link."""
+    found = queries.tie_out(database, company.link_id, NOW)
+    assert found is not None
+    assert queries.tie_out(database, company.link_id, NOW) is found
+    other = Account(id=factories.CLEARING, name="Stripe clearing", type="Bank", currency="USD", balance_minor=1)
+    with database.write() as conn:
+        mirror.store(conn, company.ledger_id, [("account", other.id, other, "{}")], at=NOW, actor="test")
+    again = queries.tie_out(database, company.link_id, NOW)
+    assert again is not None
+    assert (found.violations, len(again.violations)) == ((), 1)
 
 
 def reasons_of(database: Database, company: Seeded) -> Counter[str]:
