@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from emulators.store import Store
 from emulators.world import open_world
 from reconcile.days import book_day
 from reconcile.records import Document
-from storage import audit, connections, mirror, outbox
+from storage import audit, connections, mirror, outbox, queries
 from storage.engine import Database
 from storage.models import legs
 from storage.models import outbox as postings
@@ -39,7 +39,9 @@ from tests import laws
 from tests.conftest import opened
 from tests.integration.conftest import HurriedClock
 
-SEEDS = [(1, 1, 28), *(pytest.param((seed, 1, 60), marks=pytest.mark.soak) for seed in range(2, 8))]
+UNTIL = datetime(2026, 11, 20, 17, tzinfo=UTC)  # so that a seed is the same world on every day
+SAMPLE = (1, 1, 28)
+SEEDS = [SAMPLE, *(pytest.param((seed, 1, 60), marks=pytest.mark.soak) for seed in range(2, 8))]
 ROUNDS = 2
 IN_BOOKS = ("posted", "verified")
 RECEIVABLE = "Accounts Receivable"
@@ -60,6 +62,7 @@ class Told:
     days: list[Any]
     items: Counter[Any]
     balances: dict[Any, tuple[int, int]]
+    findings: Counter[tuple[str, int]]
 
 
 @pytest.fixture
@@ -74,10 +77,9 @@ def new_databases(tmp_path: Path, _sqlite_template: Path) -> Iterator[list[Datab
 def test_both_books_tell_the_same(
     new_databases: Sequence[Database], tmp_path: Path, world: tuple[int, int, int]
 ) -> None:
-    until = HurriedClock().now().replace(microsecond=0)
-    with online(new_databases[0], tmp_path / "online", world, until) as environment_and_store:
+    with online(new_databases[0], tmp_path / "online", world) as environment_and_store:
         there = tell(*environment_and_store)
-    with on_desktop(new_databases[1], tmp_path / "desktop", world, until) as environment_and_store:
+    with on_desktop(new_databases[1], tmp_path / "desktop", world) as environment_and_store:
         here = tell(*environment_and_store)
 
     assert here.legs == there.legs
@@ -89,20 +91,21 @@ def test_both_books_tell_the_same(
     assert here.days == there.days
     assert here.items == there.items
     assert here.balances == there.balances
-    assert {account for account, _, _ in here.balances} > {RECEIVABLE, f"{RECEIVABLE} - EUR", "Exchange Gain or Loss"}
-    assert set(there.kinds.values()) > {"payment", "purchase", "refund_receipt", "transfer"}
-    assert {row[0] for row in here.days} == {"JPY", "USD"}
+    assert here.findings == there.findings
+    if world == SAMPLE:
+        accounts = {account for account, _, _ in here.balances}
+        assert accounts >= {RECEIVABLE, f"{RECEIVABLE} - EUR", "Exchange Gain or Loss"}
+        assert set(there.kinds.values()) >= {"payment", "purchase", "refund_receipt", "transfer", "journal_entry"}
+        assert {row[0] for row in here.days} == {"JPY", "USD"}
 
 
 # ---- the two
 
 
 @contextmanager
-def online(
-    database: Database, folder: Path, world: tuple[int, int, int], until: datetime
-) -> Iterator[tuple[Environment, Store]]:
+def online(database: Database, folder: Path, world: tuple[int, int, int]) -> Iterator[tuple[Environment, Store]]:
     environment = make_environment(database, folder)
-    with open_world(*world, until=until) as company:
+    with open_world(*world, until=UNTIL) as company:
         demo.connect_announced(environment, company.announcement, hooks_address=None)
         for _ in range(ROUNDS):
             make_worker(environment).enqueue_now("test")
@@ -111,9 +114,7 @@ def online(
 
 
 @contextmanager
-def on_desktop(
-    database: Database, folder: Path, world: tuple[int, int, int], until: datetime
-) -> Iterator[tuple[Environment, Store]]:
+def on_desktop(database: Database, folder: Path, world: tuple[int, int, int]) -> Iterator[tuple[Environment, Store]]:
     """Nothing is written while nobody visits; while somebody does, our worker works."""
     environment = make_environment(database, folder)
 
@@ -123,7 +124,7 @@ def on_desktop(
             assert all(sides(conn, link).is_moving for link in connections.all_links(conn))
         work(environment)
 
-    with open_desktop_world(*world, until=until) as company, ExitStack() as stack:
+    with open_desktop_world(*world, until=UNTIL) as company, ExitStack() as stack:
         desk = Desk(company.file, sleep=sleep)
         company.announcement["desktop"] = {"desk": stack.enter_context(serve(desk.app))}
         ours = stack.enter_context(serve(hooks_app(environment)))
@@ -139,8 +140,9 @@ def on_desktop(
 
 def make_environment(database: Database, folder: Path) -> Environment:
     folder.mkdir()
-    vault, rng = open_vault(folder), SystemRng()
-    return Environment(data_dir=folder, demo=True, database=database, vault=vault, clock=HurriedClock(), rng=rng)
+    vault, rng, clock = open_vault(folder), SystemRng(), HurriedClock()
+    clock.sleep((UNTIL - clock.now()).total_seconds())
+    return Environment(data_dir=folder, demo=True, database=database, vault=vault, clock=clock, rng=rng)
 
 
 def work(environment: Environment) -> None:
@@ -197,6 +199,7 @@ def tell(environment: Environment, store: Store) -> Told:
         ),
         items=Counter({key: amount for key, amount in sums.items() if amount}),
         balances=balances(store),
+        findings=Counter((each.code, each.amount_minor) for each in queries.odd(environment.database, link.id)),
     )
 
 
