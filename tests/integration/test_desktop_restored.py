@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from storage import audit, findings, mirror
 from storage.engine import Database
 from storage.findings import Finding
+from storage.models import audit as log
 from sync import mending
 from tests.integration.desktop import Desktop, open_desktop
 
@@ -51,6 +53,12 @@ def test_what_an_older_backup_has_lost_is_shown_and_posted_again_once(company: D
     counted = {kind: len(company.ours(kind)) for kind in POSTED}
     assert counted == {"ReceivePayment": 2, "Check": 2}, company.markers()
     assert lost[1] in company.markers()
+
+    before = alarms(company)
+    assert before > 0
+    company.file.delete("Check", company.ours("Check")[-1]["TxnID"])  # of this QuickBooks tells
+    company.settle(1)
+    assert (len(gone(company)), alarms(company)) == (1, before)
     check(company)
 
 
@@ -63,6 +71,12 @@ def gone(company: Desktop) -> list[Finding]:
     (link,) = company._links()
     with company.environment.database.read() as conn:
         return [each for each in findings.standing(conn, link.id) if each.code == "gone"]
+
+
+def alarms(company: Desktop) -> int:
+    """How often everything was read again because the company file is an older one."""
+    with company.environment.database.read() as conn:
+        return len(conn.execute(select(log.c.id).where(log.c.action == "older file")).all())
 
 
 def post_again(company: Desktop, finding: Finding) -> None:

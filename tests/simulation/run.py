@@ -17,6 +17,7 @@ from emulators.store import Body, Store
 from reconcile.names import MARKER
 from storage import audit, findings, mirror, users
 from storage.findings import Finding
+from storage.models import audit as audit_log
 from storage.models import legs, outbox
 from sync import mending
 from sync.qbd import reading
@@ -136,6 +137,8 @@ class _Run:
                 self._type_in()
             case "types much in":
                 self._type_much_in()
+            case "deletes":
+                self._delete()
 
     def _type_in(self) -> None:
         """Somebody records the money of a charge that the books do not show yet."""
@@ -152,6 +155,15 @@ class _Run:
             head = {"CustomerRef": {"ListID": customer["ListID"]}, "RefNumber": f"T-{self._typed}"}
             self._world.file.add("Invoice", head | {"InvoiceLineAdd": [line]})
             self._world.advance(2_700)
+
+    def _delete(self) -> None:
+        """The newest check, or payment, is taken out; QuickBooks will tell."""
+        file = self._world.file
+        kind = "Check" if self._typed % 2 == 0 else "ReceivePayment"
+        self._typed += 1
+        newest = file.store.find(kind, limit=1)
+        if newest:
+            file.delete(kind, newest[0]["TxnID"])
 
     def _pay(self, invoice: Body, account: str) -> None:
         amount = invoice["BalanceRemaining"]
@@ -194,8 +206,11 @@ class _Run:
             rows = conn.execute(select(outbox).where(outbox.c.state != "withdrawn")).all()
             waiting = {row.id: row for row in conn.execute(select(legs).where(legs.c.state == "waiting"))}
             mine = {kind: mirror.ids_of(conn, 2, kind) for kind in KINDS.values()}
+            alarms = conn.execute(select(audit_log.c.id).where(audit_log.c.action == "older file")).all()
             for problem in [*audit.verify(conn), *mirror.verify(conn)]:
                 self._complain(problem)
+        if alarms and not self._schedule.restores:
+            self._complain("The company file was taken for an older one, which it never was.")
         for kind, mirrored in KINDS.items():
             there = {f"{mirrored}:{body['TxnID']}" for body in self._world.file.all(kind)}
             for each in sorted(there - mine[mirrored]):

@@ -12,7 +12,7 @@ AT_REQUESTS = (
     "reply_lost", "request_lost", "restart_before", "restart_after", "restore", "truncate", "busy",
 )  # fmt: skip
 IN_SESSIONS = ("no_close", "swap")
-BY_PEOPLE = ("older backup", "newer backup", "types a payment in", "types much in", "")
+BY_PEOPLE = ("older backup", "newer backup", "types a payment in", "types much in", "deletes")
 PAUSES_S = (20, 150, 400, 700, 3_600, 90_000)  # within and beyond what a visit, a lease or a mark lasts
 REQUESTS_MAX = 11
 STEPS = (1, 1, 2, 2, 3)
@@ -39,6 +39,11 @@ class Schedule:
     steps: tuple[Step, ...]
     switches: Switches
     posts_again: bool
+
+    @property
+    def restores(self) -> bool:
+        """Whether the company file is ever an older one than before."""
+        return any("restore" in step.script or "backup" in step.person for step in self.steps)
 
 
 def draw(seed: int) -> Schedule:
