@@ -210,3 +210,20 @@ def test_stripe_s_invoices_and_credit_notes(company: Desktop) -> None:
     assert waiting(company) == set()
     with company.environment.database.read() as conn:
         assert legs.any_undecided(conn, 1) is False
+
+
+def test_money_for_an_invoice_that_a_credit_closed_waits_for_a_person(company: Desktop) -> None:
+    """Row 27: applied in QuickBooks, which keeps no document of that; the credit memo shows it."""
+    stripe_customer, customer = company.customer()
+    invoice = company.invoice(customer, 10_000, "INV-1")
+    head = {"CustomerRef": {"ListID": customer["ListID"]}}
+    line = {"ItemRef": {"FullName": "Services"}, "Amount": "100.00"}
+    memo = company.file.add("CreditMemo", head | {"CreditMemoLineAdd": [line]})
+    credit = {"CreditTxnID": memo["TxnID"], "AppliedAmount": "100.00"}
+    used = {"TotalAmount": "0.00", "AppliedToTxnAdd": [{"TxnID": invoice["TxnID"], "SetCredit": [credit]}]}
+    company.file.add("ReceivePayment", head | used)
+    assert company.now("Invoice", invoice)["BalanceRemaining"] == "0.00"
+    company.pay(stripe_customer, 10_000, "Invoice INV-1", metadata={"qbo_invoice_id": invoice["TxnID"]})
+    check(company, visits=1)
+    assert waiting(company) >= {"written_off"}
+    assert company.ours("ReceivePayment") == []
