@@ -109,7 +109,7 @@ def not_undone(database: Database, link_id: int, limit: int = 5) -> list[NotUndo
             .where(later.c.link_id == link_id, later.c.undoes == table.c.marker, later.c.id > undo.c.id)
             .exists(),
         )
-        .order_by(undo.c.id.desc())
+        .order_by((undo.c.id + 0).desc())  # these are few: SQLite shall not go along all ids to find the newest
         .limit(limit)
     )
     with database.read() as conn:

@@ -216,9 +216,9 @@ def _of_postings(kind: Kind, key: str, rows: Sequence[Row[Any]]) -> Cause:
 
 def stuck(link: Link, now: datetime) -> ColumnElement[bool]:
     """Refused; or in doubt, for which nobody is there any more if it is still `sending` after its lease."""
-    gone = and_(outbox.c.state == "sending", outbox.c.lease_until < now)
-    states = or_(outbox.c.state.in_(("waiting", "doubtful")), gone)
-    return and_(outbox.c.connection_id == link.ledger_id, outbox.c.link_id == link.id, states)
+    states = outbox.c.state.in_(("waiting", "doubtful", "sending"))  # by the index, before the leases are looked at
+    gone = or_(outbox.c.state != "sending", outbox.c.lease_until < now)
+    return and_(outbox.c.connection_id == link.ledger_id, outbox.c.link_id == link.id, states, gone)
 
 
 def _posted(conn: Connection) -> tuple[ColumnElement[int], ColumnElement[str]]:

@@ -207,6 +207,10 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
 
 def totals(database: Database, link_id: int) -> list[Total]:
     """Where all legs stand, but for those that are inside the opening balance."""
+    return remembered(database, link_id, "totals", lambda conn: _totals(conn, link_id))
+
+
+def _totals(conn: Connection, link_id: int) -> list[Total]:
     group = (leg_table.c.currency, leg_table.c.state, leg_table.c.reason)
     query = (
         select(
@@ -219,18 +223,17 @@ def totals(database: Database, link_id: int) -> list[Total]:
         .group_by(*group)
         .order_by(*group)
     )
-    with database.read() as conn:
-        return [
-            Total(
-                currency=row.currency,
-                state=row.state,
-                reason=row.reason,
-                count=row.number,
-                amount_minor=int(row.amount_minor),
-                oldest=row.oldest,
-            )
-            for row in conn.execute(query)
-        ]
+    return [
+        Total(
+            currency=row.currency,
+            state=row.state,
+            reason=row.reason,
+            count=row.number,
+            amount_minor=int(row.amount_minor),
+            oldest=row.oldest,
+        )
+        for row in conn.execute(query)
+    ]
 
 
 def activity(database: Database, link_id: int, currency: str) -> pl.DataFrame:

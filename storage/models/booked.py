@@ -42,6 +42,7 @@ legs = Table(
     Column("decided_at", Utc, nullable=False),
     Column("version", Integer, nullable=False),
     Index("ix_legs_state", "link_id", "state", "created_at"),
+    Index("ix_legs_where", "link_id", "state", "source_id"),
     Index("ix_legs_movement", "link_id", "movement_id"),
     Index("ix_legs_source", "link_id", "source_id"),
     Index("ix_legs_reason", "link_id", "state", "reason"),
@@ -142,10 +143,12 @@ outbox = Table(
     Index(
         "ix_outbox_problem",
         "link_id",
+        "state",
         sqlite_where=text("problem IS NOT NULL"),
         postgresql_where=text("problem IS NOT NULL"),
     ),
     Index("ix_outbox_due", "connection_id", "state", "id"),
+    Index("ix_outbox_newest", "link_id", "id"),
     Index("ix_outbox_marker", "connection_id", "marker"),
     Index("ix_outbox_document", "connection_id", "document_id"),
 )
