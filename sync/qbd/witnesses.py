@@ -28,32 +28,36 @@ MIRRORED: Mapping[str, tuple[str, ...]] = {entity: (kind,) for entity, kind in K
     "PaymentMethod": ("payment_method",),
 }
 SEEN = "seen:"  # cursors: the ids that each page of an entity has shown, while it is read from its beginning
-# Of a reading that has not begun. `candidate` is the newest of the entity being read; `doubted` is what was missing
-# when everything was read again, `blind` the entities that showed it then: their witnesses say nothing.
-NONE: dict[str, Any] = {"witnesses": {}, "missing": {}, "shown": False, "candidate": None, "doubted": {}, "blind": []}
-ENTITY_BEGINS: dict[str, Any] = {"shown": False, "candidate": None}
+# Of an entity of which no page was read: `awaited` is its witness from before the first one, `shown` whether it came.
+ENTITY_BEGINS: dict[str, Any] = {"begun": False, "awaited": None, "shown": False}
+# Of a reading that has not begun. `doubted` is what was missing when everything was read again, `blind` the entities
+# that showed it then: their witnesses say nothing.
+NONE: dict[str, Any] = {"witnesses": {}, "missing": {}, "doubted": {}, "blind": []} | ENTITY_BEGINS
 
 Position = dict[str, Any]
 
 
 def see(position: Position, entity: str, objects: Sequence[Any]) -> Position:
-    """Where a reading stands after a page of an entity."""
+    """Where a reading stands after a page of an entity. What a page shows is in the mirror, so it is kept in mind even
+    if the rest is never read.
+    """
     stamps = [(_time(each), _id(each)) for each in objects]
-    candidate = max([*filter(all, stamps), *filter(None, [position["candidate"]])], default=None, key=tuple)
+    awaited = position["awaited"] if position["begun"] else position["witnesses"].get(entity)
     blind = position["blind"]
     if _shows(stamps, position["doubted"].get(entity)):
         blind = sorted({*blind, entity})
-    shown = position["shown"] or _shows(stamps, position["witnesses"].get(entity))
-    return position | {"shown": shown, "candidate": candidate, "blind": blind}
+    for time, object_id in stamps:
+        if time and object_id:
+            position = _keep(position, entity, time, object_id)
+    shown = position["shown"] or _shows(stamps, awaited)
+    return position | {"begun": True, "awaited": awaited, "shown": shown, "blind": blind}
 
 
 def close(position: Position, entity: str) -> Position:
     """After the last page of an entity. What was not shown is missed until QuickBooks says that it was deleted."""
-    known, missing = position["witnesses"].get(entity), position["missing"]
+    known, missing = position["awaited"], position["missing"]
     if known is not None and not position["shown"] and entity not in position["blind"]:
         missing = missing | {entity: known}
-    if position["candidate"] is not None:
-        position = _keep(position, entity, *position["candidate"])
     return position | {"missing": missing} | ENTITY_BEGINS
 
 

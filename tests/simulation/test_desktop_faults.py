@@ -1,13 +1,13 @@
 """Whatever goes wrong between QuickBooks Desktop, its Web Connector and us: all is in the books once, or waits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.simulation.run import Simulation
 from tests.simulation.schedule import draw
 
-EVERY_TIME = range(100)
+EVERY_TIME = (*range(100), 261)  # 261: a reading broke off on its way, then an older backup was restored
 CAUGHT = {"resend": 16, "clear": 1, "watermark": 10}  # seeds that showed the planted bugs
 
 
@@ -18,8 +18,12 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]
     made.close()
 
 
-@pytest.mark.parametrize("seeds", [EVERY_TIME, pytest.param(range(100, 2_000), marks=pytest.mark.soak)], ids=str)
-def test_each_charge_is_in_the_company_file_once_or_waits_with_its_reason(simulation: Simulation, seeds: range) -> None:
+@pytest.mark.parametrize(
+    "seeds", [EVERY_TIME, pytest.param(range(100, 2_000), marks=pytest.mark.soak)], ids=["some", "many"]
+)
+def test_each_charge_is_in_the_company_file_once_or_waits_with_its_reason(
+    simulation: Simulation, seeds: Sequence[int]
+) -> None:
     broken = {
         seed: (outcome.problems, [str(step) for step in draw(seed).steps])
         for seed in seeds
