@@ -64,6 +64,14 @@ def name(kind: str, number: str | None, record_id: str) -> str:
     return f"{noun} {number or record_id}"
 
 
+def called(ledger_id: str | None) -> str:
+    """The same of a document of which only the id is at hand: "Transfer 99" for transfer:99."""
+    if ledger_id is None:
+        return "A document"
+    kind, _, number = ledger_id.rpartition(":")
+    return name(kind, number, ledger_id)
+
+
 def money(minor: int, currency: str) -> str:
     return str(Money(abs(minor), currency))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from reconcile.discrepancy import money
+from reconcile.discrepancy import called, money
 from reconcile.money import Money, books_unit
 from reconcile.records import Movement, PayoutItems
 
@@ -300,7 +300,7 @@ def _leg_item(row: Mapping[str, Any]) -> dict[str, Any]:
         return _item(row, "date_moved", f"{amount} of {source} happened on {day} and is in the books on {booked_on}.")
     if row["from_day"] < day:
         return _item(row, "date_moved", f"{amount} of {source} is in the books on {booked_on}, before {day}.")
-    gap = f"{row['document_id']} books {source} with a difference of {amount}."
+    gap = f"{called(row['document_id'])} books {source} with a difference of {amount}."
     if row["reason"] == "rounding" or (abs(row["amount_minor"]) < books_unit(row["currency"])):
         return _item(row, "rounding", f"{gap} The books keep two decimals.")
     return _item(row, "recorded_elsewhere" if row["state"] == "matched" else "drift", gap)
@@ -317,8 +317,8 @@ def _unbooked_item(row: Mapping[str, Any], amount: str) -> dict[str, Any]:
     if row["reason"] == "cancels_out":
         return _item(row, "in_transit", f"{start} was on its way and came back. {detail}".strip())
     if row["state"] == "matched":
-        where = row["document_id"] or "a document"
-        return _item(row, "recorded_elsewhere", f"{start} is recorded in {where}, outside the clearing account.")
+        where = called(row["document_id"])
+        return _item(row, "recorded_elsewhere", f"{where} records {start}, outside the clearing account.")
     if row["state"] == "posted":
         return _item(row, "drift", f"{start} was posted, but its document is not in the books.")
     verb = "was set aside" if row["state"] == "ignored" else "waits"
@@ -329,15 +329,15 @@ def _document_item(row: Mapping[str, Any]) -> dict[str, Any]:
     document, gap = row["group"], money(row["amount_minor"], row["currency"])
     row = {**row, "document_id": document}
     if row["actual_day"] is None:
-        return _item(row, "drift", f"{document} is no longer in the books; {gap} of it is missing.")
+        return _item(row, "drift", f"{called(document)} is no longer in the books; {gap} of it is missing.")
     if row["until_day"] is not None:
-        return _item(row, "drift", f"{document} is now dated {row['actual_day']}; until then {gap} differs.")
-    return _item(row, "drift", f"{document} was changed: it differs by {gap} from what was booked.")
+        return _item(row, "drift", f"{called(document)} is now dated {row['actual_day']}; until then {gap} differs.")
+    return _item(row, "drift", f"{called(document)} was changed: it differs by {gap} from what was booked.")
 
 
 def _foreign_item(row: Mapping[str, Any]) -> dict[str, Any]:
     document, amount = row["group"], money(row["amount_minor"], row["currency"])
-    text = f"{document} moves the clearing account by {amount}, but belongs to no Stripe movement."
+    text = f"{called(document)} moves the clearing account by {amount}, but belongs to no Stripe movement."
     return _item({**row, "document_id": document}, "books_only", text)
 
 
