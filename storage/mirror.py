@@ -12,7 +12,7 @@ from storage import audit
 from storage.engine import upsert
 from storage.models import audit as audit_log
 from storage.models import cursors, links, mirror
-from storage.records import DOCUMENT_KINDS, day_of, from_json, is_open, number_of, parent_of, record_type, to_json
+from storage.records import DOCUMENT_KINDS, day_of, is_open, number_of, parent_of, read_record, to_json
 from storage.types import encode
 
 KEY = ["connection_id", "kind", "object_id"]
@@ -126,6 +126,7 @@ def bodies(
 
 
 _KEY = [mirror.c.kind, mirror.c.object_id]
+_TEXT = type_coerce(mirror.c.record, Text).label("text")  # read straight into a record
 
 
 def _rows(
@@ -159,8 +160,10 @@ def load(conn: Connection, connection_id: int, kind: str, ids: Iterable[str]) ->
     """Records by id; ids that are unknown or gone are left out."""
     wanted = sorted({object_id for object_id in ids if object_id})
     return {
-        row.object_id: from_json(row.record, record_type(kind))
-        for row in _rows(conn, connection_id, [(kind, object_id) for object_id in wanted])
+        row.object_id: read_record(kind, row.text)
+        for row in _rows(
+            conn, connection_id, [(kind, object_id) for object_id in wanted], [*_KEY, _TEXT, mirror.c.deleted]
+        )
         if not row.deleted
     }
 
@@ -185,21 +188,21 @@ def load_children(conn: Connection, connection_id: int, kind: str, parents: Iter
     found: list[Any] = []
     for chunk in chunks(sorted({parent for parent in parents if parent})):
         found += conn.execute(
-            select(mirror.c.object_id, mirror.c.record).where(
+            select(mirror.c.object_id, _TEXT).where(
                 mirror.c.connection_id == connection_id,
                 mirror.c.kind == kind,
                 mirror.c.parent_id.in_(chunk),
                 mirror.c.deleted.is_(False),
             )
         )
-    return [from_json(row.record, record_type(kind)) for row in sorted(found, key=lambda row: row.object_id)]
+    return [read_record(kind, row.text) for row in sorted(found, key=lambda row: row.object_id)]
 
 
 def load_open(conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None) -> list[Any]:
     """Records of some kinds that may still take part in matching (dated on or after `since`), by kind and id."""
     rows = conn.execute(_select_open(connection_id, kinds, since))
     ordered = sorted(rows, key=lambda row: (row.kind, row.object_id))  # here, for the same reason
-    return [from_json(row.record, record_type(row.kind)) for row in ordered]
+    return [read_record(row.kind, row.text) for row in ordered]
 
 
 def stream_open(
@@ -210,7 +213,7 @@ def stream_open(
 
 
 def _select_open(connection_id: int, kinds: Sequence[str], since: date | None) -> Select[Any]:
-    return select(mirror.c.kind, mirror.c.object_id, mirror.c.record).where(
+    return select(*_KEY, _TEXT).where(
         and_(
             mirror.c.connection_id == connection_id,
             mirror.c.kind.in_(kinds),
@@ -224,13 +227,13 @@ def _select_open(connection_id: int, kinds: Sequence[str], since: date | None) -
 
 def _stream(conn: Connection, query: Select[Any]) -> Iterator[list[Any]]:
     for rows in conn.execute(query, execution_options={"yield_per": STREAMED}).partitions():
-        yield [from_json(row.record, record_type(row.kind)) for row in rows]
+        yield [read_record(row.kind, row.text) for row in rows]
 
 
 def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
     """Every record of some kinds that still exists, ordered by kind and id."""
     query = _select_all(connection_id, kinds).order_by(mirror.c.kind, mirror.c.object_id)
-    return [from_json(row.record, record_type(row.kind)) for row in conn.execute(query)]
+    return [read_record(row.kind, row.text) for row in conn.execute(query)]
 
 
 def stream_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> Iterator[list[Any]]:
@@ -239,7 +242,7 @@ def stream_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> It
 
 
 def _select_all(connection_id: int, kinds: Sequence[str]) -> Select[Any]:
-    return select(mirror.c.kind, mirror.c.record).where(
+    return select(mirror.c.kind, _TEXT).where(
         mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False)
     )
 

@@ -58,11 +58,12 @@ class Sides:
 
 def load(conn: Connection, link: Link) -> Sides:
     moving = select(runs.c.id).where(runs.c.link_id == link.id, runs.c.state == "running").limit(1)
+    documents = {document.id: document for document in _documents(conn, link.ledger_id)}
     return Sides(
         link=link,
         openings=_openings(link),
-        legs=_legs(conn, link),
-        clearing=_clearing(conn, link),
+        legs=_legs(conn, link, documents),
+        clearing=_clearing(conn, link, documents),
         accepted=findings.accepted(conn, link.id),
         ledger_now=_ledger_balances(conn, link),
         is_moving=conn.execute(moving).first() is not None or web_connectors.is_moving(conn, link.ledger_id),
@@ -91,22 +92,21 @@ def _openings(link: Link) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=OPENING_SCHEMA, orient="row")
 
 
-def _clearing(conn: Connection, link: Link) -> pl.DataFrame:
+def _clearing(conn: Connection, link: Link, documents: Mapping[str, Document]) -> pl.DataFrame:
     """CLEARING_SCHEMA: what every document in the books does to the link's clearing accounts."""
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
     accounts = clearing.accounts_of(conn, link)
     rows = []
-    for document in _documents(conn, link.ledger_id):
+    for document in documents.values():
         opening = bool(document.marker and ":opening-" in document.marker)
         for account_id, amount in clearing.effects(document, accounts).items():
             rows.append((document.id, currency_of[account_id], document.dated, amount, document.marker, opening))
     return pl.DataFrame(rows, schema=CLEARING_SCHEMA, orient="row")
 
 
-def _legs(conn: Connection, link: Link) -> pl.DataFrame:
+def _legs(conn: Connection, link: Link, documents: Mapping[str, Document]) -> pl.DataFrame:
     """LEG_SCHEMA: every leg of the payments balance, a row for each document that books a part of it."""
     booked = _booked(conn, link.id)
-    documents = {document.id: document for document in _documents(conn, link.ledger_id)}
     found = conn.execute(select(legs).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")).all()
     effects = _matched_effects(found, documents, clearing.accounts_of(conn, link), link.mappings.clearing)
     undone = _undone(conn, link.id)
@@ -141,7 +141,7 @@ def _matched_effects(
 def _leg_rows(
     row: Row[Any],
     booked: dict[str, Booked],
-    documents: dict[str, Document],
+    documents: Mapping[str, Document],
     effects: Mapping[tuple[str, str], int],
     undone: Sequence[Part],
 ) -> list[tuple[Any, ...]]:
@@ -164,7 +164,7 @@ def _leg_rows(
 
 
 def _matched_parts(
-    row: Row[Any], documents: dict[str, Document], effects: Mapping[tuple[str, str], int], booked: int
+    row: Row[Any], documents: Mapping[str, Document], effects: Mapping[tuple[str, str], int], booked: int
 ) -> list[Part]:
     """A part for each document; the last takes what is left of the leg."""
     parts: list[Part] = []

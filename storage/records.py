@@ -1,6 +1,8 @@
 """Records as the mirror keeps them: which type each kind has, what it is part of, and when it may still be matched."""
 
 from datetime import date
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -71,6 +73,16 @@ def to_json(record: Any) -> Any:
 def from_json(body: Any, type_: Any) -> Any:
     """The way back; raises msgspec.ValidationError if `body` is not of that type."""
     return msgspec.convert(body, type_)
+
+
+def read_record(kind: str, text: str) -> Any:
+    """A record out of the mirror's JSON, without making plain values first; raises msgspec.ValidationError."""
+    return _reader(kind).decode(text)
+
+
+@cache
+def _reader(kind: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(record_type(kind), float_hook=Decimal)
 
 
 def record_type(kind: str) -> type[Any]:
