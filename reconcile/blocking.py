@@ -10,6 +10,7 @@ import polars as pl
 from reconcile.rules import Rules
 from reconcile.score import email_key, with_name_keys
 
+NO_PAIRS = pl.DataFrame(schema={"item": pl.UInt32, "document": pl.UInt32})
 # A number written in one piece: "1042", "INV-1042", "SO42".
 PLAIN_NUMBER = r"^[a-z]*-?[0-9]+$"
 STRIPE_ID = r"\b(?:ch|py|pi|re|pyr|po|dp|du|txn|in|cus|tu|tr)_[A-Za-z0-9]+"
@@ -242,6 +243,8 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         TYPED,
         rules,
     ).filter(~(pl.col("is_container") & (pl.col("kind") != "payout")))
+    if typed.is_empty():
+        return NO_PAIRS
     # Amounts and days are numbers: they sort out nearly everything before any text is looked at.
     told = items.select(
         "item",
@@ -269,7 +272,7 @@ def by_typed_effect(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
         .explode("minor", empty_as_null=False, keep_nulls=False)
     )
     if effects.is_empty():
-        return items.select("item").clear().with_columns(document=documents["document"].clear())
+        return NO_PAIRS
     typed = _on_each_day(effects, ON_CLEARING, rules)
     moved = items.select(
         *("company", "kind", "item", "settled_minor", "net_minor"),
@@ -372,6 +375,8 @@ def by_open_amount(
     A key shared by more than `rules.pairs_max` pairs of one amount is not followed; the second result are the charges
     that has happened to.
     """
+    if charges.is_empty() or invoices.is_empty():
+        return NO_PAIRS, charges["item"].clear()
     block = ["company", "currency", "total_minor"]
     left = charges.with_columns(total_minor="amount_minor", day=pl.col("occurred_at").dt.date())
     right = invoices.with_columns(total_minor="left_minor")
@@ -423,6 +428,8 @@ def by_customer(
     names: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Charges and the invoices of one customer (known, by e-mail or by name) not older than `days_max`."""
+    if charges.is_empty() or invoices.is_empty():
+        return NO_PAIRS
     block = ["company", "currency"]
     left = charges.select("item", *block, "customer_name", "customer_email", day=pl.col("occurred_at").dt.date())
     right = invoices.select("document", *block, "customer_name", "customer_email", "date", "customer_id")

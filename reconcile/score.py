@@ -117,6 +117,27 @@ def compare(
     which customers of the books an item belongs to, from ids and links; `names` are the `name_keys` of both sides, if
     they were made before.
     """
+    if pairs.height:
+        return _compare(pairs, processor, ledger, known, rules, model, names)
+    # Of nothing, as it often is of a few rows, only the columns matter: they are found out once.
+    schema = tuple(pairs.schema.items())
+    if schema not in _NOTHING:
+        _NOTHING[schema] = _compare(pairs, processor, ledger, known, rules, model, names)
+    return _NOTHING[schema]
+
+
+_NOTHING: dict[tuple[tuple[str, pl.DataType], ...], pl.DataFrame] = {}
+
+
+def _compare(
+    pairs: pl.DataFrame,
+    processor: pl.DataFrame,
+    ledger: pl.DataFrame,
+    known: pl.DataFrame,
+    rules: Rules,
+    model: Model,
+    names: pl.DataFrame | None,
+) -> pl.DataFrame:
     items = _rows(processor, "item", pairs, ITEM).with_columns(pl.col("day").dt.date())
     documents = _rows(ledger, "document", pairs, DOCUMENT).with_columns(pl.col("open_minor").fill_null(0))
     wide = (

@@ -14,6 +14,8 @@ READ = ("linked_minor", "item_currency", "item_minor", "doc_currency", "open_min
 
 def match_linked(sides: Sides, found: Found) -> None:
     """Explicit links, as long as what they ask of an invoice together is open."""
+    if sides.links.is_empty():
+        return
     used = pl.col("ledger_id").replace_strict(dict(found.used), default=0, return_dtype=pl.Int64)
     compared = found.unrecorded(sides.compare(sides.links)).with_columns(
         identity_level=pl.lit("linked"),

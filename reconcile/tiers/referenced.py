@@ -19,6 +19,8 @@ READ = (
 
 def match_named(sides: Sides, found: Found) -> None:
     """References: taken if exactly one charge and one open invoice agree on number, amount and currency."""
+    if sides.references.is_empty():
+        return
     named = found.unrecorded(sides.compare(sides.references)).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )

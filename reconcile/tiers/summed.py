@@ -47,7 +47,10 @@ def _records(each: _Sum) -> set[str]:
 
 
 def _sums(sides: Sides, found: Found, candidates: pl.Series) -> list[_Sum]:
-    charges, left = _unexplained(sides, found, candidates), open_invoices(sides, found)
+    charges = _unexplained(sides, found, candidates)
+    if charges.is_empty():
+        return []
+    left = open_invoices(sides, found)
     pairs = blocking.by_customer(charges, left, sides.known, DAYS_MAX, sides.rules, sides.names)
     compared = sides.compare(sides.constraints.allow(pairs), sides.known).filter(
         pl.col("customer").is_in(["linked", "email"]) | (pl.col("name_level") == "equal")
