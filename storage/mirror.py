@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Text, and_, func, select, true, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, exists, func, or_, select, true, type_coerce, update
 
 from reconcile.records import Document, Record
 from storage import audit
 from storage.engine import upsert
 from storage.models import audit as audit_log
-from storage.models import cursors, links, mirror
+from storage.models import cursors, links, mirror, outbox
 from storage.records import DOCUMENT_KINDS, day_of, is_open, number_of, parent_of, read_record, to_json
 from storage.types import encode
 
@@ -284,6 +284,18 @@ def ids_after(conn: Connection, connection_id: int, kind: str, after: str, limit
             .limit(limit)
         ).scalars()
     )
+
+
+def ids_relied_on(conn: Connection, connection_id: int, kind: str, after: str, limit: int) -> list[str]:
+    """The next ids of documents of a kind that we made, or that record what was matched to them."""
+    ours = exists().where(
+        outbox.c.connection_id == mirror.c.connection_id,
+        outbox.c.document_id == mirror.c.object_id,
+        outbox.c.state.in_(("posted", "verified")),
+    )
+    these = (mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id > after)
+    query = select(mirror.c.object_id).where(*these, mirror.c.deleted.is_(False), or_(mirror.c.claimed, ours))
+    return list(conn.execute(query.order_by(mirror.c.object_id).limit(limit)).scalars())
 
 
 def ids_dated(conn: Connection, connection_id: int, kind: str, first: date, last: date) -> list[str]:

@@ -18,7 +18,7 @@ from storage import mirror
 from storage.rates import rate_id
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched, Request
-from sync.qbd import taxes, witnesses
+from sync.qbd import revisits, taxes, witnesses
 from sync.qbd.markup import local, parse
 from sync.qbd.qbxml import Answer, Node, message, text_of, value
 from sync.qbd.qwc import OWNER_ID
@@ -38,7 +38,7 @@ DOCUMENTS = (
     "JournalEntry",
     "ARRefundCreditCard",
 )
-AGAIN = "again"  # invoices whose payments were read: whether a payment changes their time is not documented
+AGAIN = "again"  # what is asked for once more by its id
 ENTITIES = ("Currency", *LISTS, *DOCUMENTS, "TxnDeleted", "ListDeleted", AGAIN)
 WHOLE = ("Currency", "Account", "Class", "PaymentMethod", "TxnDeleted", "ListDeleted", AGAIN)  # without an iterator
 DELETED = tuple(entity for entity in DOCUMENTS if entity != "Transfer")  # QuickBooks never reports those of transfers
@@ -65,6 +65,7 @@ Position = dict[str, Any]
 def ask(conn: Any, connection_id: int, visit: str, now: datetime) -> None:
     """Starts reading what changed since the last time, as a part of this visit."""
     position = mirror.cursor(conn, connection_id, READING) or {"marks": {}, "n": 0, "complete": False, "again": []}
+    position = revisits.begin(conn, connection_id, position, PAGE, now)
     position = witnesses.NONE | position | {"visit": visit, "at": now.isoformat(), "doubted": {}}
     mirror.move_cursor(conn, connection_id, READING, position | _from_start(conn, connection_id), now)
 
@@ -82,7 +83,8 @@ def next_request(conn: Any, connection_id: int, visit: str) -> Request | None:
         return None
     entity, request_id = position["queue"][0], f"r{position['n']}"
     if entity == AGAIN:
-        return _by_id("Invoice", position["again"][:PAGE], request_id, PURPOSE)
+        asked = [each.partition(":") for each in revisits.chunk(position, PAGE)]
+        return _by_id(ENTITY[asked[0][0]], [txn_id for _, _, txn_id in asked], request_id, PURPOSE)
     return _request(question(entity, position["marks"].get(entity), position), PURPOSE)
 
 
@@ -113,7 +115,11 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
     else:
         if entity == "Item":
             position["percents"] = position.get("percents", {}) | taxes.percents_among(found.objects)
+        asked = revisits.chunk(position, PAGE) if entity == AGAIN else []
         stored = store(conn, connection_id, found.objects, now)
+        if entity == AGAIN:
+            position, gone = revisits.after(position, asked, shown_in(found), found.code)
+            remove_ids(conn, connection_id, gone, now)
         position["again"] = sorted({*position["again"], *_paid(stored)})
     if entity in witnesses.MIRRORED:
         position = _witness(conn, connection_id, position, found, now)
@@ -202,10 +208,11 @@ def store(conn: Any, connection_id: int, elements: Iterable[Any], now: datetime)
 
 
 def look_again(conn: Any, connection_id: int, applied: Iterable[Applied], now: datetime) -> None:
-    """Invoices that a credit was set against: the next reading brings them, whatever QuickBooks says of their time."""
+    """What something was set against, or is not any more: the next reading brings it, whatever QuickBooks says of its
+    time.
+    """
     position = mirror.cursor(conn, connection_id, READING)
-    invoices = [part.id.partition(":")[2] for part in applied if part.id.startswith("invoice:")]
-    again = {"again": sorted({*position["again"], *invoices})}
+    again = {"again": sorted({*position["again"], *(part.id for part in applied)})}
     mirror.move_cursor(conn, connection_id, READING, position | again, now)
 
 
@@ -221,6 +228,17 @@ def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], 
         if kind and object_id:
             gone.append((kind, object_id, None, ""))
     mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
+
+
+def remove_ids(conn: Any, connection_id: int, document_ids: Iterable[str], now: datetime) -> None:
+    """Documents that QuickBooks does not find by their ids are gone."""
+    gone = [(each.partition(":")[0], each, None, "") for each in document_ids]
+    mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
+
+
+def shown_in(found: Answer) -> set[str]:
+    """The ids of the documents in an answer, as the mirror has them."""
+    return {f"{KIND[local(each).removesuffix('Ret')]}:{value(each, 'TxnID')}" for each in found.objects}
 
 
 def by_id(entity: str, txn_ids: Sequence[str], request_id: str) -> Request:
@@ -345,12 +363,7 @@ def _after(position: Position, found: Answer) -> Position:
     seen = [local_time(time) for time in times if time]
     newest = max([*seen, *filter(None, [position["newest"]])], default=None)
     position = position | {"n": position["n"] + 1, "newest": newest}
-    if entity == AGAIN:
-        position["again"] = position["again"][PAGE:]
-        more = bool(position["again"])
-    else:
-        more = found.remaining > 0
-    if more:
+    if bool(position["again"]) if entity == AGAIN else found.remaining > 0:
         return position | {"iterator": found.iterator_id}
     marks = position["marks"]
     if newest is not None and entity != AGAIN:
@@ -363,9 +376,8 @@ def _after(position: Position, found: Answer) -> Position:
 
 
 def _paid(documents: Sequence[Document]) -> set[str]:
-    """The invoices (their TxnIDs) that these payments are set against."""
-    parts = [part.id.partition(":") for document in documents for part in document.applied]
-    return {txn_id for kind, _, txn_id in parts if kind == "invoice"}
+    """The invoices that these payments are set against: whether that changes their time is not documented."""
+    return {part.id for document in documents for part in document.applied if part.id.startswith("invoice:")}
 
 
 def _fetched(reader: Books, element: Any) -> Fetched:
