@@ -15,7 +15,6 @@ from sync import commands, undoing
 
 PAGE_SIZE = 50
 HOWS = {"void": "is voided", "delete": "is deleted", "entry": "stays; an opposite {} is made", None: "cannot be undone"}
-OPPOSITE = {"sales_receipt": "refund receipt", "refund_receipt": "sales receipt"}
 ASKED = "It is undone in QuickBooks with the next sync, and goes back to Review."
 NO, YES = "No, or not yet", "Yes, it is marked R in the register"
 
@@ -143,8 +142,7 @@ def what_would_be_done(found: Detail) -> str:
 
 
 def _how(step: Step) -> str:
-    opposite = OPPOSITE.get(step.document.kind, "journal entry")
-    text = HOWS[step.how].format(opposite)
+    text = HOWS[step.how].format((step.entry_kind or "").replace("_", " "))
     return f"{text} on {words.day(step.entry_on)}" if step.entry_on else text
 
 

@@ -1,8 +1,10 @@
 """How a document of ours is taken back: voided, deleted, or by an opposite entry; and whether it still is as it was.
 
-QuickBooks Online can void payments, sales receipts and invoices; its other documents it can only delete. What lies in a
-closed period or a bank deposit, or was reconciled with a bank statement, stays: an opposite document on the first open
-day takes its effect back, and none of the days before changes.
+QuickBooks Online can void payments, sales receipts and invoices; its other documents it can only delete. QuickBooks
+Desktop voids everything but payments, which it deletes, and transfers: of those it lets nobody but a user take any
+away, so the opposite one is made. What lies in a closed period or a bank deposit, or was reconciled with a bank
+statement, stays: an opposite document on the first open day takes its effect back, and none of the days before changes.
+Source for Desktop: the enumerations TxnVoidType and TxnDelType of the schema of qbXML 13.0.
 """
 
 from dataclasses import replace
@@ -16,6 +18,7 @@ from reconcile.records import Document
 How = Literal["void", "delete", "entry"]
 
 VOIDED: tuple[PostingKind, ...] = ("payment", "sales_receipt", "invoice")
+DELETED_ON_DESKTOP: tuple[PostingKind, ...] = ("payment",)
 # No journal entry takes tax back. Receipts are undone by the opposite receipt, taxed fees by a fee that came back.
 OPPOSITES: dict[PostingKind, PostingKind] = {
     "sales_receipt": "refund_receipt",
@@ -26,15 +29,28 @@ OPPOSITES: dict[PostingKind, PostingKind] = {
     "transfer": "journal_entry",
     "journal_entry": "journal_entry",
 }
+# Desktop has no refund receipt, and an opposite transfer is a transfer that people find where the first one is.
+OPPOSITES_ON_DESKTOP: dict[PostingKind, PostingKind] = {
+    "payment": "journal_entry",
+    "purchase": "journal_entry",
+    "deposit": "journal_entry",
+    "transfer": "transfer",
+    "journal_entry": "journal_entry",
+}
 TAXED: dict[PostingKind, PostingKind] = {"purchase": "deposit", "deposit": "purchase"}
 
 
-def how_to_undo(document: Document, closed_through: date | None, *, is_fixed: bool) -> How | None:
+def how_to_undo(
+    document: Document, closed_through: date | None, *, is_fixed: bool, on_desktop: bool = False
+) -> How | None:
     """None: it cannot be taken back by itself. `is_fixed`: deposited, or reconciled with a bank statement."""
     kind: PostingKind = document.kind
-    if not is_fixed and (closed_through is None or document.dated > closed_through):
-        return "void" if kind in VOIDED and document.amount_minor else "delete"
-    return "entry" if kind in OPPOSITES and document.amount_minor else None
+    is_open = not is_fixed and (closed_through is None or document.dated > closed_through)
+    if is_open and not (on_desktop and kind == "transfer"):
+        is_voided = kind not in DELETED_ON_DESKTOP if on_desktop else kind in VOIDED
+        return "void" if is_voided and document.amount_minor else "delete"
+    opposites = OPPOSITES_ON_DESKTOP if on_desktop else OPPOSITES
+    return "entry" if kind in opposites and document.amount_minor else None
 
 
 def taking_back(posting: Posting, document: Document, marker: str, change: Change) -> Posting:
@@ -55,16 +71,24 @@ def taking_back(posting: Posting, document: Document, marker: str, change: Chang
     )
 
 
-def opposite_kind(posting: Posting) -> PostingKind:
+def opposite_kind(posting: Posting, *, on_desktop: bool = False) -> PostingKind:
+    if on_desktop:
+        return OPPOSITES_ON_DESKTOP[posting.kind]
     is_taxed = bool(posting.tax_minor) or any(line.tax_code for line in posting.lines)
     return TAXED.get(posting.kind, OPPOSITES[posting.kind]) if is_taxed else OPPOSITES[posting.kind]
 
 
 def opposite(
-    posting: Posting, document: Document, marker: str, receivable: str | None, closed_through: date | None
+    posting: Posting,
+    document: Document,
+    marker: str,
+    receivable: str | None,
+    closed_through: date | None,
+    *,
+    on_desktop: bool = False,
 ) -> Posting:
     """What takes the effect of a document back on the first open day, at the rate the books have it at."""
-    kind = opposite_kind(posting)
+    kind = opposite_kind(posting, on_desktop=on_desktop)
     entry = replace(
         posting,
         marker=marker,
@@ -77,6 +101,10 @@ def opposite(
         shares=(),
         undoes=posting.marker,
     )
+    if kind == posting.kind == "transfer":
+        entry = replace(
+            entry, account_id=posting.other_account_id or "", other_account_id=posting.account_id, applied=()
+        )
     if kind == "journal_entry":
         entry = replace(
             entry,
@@ -114,10 +142,15 @@ def _opposite_lines(posting: Posting, receivable: str | None) -> tuple[PostingLi
     )
 
 
+def is_taken_back(document: Document) -> bool:
+    """Whether it stands for nothing any more. QuickBooks says so in its memo, which a user may have changed since."""
+    return document.voided or not document.amount_minor
+
+
 def changed_since_seen(seen: Posting, document: Document | None) -> str | None:
     """Why a document must not be taken back as it is now; None if it is as it was seen (`taking_back`).
 
-    Its SyncToken alone says little: QuickBooks counts it up whenever something is linked to the document.
+    Its SyncToken or EditSequence says little: QuickBooks counts it up whenever something is linked to the document.
     """
     if document is None:
         return "Somebody deleted it in QuickBooks meanwhile."

@@ -122,7 +122,7 @@ def view(database: Database, link_id: int) -> MappingView:
             is_read=bool(chart.accounts),
             has_posted=outbox.any_sent(conn, link_id),
             asked=errands.of_roles(conn, link_id),
-            by_visits=connections.connection(conn, link.ledger_id).system == "qbd",
+            by_visits=connections.is_desktop(conn, link.ledger_id),
         )
 
 

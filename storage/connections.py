@@ -75,6 +75,11 @@ def connection(conn: Conn, connection_id: int) -> Connection:
     return _connection(conn.execute(select(connections).where(connections.c.id == connection_id)).one())
 
 
+def is_desktop(conn: Conn, connection_id: int) -> bool:
+    """Whether the books are kept in QuickBooks Desktop."""
+    return connection(conn, connection_id).system == "qbd"
+
+
 def find_connection(conn: Conn, system: str, external_id: str, mode: str) -> Connection | None:
     row = conn.execute(
         select(connections).where(

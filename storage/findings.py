@@ -141,7 +141,7 @@ def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
 def _preference(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
     company: Company | None = mirror.load(conn, link.ledger_id, "company", ["company"]).get("company")
     if company is not None and company.applies_by_itself:
-        is_desktop = connections.connection(conn, link.ledger_id).system == "qbd"
+        is_desktop = connections.is_desktop(conn, link.ledger_id)
         where = "Edit, Preferences, Payments" if is_desktop else "Account and settings, Advanced, Automation"
         text = (
             f"QuickBooks applies payments or credits to open invoices by itself ({where}). What a charge leaves over "

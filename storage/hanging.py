@@ -11,7 +11,7 @@ from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import POSTED
 from reconcile.records import Company, Dispute, Document, Refund
-from storage import connections, legs, mirror, outbox
+from storage import legs, mirror, outbox
 from storage.connections import Link
 from storage.models import closes
 from storage.models import mirror as mirror_table
@@ -133,10 +133,7 @@ def _after(conn: Connection, link: Link, markers: Sequence[str]) -> list[Item]:
 
 
 def obstacles(conn: Connection, link: Link, group: Group) -> Iterator[str]:
-    books = connections.connection(conn, link.ledger_id)
-    if books.system == "qbd":
-        yield "Tieout does not change documents in QuickBooks Desktop. Void or delete it there by hand."
-    elif not link.posting_on:
+    if not link.posting_on:
         yield "Posting is switched off, so nothing is undone either. Switch it on under Dry run first."
     yield from _not_of_legs(group)
     for gone in group.gone:
@@ -223,7 +220,7 @@ def _paid_by_others(conn: Connection, link: Link, group: Group) -> Iterator[str]
     """QuickBooks voids no invoice that a payment is applied to."""
     for document in group.found.values():
         if document.kind == "invoice":
-            for payment in _naming(conn, link, "payment", document.id):
+            for payment in naming(conn, link, "payment", document.id):
                 if payment.id not in group.found and not payment.voided:
                     yield f"{named(payment)} pays {named(document)}. Take it off that invoice in QuickBooks first."
 
@@ -233,7 +230,7 @@ def _paid_by_others(conn: Connection, link: Link, group: Group) -> Iterator[str]
 
 def is_deposited(conn: Connection, link: Link, document_id: str) -> bool:
     """Whether a bank deposit holds it."""
-    return bool(_naming(conn, link, "deposit", document_id))
+    return bool(naming(conn, link, "deposit", document_id))
 
 
 def remarks(conn: Connection, link: Link, group: Group) -> Iterator[str]:
@@ -275,7 +272,7 @@ def _words(document_id: str) -> str:
     return name(kind, None, ledger_id)
 
 
-def _naming(conn: Connection, link: Link, kind: str, document_id: str) -> list[Document]:
+def naming(conn: Connection, link: Link, kind: str, document_id: str) -> list[Document]:
     """Documents of a kind that are applied to one. Reads all of them: for what a person asks, not for a sync."""
     text = type_coerce(mirror_table.c.record, Text).contains(f'"id":"{document_id}"}}', autoescape=True)
     rows = conn.execute(

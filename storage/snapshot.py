@@ -60,7 +60,7 @@ def ground(conn: Connection, link: Link) -> Snapshot:
     return Snapshot(
         account_id=account.external_id,
         can_post=account.mode != "files",
-        on_desktop=connections.connection(conn, link.ledger_id).system == "qbd",
+        on_desktop=connections.is_desktop(conn, link.ledger_id),
         home_currency=home,
         time_zone=link.time_zone,
         cutover=link.cutover,

@@ -18,9 +18,10 @@ from sqlalchemy import Connection, Row, select, update
 
 from reconcile.choices import PersonDecision
 from reconcile.money import Money
-from reconcile.records import Document
+from reconcile.postings import PostingKind
+from reconcile.records import Account, Document
 from reconcile.reversal import How, changed_since_seen, how_to_undo, opposite, taking_back
-from storage import decisions, hanging, legs, markers, mirror, outbox
+from storage import connections, decisions, hanging, legs, markers, mirror, outbox
 from storage.connections import Link
 from storage.hanging import IN_BOOKS, Group, named
 from storage.models import outbox as table
@@ -32,12 +33,16 @@ OPEN = ("planned", "sending", "doubtful", "waiting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One document and how it is taken back; an entry is dated `entry_on`. None: it cannot be, and `how` is why."""
+    """One document and how it is taken back, an entry by a document of `entry_kind` on a day.
+
+    `how` None: it cannot be.
+    """
 
     document: Document
     item: Item
     how: How | None
     entry_on: date | None = None
+    entry_kind: PostingKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ def preview(
 ) -> Undo | None:
     """None if it is no document of ours that is in the books.
 
-    `is_reconciled`: a person says that it was reconciled with a bank statement, which QuickBooks Online does not tell.
+    `is_reconciled`: a person says that it was reconciled with a bank statement, which QuickBooks does not tell.
     """
     group = hanging.group_of(conn, link, document_id, with_fee=with_fee)
     if group is None:
@@ -71,7 +76,7 @@ def preview(
     obstacles = list(hanging.obstacles(conn, link, group))
     steps = [_step(conn, link, group, item, is_reconciled=is_reconciled) for item in group.documents]
     for step in steps:
-        obstacles += _keeps(step, has_receivable=step.document.currency in receivables(conn, link.ledger_id))
+        obstacles += _keeps(step, _receivables(conn, link, step.document))
     obstacles = list(dict.fromkeys(obstacles))
     effects = _effects(conn, link, group, steps)
     shown = [(step.document.id, step.document.version, step.how, step.entry_on) for step in steps]
@@ -92,14 +97,23 @@ def _step(conn: Connection, link: Link, group: Group, item: Item, *, is_reconcil
     document = group.found[item.document_id or ""]
     closed_through = hanging.closed_through(conn, link)
     is_fixed = is_reconciled or hanging.is_deposited(conn, link, document.id)
-    how = how_to_undo(document, closed_through, is_fixed=is_fixed)
-    entry_on = None
-    if how == "entry":
-        entry_on = opposite(item.posting, document, "", "", closed_through).dated
-    return Step(document=document, item=item, how=how, entry_on=entry_on)
+    on_desktop = connections.is_desktop(conn, link.ledger_id)
+    how = how_to_undo(document, closed_through, is_fixed=is_fixed, on_desktop=on_desktop)
+    if how != "entry":
+        return Step(document=document, item=item, how=how)
+    entry = opposite(item.posting, document, "", "", closed_through, on_desktop=on_desktop)
+    return Step(document=document, item=item, how=how, entry_on=entry.dated, entry_kind=entry.kind)
 
 
-def _keeps(step: Step, *, has_receivable: bool) -> list[str]:
+def _receivables(conn: Connection, link: Link, document: Document) -> int:
+    """How many accounts receivable the customer of a payment may owe its money on."""
+    if not connections.is_desktop(conn, link.ledger_id):
+        return int(document.currency in receivables(conn, link.ledger_id))
+    accounts: list[Account] = mirror.load_all(conn, link.ledger_id, ["account"])
+    return sum(each.type == "Accounts Receivable" and each.currency == document.currency for each in accounts)
+
+
+def _keeps(step: Step, receivables_: int) -> list[str]:
     """Why this document cannot be taken back."""
     what = named(step.document)
     if step.how is None:
@@ -109,8 +123,13 @@ def _keeps(step: Step, *, has_receivable: bool) -> list[str]:
         ]
     if step.how == "entry" and step.item.problem:
         return [f"{what} was changed after it was posted. Restore it first: an entry can only undo what was posted."]
-    if step.how == "entry" and step.document.kind == "payment" and not has_receivable:
+    if step.how == "entry" and step.document.kind == "payment" and not receivables_:
         return [f"QuickBooks has no account receivable in {step.document.currency}. Create it."]
+    if step.how == "entry" and step.document.kind == "payment" and receivables_ > 1:
+        return [
+            f"QuickBooks has several accounts receivable in {step.document.currency}, and the entry that takes {what} "
+            "back belongs on that of its invoice. Make that entry in QuickBooks by hand."
+        ]
     return []
 
 
@@ -143,6 +162,7 @@ def begin(conn: Connection, link: Link, undo: Undo, said: PersonDecision, at: da
     """
     assert not undo.obstacles
     closed, after = hanging.closed_through(conn, link), None
+    on_desktop = connections.is_desktop(conn, link.ledger_id)
     for step in undo.steps:
         posting, document = step.item.posting, step.document
         source, kind, _, _ = posting.marker.rsplit(":", 3)
@@ -151,7 +171,7 @@ def begin(conn: Connection, link: Link, undo: Undo, said: PersonDecision, at: da
             taken = taking_back(posting, document, marker, step.how)
         else:
             receivable = receivables(conn, link.ledger_id).get(document.currency)
-            taken = opposite(posting, document, marker, receivable, closed)
+            taken = opposite(posting, document, marker, receivable, closed, on_desktop=on_desktop)
         taken = replace(taken, after=after)
         outbox.plan(conn, link_id=link.id, connection_id=link.ledger_id, postings=[taken], at=at, asked_by=said.actor)
         after = marker

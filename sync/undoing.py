@@ -26,7 +26,7 @@ def undo_posted(  # noqa: PLR0913 - all of it is what the person saw and said
     """Begins to take back a document of ours with all that books the same; gives the decision's id.
 
     `version` is of what the person saw it would do; `is_reconciled` is their answer whether a bank statement has been
-    reconciled with it, which QuickBooks Online does not tell. Both the answer and the reason are kept in the audit.
+    reconciled with it, which QuickBooks does not tell. Both the answer and the reason are kept in the audit.
     """
     now = clock.now()
     with database.write() as conn:

@@ -56,6 +56,7 @@ class QuickBooksDesktop:
         with self._database.write() as conn:
             if connections.connection(conn, connection_id).state != "ready":
                 return None
+            connections.lock_links(conn, connection_id)  # before any row; nothing begins to hang on what is taken back
             return (
                 self._writing.next_doubtful(conn, connection_id, self._visit)
                 or reading.next_request(conn, connection_id, self._visit)

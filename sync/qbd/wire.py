@@ -25,6 +25,7 @@ ENTITY = {
 }
 TAXED = ("invoice", "credit_memo", "sales_receipt")
 KIND = {entity: kind for kind, entity in ENTITY.items()}
+TAKES_BACK = ("void", "delete")
 NAMESPACE = uuid.UUID("7c9c1f0e-51f0-5c0a-9c49-7e1f6a0e8c11")  # of our markers
 REFERENCE_MAX, PAYMENT_REFERENCE_MAX = 11, 20
 
@@ -67,6 +68,11 @@ def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) ->
             "Sales Tax), then retry; or record this by hand, then match it in Review."
         )
     name, builder = _way(posting)
+    if posting.change == "restore":
+        raise Rejected(
+            "Tieout cannot give a document in QuickBooks Desktop its old content again. Change it there by hand; or "
+            "undo it on the page Posted, then post it again in Review."
+        )
     if builder is None:
         raise Rejected(
             "Tieout cannot do this in QuickBooks Desktop: it would change a document that is there, or needs a kind of "
@@ -76,7 +82,8 @@ def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) ->
         content = builder(posting, around)
     except ValueError as error:
         raise Rejected(str(error)) from None
-    return message(name, [(name, content)], request_id=message_request_id(set_id), message_set_id=set_id)
+    nodes: list[Node] = content if posting.change in TAKES_BACK else [(name, content)]
+    return message(name, nodes, request_id=message_request_id(set_id), message_set_id=set_id)
 
 
 def _way(posting: Posting) -> tuple[str, "Builder | None"]:
@@ -148,6 +155,20 @@ def _move(posting: Posting, around: Surroundings) -> list[Node]:
         for txn_id, minor in amounts
     ]
     return [("TxnID", value(around.target, "TxnID")), ("EditSequence", value(around.target, "EditSequence")), *applied]
+
+
+def _void(posting: Posting, _around: Surroundings) -> list[Node]:
+    """QuickBooks asks for no EditSequence here: the document is looked at right before. Raises ValueError."""
+    if posting.kind in ("payment", "transfer"):
+        raise ValueError(f"QuickBooks Desktop voids no {posting.kind}. Take it back there by hand.")
+    return [("TxnVoidType", ENTITY[posting.kind]), ("TxnID", _txn_id(posting.target or ""))]
+
+
+def _delete(posting: Posting, _around: Surroundings) -> list[Node]:
+    """Raises ValueError."""
+    if posting.kind == "transfer":
+        raise ValueError("QuickBooks Desktop lets only its users delete a transfer. Delete it there by hand.")
+    return [("TxnDelType", ENTITY[posting.kind]), ("TxnID", _txn_id(posting.target or ""))]
 
 
 def _invoice(posting: Posting, around: Surroundings) -> list[Node]:
@@ -352,4 +373,6 @@ BUILDERS: dict[str, Builder] = {
 CHANGES: dict[str, tuple[str, Builder]] = {
     "link": ("ReceivePaymentAdd", _credit_use),
     "move": ("ReceivePaymentMod", _move),
+    "void": ("TxnVoid", _void),
+    "delete": ("TxnDel", _delete),
 }

@@ -9,15 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconcile.postings import Posting
-from storage import audit, connections, mirror, outbox, replacing
+from reconcile.records import Document
+from reconcile.reversal import changed_since_seen, is_taken_back
+from storage import audit, connections, mirror, outbox, replacing, undoing
 from storage.outbox import Item
 from sync.booking import ABSENT, ACTOR, ATTEMPTS, UNREADABLE, Booking, made
 from sync.difference import difference
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Response, Rng
-from sync.qbd import faults, reading, wire
+from sync.qbd import faults, reading, taking_back, wire
 from sync.qbd.markup import parse
 from sync.qbd.qbxml import DAMAGED, Answer, Node, answer, message, status_check, text_of, value
+from sync.qbd.revisits import NOT_FOUND
 
 SEARCH_BACK = timedelta(hours=26)  # before the newest we had read: the clock of that computer may be set back
 CHANGED_SET = 9001
@@ -54,13 +57,18 @@ class Writing:
         return None
 
     def next_planned(self, conn: Any, connection_id: int, visit: str) -> Request | None:
-        """The next document; before a payment, the invoices that it and others pay are read again."""
+        """The next document; before a payment, the invoices that it and others pay are read again, and before an
+        undo, the document that it takes back.
+        """
         while items := outbox.ready(conn, connection_id, self._clock.now(), BALANCES_MAX):
             asked = self._balances(conn, connection_id, items, visit)
             if asked is not None:
                 return asked
             item = items[0]
-            if self._is_back(conn, item):
+            asked = self._look_first(conn, item, visit) if item.posting.undoes else None
+            if asked is not None:
+                return asked
+            if self._is_off(conn, item) if item.posting.undoes else self._is_back(conn, item):
                 continue
             try:
                 return self._send(conn, item, item.body or self._body(conn, item))
@@ -88,7 +96,13 @@ class Writing:
 
     def accept_balances(self, conn: Any, connection_id: int, found: Answer) -> None:
         """What has changed of these invoices makes matching run again before anything is written."""
-        reading.store(conn, connection_id, found.objects, self._clock.now())
+        now = self._clock.now()
+        reading.store(conn, connection_id, found.objects, now)
+        position = mirror.cursor(conn, connection_id, BALANCES)
+        if (look := position.get("look")) is not None:
+            mirror.move_cursor(conn, connection_id, BALANCES, position | {"look": None, "looked": look}, now)
+            if not found.objects and found.code in NOT_FOUND:
+                reading.remove_ids(conn, connection_id, [look["document"]], now)
 
     # ---- sending
 
@@ -128,13 +142,32 @@ class Writing:
             part.id.partition(":")[2]
             for item in items
             for part in item.posting.applied
-            if part.id.startswith("invoice:")
+            if part.id.startswith("invoice:") and not item.posting.undoes
         } - asked
         if not wanted:
             return None
         position = {"visit": visit, "ids": sorted(asked | wanted), "n": (known or {"n": 0})["n"] + 1}
         mirror.move_cursor(conn, connection_id, BALANCES, position, self._clock.now())
         return reading.by_id("Invoice", sorted(wanted), f"b{position['n']}")
+
+    def _look_first(self, conn: Any, item: Item, visit: str) -> Request | None:
+        """Once for each attempt, after everything else that is read before."""
+        known = mirror.cursor(conn, item.connection_id, BALANCES) or {"n": 0}
+        document_id = taking_back.document_of(conn, item)
+        look = {"visit": visit, "item": item.id, "attempt": item.attempt, "document": document_id}
+        if document_id is None or known.get("looked") == look:
+            return None
+        asked = known["ids"] if known.get("visit") == visit else []
+        position = {"visit": visit, "ids": asked, "n": known["n"] + 1, "look": look}
+        mirror.move_cursor(conn, item.connection_id, BALANCES, position, self._clock.now())
+        return taking_back.look(document_id, position["n"])
+
+    def _is_off(self, conn: Any, item: Item) -> bool:
+        """Whether an undo must not be done as things are by now; then it is called off."""
+        problem = undoing.obstacle(conn, connections.link(conn, item.link_id), item)
+        if problem is not None:
+            self._booking.call_off(conn, item, problem)
+        return problem is not None
 
     def _is_back(self, conn: Any, item: Item) -> bool:
         """Whether what this was to replace is in the books again; then that counts, and nothing is sent."""
@@ -210,6 +243,9 @@ class Writing:
         outbox.record_look_up(conn, item, _search_from_start("", None, _misses(item)))
 
     def _accept_search(self, conn: Any, item: Item, found: Answer) -> None:
+        if item.posting.change in taking_back.CHANGES:
+            self._accept_look(conn, item, found)
+            return
         if item.posting.change is not None:
             self._accept_target(conn, item, found)
             return
@@ -231,12 +267,8 @@ class Writing:
 
     def _accept_target(self, conn: Any, item: Item, found: Answer) -> None:
         """The document that was to be changed, as it is: a change has no document, and no mark, of its own."""
-        element, document = next(iter(found.objects), None), None
-        if element is not None:
-            try:
-                document = reading.books(conn, item.connection_id).document(element)
-            except UNREADABLE as odd:
-                raise Transient("QuickBooks answered with something else.", technical=repr(odd)) from None
+        element = next(iter(found.objects), None)
+        document = _read(conn, item, element)
         if document is None or document.voided:
             gone = Stale("Somebody deleted or voided what this was to be applied to in QuickBooks.")
             self._record_refusal(conn, item, item.attempt, gone)
@@ -249,11 +281,41 @@ class Writing:
         else:
             self._booking.record_absent(conn, [item])
 
+    def _accept_look(self, conn: Any, item: Item, found: Answer) -> None:
+        """The document that was to be taken back, as it is: gone or voided is done, whoever did it."""
+        element = next(iter(found.objects), None)
+        document = _read(conn, item, element)
+        if document is None and found.code not in NOT_FOUND:
+            raise Transient("QuickBooks did not say whether the document is there.", technical=f"{found.code}")
+        if document is None or is_taken_back(document):
+            self._record_gone(conn, item, None, document, text_of(element) if document else "")
+        elif (item.look_up or {}).get("answered"):
+            plain = "QuickBooks says that it has taken this back, and shows it as it was. Look at it there, then retry."
+            self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=document.id))
+        elif problem := changed_since_seen(item.posting, document):
+            self._booking.call_off(conn, item, problem)
+        else:
+            self._booking.record_absent(conn, [item])
+
     # ---- recording
 
+    def _record_gone(self, conn: Any, item: Item, attempt: int | None, voided: Document | None, raw: str) -> None:
+        connections.change_link(conn, item.link_id)  # before any row, as everywhere
+        let_go = taking_back.let_go(conn, item)
+        self._booking.record_gone(conn, item, attempt, voided, raw)
+        reading.look_again(conn, item.connection_id, let_go, self._clock.now())
+
     def _book(self, conn: Any, item: Item, attempt: int | None, found: Answer) -> None:
-        if item.posting.change == "link":  # QuickBooks answers with no document: what it was applied to shows it
-            looking = "QuickBooks has taken it; whether it is applied is looked at."
+        if item.posting.change in taking_back.CHANGES:
+            taking_back.check(item, found)
+        if item.posting.change == "delete":
+            self._record_gone(conn, item, attempt, None, "")
+            return
+        if item.posting.change in (
+            "link",
+            "void",
+        ):  # QuickBooks answers with no document: it is looked at
+            looking = "QuickBooks has taken it; what became of it is looked at."
             outbox.record_doubt(conn, item, attempt or item.attempt, at=self._clock.now(), problem=looking)
             outbox.record_look_up(conn, outbox.get(conn, item.id), _search_from_start("", None) | {"answered": True})
             return
@@ -322,8 +384,20 @@ def _misses(item: Item) -> int:
     return item.look_up.get("misses", 0) if isinstance(item.look_up, dict) else 0
 
 
+def _read(conn: Any, item: Item, element: Any | None) -> Document | None:
+    """The document that was asked for by its id. Raises Transient."""
+    if element is None:
+        return None
+    try:
+        return reading.books(conn, item.connection_id).document(element)
+    except UNREADABLE as odd:
+        raise Transient("QuickBooks answered with something else.", technical=repr(odd)) from None
+
+
 def _around(conn: Any, connection_id: int, posting: Posting) -> wire.Surroundings:
     """The receivables account is QuickBooks' own choice where it is not known. Raises Rejected."""
+    if posting.change in taking_back.CHANGES:
+        return wire.NOTHING
     target = _document(conn, connection_id, posting.target) if posting.target else None
     beside = [target, *(_document(conn, connection_id, part.id) for part in posting.applied)]
     accounts = [value(each, "ARAccountRef", "ListID") for each in beside if each is not None]

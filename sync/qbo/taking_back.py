@@ -9,6 +9,7 @@ from typing import Any
 
 from reconcile.postings import Posting
 from reconcile.records import Document
+from reconcile.reversal import is_taken_back
 from storage.outbox import Item
 from sync.booking import UNREADABLE
 from sync.errors import Ambiguous
@@ -45,13 +46,9 @@ def outcome(item: Item, content: Any, home: str) -> Document | None:
         document = records.document(entity, found, home)
     except UNREADABLE as odd:
         raise Ambiguous("QuickBooks answered with something else than the document.", technical=repr(odd)) from None
-    if not is_void(document):
+    if not is_taken_back(document):
         raise Ambiguous("QuickBooks answered with a document that is not voided.", technical=document.id)
     return document
-
-
-def is_void(document: Document) -> bool:
-    return document.voided or not document.amount_minor
 
 
 def look_up(item: Item, deadline_s: float) -> Request:

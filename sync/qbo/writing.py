@@ -11,6 +11,7 @@ from typing import Any
 
 from reconcile.names import marker_of
 from reconcile.records import Document
+from reconcile.reversal import is_taken_back
 from storage import connections, mirror, outbox, undoing
 from storage.outbox import Item
 from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, Made, made
@@ -172,7 +173,7 @@ class Writing:
             plain = "The document is in QuickBooks, but Tieout cannot read it there. Look at it, then retry."
             self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=repr(error)))
             return
-        if taking_back.is_void(document):
+        if is_taken_back(document):
             self._booking.record_gone(conn, item, None, document, wire.encode(found[0]))
         elif item.state == "doubtful" and (refusal := (item.look_up or {}).get(taking_back.REFUSED)):
             self._booking.call_off(conn, item, refusal)

@@ -18,6 +18,7 @@ from emulators.qbo.emulator import QboEmulator
 from emulators.server import serve
 from emulators.store import Store
 from reconcile.postings import Mappings, Policies, Posting, PostingLine
+from reconcile.reversal import how_to_undo, taking_back
 from storage import connections, mirror, outbox
 from storage.engine import Database, open_database
 from storage.migrate import migrate
@@ -56,10 +57,14 @@ class Books(Protocol):
     def vendor(self) -> str: ...
 
     def marked(self, marker: str) -> list[dict[str, Any]]:
-        """The documents that carry a marker."""
+        """The documents that carry a marker and are not voided."""
         ...
 
     def delete(self, document: dict[str, Any]) -> None: ...
+
+    def redate(self, document: dict[str, Any], day: date) -> None:
+        """Somebody gives a document another date."""
+        ...
 
     def close(self, until: date | None) -> None:
         """Closes the books through a day; None opens them."""
@@ -111,6 +116,16 @@ class Bench:
                 postings=postings,
                 at=self.clock.now(),
             )
+
+    def take_back(self, posting: Posting) -> Posting:
+        """Plans the undo of a document as it is known."""
+        document = self.known(posting)
+        assert document is not None
+        how = how_to_undo(document, None, is_fixed=False, on_desktop=self.books.system == "qbd")
+        assert how in ("void", "delete")
+        undo = taking_back(posting, document, posting.marker.replace(":fee:", ":fee-undo:"), how)
+        self.plan(undo)
+        return undo
 
     def run(self, *, until: Callable[[Request], bool] = lambda _: False) -> SyncError | None:
         """A run, or a visit: what is due is asked, until nothing is, or `until` a request that nobody carries any more.
@@ -224,6 +239,10 @@ class Online:
     def delete(self, document: dict[str, Any]) -> None:
         self._qbo.delete("Purchase", document)
 
+    def redate(self, document: dict[str, Any], day: date) -> None:
+        head = {key: document[key] for key in ("Id", "SyncToken")}
+        self._qbo.update("Purchase", head | {"sparse": True, "TxnDate": day.isoformat()})
+
     def close(self, until: date | None) -> None:
         preferences = self._qbo.read("Preferences", "1")
         closing = {"AccountingInfoPrefs": {"BookCloseDate": until.isoformat() if until else None}}
@@ -276,10 +295,14 @@ class Desktop:
         return self._vendor
 
     def marked(self, marker: str) -> list[dict[str, Any]]:
-        return [body for body in self._file.all("Check") if f"[tieout {marker}]" in body.get("Memo", "")]
+        found = [body for body in self._file.all("Check") if f"[tieout {marker}]" in body.get("Memo", "")]
+        return [body for body in found if body["Amount"] != "0.00"]
 
     def delete(self, document: dict[str, Any]) -> None:
         self._file.delete("Check", document["TxnID"])
+
+    def redate(self, document: dict[str, Any], day: date) -> None:
+        self._file.edit("Check", document["TxnID"], TxnDate=day.isoformat())
 
     def close(self, until: date | None) -> None:
         self._file.set(closing_date=until.isoformat() if until else None)

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from reconcile.postings import Posting
+from sync.ports import Request
 from tests.contract.ledger_benches import START, Bench, open_bench
 
 IN_BOOKS = ("posted", "verified")
@@ -152,6 +154,63 @@ def test_a_refused_posting_waits_alone(bench: Bench) -> None:
     assert bench.item(wrong).problem
     assert bench.item(right).state in IN_BOOKS
     assert bench.books.marked(wrong.marker) == []
+
+
+@pytest.mark.parametrize(("fault", "sent"), [("", 1), ("after", 1), ("before", 2), ("busy", 2)])
+def test_what_is_undone_is_taken_back_once(bench: Bench, fault: str, sent: int) -> None:
+    posting = posted(bench)
+    undo = bench.take_back(posting)
+    bench.faults = [fault]
+    for _ in range(4):
+        bench.run()
+        bench.pass_time(400)
+    assert (bench.item(undo).state in IN_BOOKS, bench.item(posting).state) == (True, "spent")
+    assert bench.books.marked(posting.marker) == []
+    assert len(bench.writes) == sent
+    assert len({each.body for each in bench.writes}) == (1 if fault != "busy" or bench.books.system == "qbo" else 2)
+
+
+@pytest.mark.parametrize("change", ["date", "delete"])
+def test_what_somebody_changed_meanwhile_is_not_taken_back(bench: Bench, change: str) -> None:
+    """At the last moment: of Online's SyncToken there is a refusal, in Desktop only a look right before can tell."""
+    posting = posted(bench)
+    undo = bench.take_back(posting)
+    changed: list[str] = []
+
+    def meanwhile(request: Request) -> bool:
+        if request.purpose in ("balances", "post") and not changed:
+            (document,) = bench.books.marked(posting.marker)
+            changed.append(change)
+            if change == "date":
+                bench.books.redate(document, START.date() - timedelta(days=2))
+            else:
+                bench.books.delete(document)
+        return False
+
+    for _ in range(3):
+        bench.run(until=meanwhile)
+        bench.pass_time(400)
+    item = bench.item(undo)
+    assert changed
+    assert len(bench.books.marked(posting.marker)) == (1 if change == "date" else 0)
+    if change == "delete" and bench.books.system == "qbo":
+        assert item.state in IN_BOOKS, "not found: it is done, whoever did it"
+        return
+    assert (item.state, bench.item(posting).state in IN_BOOKS) == ("withdrawn", True)
+    assert "in QuickBooks meanwhile" in str(item.problem)
+    assert bench.writes == [] or bench.books.system == "qbo"
+
+
+def posted(bench: Bench) -> Posting:
+    """A document that is in the books, and was read there."""
+    posting = bench.posting()
+    bench.plan(posting)
+    bench.run()
+    bench.pass_time(60)
+    bench.run()
+    assert bench.item(posting).state == "verified"
+    bench.writes.clear()
+    return posting
 
 
 def test_a_document_that_somebody_deleted_is_gone(bench: Bench) -> None:

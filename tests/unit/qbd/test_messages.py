@@ -9,16 +9,18 @@ import pytest
 from lxml import etree
 
 from reconcile.postings import Posting, PostingLine
-from reconcile.records import Applied
+from reconcile.records import Applied, Document
+from reconcile.reversal import how_to_undo, taking_back
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient
 from sync.ports import Response
 from sync.qbd import faults, qbxml, reading, wire
 from sync.qbd.records import Books
 
 SET_ID = "s0123456789abcdef012345"
+DAY = date(2026, 11, 20)
 COMMON: dict[str, Any] = {
     "marker": "txn_1:gross:r1:s1",
-    "dated": date(2026, 11, 20),
+    "dated": DAY,
     "currency": "USD",
     "amount_minor": 21_000,
     "account_id": "80000013-1416570432",
@@ -96,6 +98,22 @@ def test_what_changes_a_document_fits_the_schema(schema: etree.XMLSchema) -> Non
 
 
 @pytest.mark.specs
+@pytest.mark.parametrize("kind", sorted(set(wire.ENTITY) - {"transfer"}))
+def test_what_takes_a_document_back_fits_the_schema(schema: etree.XMLSchema, kind: Any) -> None:
+    """As an undo of each kind asks for it; QuickBooks voids no payment."""
+    seen = Document(
+        id=f"{kind}:B7-1", kind=kind, ledger_id="B7-1", version="1", currency="USD", amount_minor=1, dated=DAY
+    )
+    how = how_to_undo(seen, None, is_fixed=False, on_desktop=True)
+    assert how == ("delete" if kind == "payment" else "void")
+    taken = taking_back(Posting(kind=kind, **COMMON), seen, "txn_1:gross-undo:r1:s1", how)
+    body = wire.write_body(taken, SET_ID)
+    schema.assertValid(etree.fromstring(body.encode()))
+    assert f"Type>{wire.ENTITY[kind]}</" in body
+    assert "<TxnID>B7-1</TxnID>" in body
+
+
+@pytest.mark.specs
 @pytest.mark.parametrize("mark", [None, "2026-11-01T10:00:00"])
 @pytest.mark.parametrize("entity", [each for each in reading.ENTITIES if each != reading.AGAIN])
 def test_every_question_fits_the_schema(schema: etree.XMLSchema, entity: str, mark: str | None) -> None:
@@ -137,6 +155,8 @@ def test_text_is_what_quickbooks_can_store(text: str, stored: str) -> None:
     [
         Posting(kind="refund_receipt", lines=ITEM, **COMMON),
         Posting(kind="payment", target="payment:A1-1", change="void", **COMMON),
+        Posting(kind="transfer", target="transfer:A1-1", change="delete", **COMMON),
+        Posting(kind="purchase", target="purchase:A1-1", change="restore", **COMMON),
         MOVES,  # the payment is gone
         Posting(kind="sales_receipt", lines=ITEM, tax_minor=100, tax_code="TAX", **COMMON),
         Posting(kind="transfer", other_account_id="80000016-1", **COMMON | {"currency": "KWD", "amount_minor": 1_001}),

@@ -13,7 +13,7 @@ from reconcile.postings import POSTED, Leg, LegDecision, Posting, PostingLine, S
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Applied, Document
 from reconcile.renewal import renew
-from reconcile.reversal import OPPOSITES, changed_since_seen, how_to_undo, opposite, taking_back
+from reconcile.reversal import OPPOSITES, OPPOSITES_ON_DESKTOP, changed_since_seen, how_to_undo, opposite, taking_back
 from tests.unit.reconcile.test_plan import decide, invoice, movement, only, paid, reasons, snapshot
 
 DAY = date(2026, 9, 14)
@@ -71,6 +71,28 @@ def test_how_each_kind_is_undone(kind: str, is_fixed: bool, closed: date | None,
     assert how_to_undo(document, closed, is_fixed=is_fixed) == how
 
 
+@pytest.mark.parametrize(
+    ("kind", "closed", "how"),
+    [
+        ("payment", None, "delete"),
+        ("payment", DAY, "entry"),
+        ("sales_receipt", None, "void"),
+        ("sales_receipt", DAY, None),
+        ("ar_refund", None, "void"),
+        ("ar_refund", DAY, None),
+        ("credit_memo", None, "void"),
+        ("purchase", None, "void"),
+        ("purchase", DAY, "entry"),
+        ("journal_entry", None, "void"),
+        ("transfer", None, "entry"),
+        ("transfer", DAY, "entry"),
+    ],
+)
+def test_how_each_kind_is_undone_in_desktop(kind: str, closed: date | None, how: str | None) -> None:
+    document = replace(SEEN, kind=kind)  # type: ignore[arg-type]
+    assert how_to_undo(document, closed, is_fixed=False, on_desktop=True) == how
+
+
 def test_a_payment_of_nothing_is_deleted_as_voiding_it_would_change_nothing() -> None:
     assert how_to_undo(replace(SEEN, amount_minor=0), None, is_fixed=False) == "delete"
     assert how_to_undo(replace(SEEN, amount_minor=0), DAY, is_fixed=False) is None
@@ -104,11 +126,14 @@ LINES = (PostingLine(amount_minor=7_000, account_id="a"), PostingLine(amount_min
 ENTRY = (PostingLine(amount_minor=10_000, account_id="a"), PostingLine(amount_minor=-10_000, account_id="clearing"))
 
 
-@pytest.mark.parametrize("kind", sorted(OPPOSITES))
-def test_an_opposite_document_leaves_nothing(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "on_desktop"),
+    [*((kind, False) for kind in sorted(OPPOSITES)), *((kind, True) for kind in sorted(OPPOSITES_ON_DESKTOP))],
+)
+def test_an_opposite_document_leaves_nothing(kind: str, on_desktop: bool) -> None:
     lines = ENTRY if kind == "journal_entry" else LINES if kind in ("purchase", "deposit") else ()
     posting = replace(PAYMENT, kind=kind, lines=lines, other_account_id="bank")  # type: ignore[arg-type]
-    entry = opposite(posting, SEEN, "txn_1:charge-undo:r1:s1", "receivable", None)
+    entry = opposite(posting, SEEN, "txn_1:charge-undo:r1:s1", "receivable", None, on_desktop=on_desktop)
     if entry.kind == "journal_entry":
         assert sum(line.amount_minor for line in entry.lines) == 0
     both = {name: effect(posting).get(name, 0) + side for name, side in effect(entry).items()}
