@@ -110,7 +110,8 @@ def accept_page(conn: Any, connection_id: int, found: Answer, now: datetime) -> 
         position["currencies"] = {list_id: code for list_id, code in codes.items() if list_id and code}
         _note_home(conn, connection_id, position["currencies"], now)
     elif entity in ("TxnDeleted", "ListDeleted"):
-        remove(conn, connection_id, entity, found.objects, now)
+        let_go = remove(conn, connection_id, entity, found.objects, now)
+        position["again"] = sorted({*position["again"], *_paid(let_go)})
         position = witnesses.tell(position, found.objects)
     else:
         if entity == "Item":
@@ -216,8 +217,8 @@ def look_again(conn: Any, connection_id: int, applied: Iterable[Applied], now: d
     mirror.move_cursor(conn, connection_id, READING, position | again, now)
 
 
-def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], now: datetime) -> None:
-    """What QuickBooks says was deleted is gone."""
+def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], now: datetime) -> Sequence[Document]:
+    """What QuickBooks says was deleted is gone; gives the payments among it, as they were."""
     gone = []
     for element in elements:
         if entity == "TxnDeleted":
@@ -227,7 +228,9 @@ def remove(conn: Any, connection_id: int, entity: str, elements: Iterable[Any], 
             kind, object_id = LISTS_DELETED.get(value(element, "ListDelType") or ""), value(element, "ListID")
         if kind and object_id:
             gone.append((kind, object_id, None, ""))
+    payments = mirror.load(conn, connection_id, "payment", [each[1] for each in gone if each[0] == "payment"])
     mirror.store(conn, connection_id, gone, at=now, actor=ACTOR)
+    return list(payments.values())
 
 
 def remove_ids(conn: Any, connection_id: int, document_ids: Iterable[str], now: datetime) -> None:
