@@ -18,6 +18,7 @@ TITLES = {
     "gone": "Gone from QuickBooks",
     "credit_left": "Credit and open invoices",
     "copied": "Copied in QuickBooks",
+    "back": "Undone, and there again",
     "recorded_twice": "Recorded twice?",
     "not_deposited": "Not deposited",
     "in_the_bank": "Beside the clearing account",

@@ -17,6 +17,7 @@ from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
+from reconcile.reversal import is_taken_back
 from storage import connections, markers, mirror, settled, snapshot, twins
 from storage.connections import Link
 from storage.credit_notes import finding_id, is_shown, version_of
@@ -32,6 +33,7 @@ Code = Literal[
     "gone",
     "credit_left",
     "copied",
+    "back",
     "recorded_twice",
     "not_deposited",
     "in_the_bank",
@@ -132,6 +134,7 @@ def _all(conn: Connection, link: Link, today: date) -> Iterator[Finding]:
     yield from _drifted(conn, link)
     yield from _credits(conn, link)
     yield from _copied(conn, link)
+    yield from _back(conn, link)
     yield from _twice(conn, link, today)
     yield from _undeposited(conn, link)
     yield from _notes(conn, link)
@@ -197,17 +200,26 @@ def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
     gone = and_(
         outbox.c.connection_id == link.ledger_id, outbox.c.document_id.in_(lost_ids), mirror_table.c.deleted.is_(True)
     )
+    restore = () if connections.is_desktop(conn, link.ledger_id) else (RESTORE,)
     rows = {row.marker: row for which in (changed, gone) for row in conn.execute(ours.where(which))}
     for row in rows.values():
         posting, document = from_json(row.posting, Posting), from_json(row.record, Document)
         is_gone = row.is_gone or document.voided
         version = GONE if row.is_gone else document.version
+        offers = ((POST_AGAIN,) if is_gone else restore) + (ACCEPT,)
         if not posting.target:
-            yield _drift(row.marker, posting, document, version, row.problem, is_gone=is_gone)
+            yield _drift(row.marker, posting, document, version, row.problem, is_gone=is_gone, offers=offers)
 
 
 def _drift(
-    marker: str, posting: Posting, document: Document, version: str, problem: str | None, *, is_gone: bool
+    marker: str,
+    posting: Posting,
+    document: Document,
+    version: str,
+    problem: str | None,
+    *,
+    is_gone: bool,
+    offers: tuple[Offer, ...],
 ) -> Finding:
     what = _named(document, Money(posting.amount_minor, posting.currency))
     if version == GONE:
@@ -218,7 +230,8 @@ def _drift(
     elif is_gone:
         text = f"Somebody voided {what}, which Tieout had posted. Post it again, or leave it so."
     else:
-        text = f"Somebody changed {what} after Tieout posted it. {problem} Restore it, or leave it so."
+        can = "Restore it" if RESTORE in offers else "Put it back in QuickBooks by hand, undo it under Posted"
+        text = f"Somebody changed {what} after Tieout posted it. {problem} {can}, or leave it so."
     return Finding(
         id=f"{'gone' if is_gone else 'changed'}:{document.id}",
         code="gone" if is_gone else "changed",
@@ -229,7 +242,7 @@ def _drift(
         amount_minor=posting.amount_minor,
         text=text,
         marker=marker,
-        offers=(POST_AGAIN if is_gone else RESTORE, ACCEPT),
+        offers=offers,
     )
 
 
@@ -308,6 +321,38 @@ def _copied(conn: Connection, link: Link) -> Iterator[Finding]:
         original = row.document_id.replace(":", " ").replace("_", " ")
         text = f"{_named(document)} is a copy of {original}, which Tieout posted. Delete the copy in QuickBooks."
         yield _about(document, "copied", text, ())
+
+
+def _back(conn: Connection, link: Link) -> Iterator[Finding]:
+    """What was voided or deleted for an undo, and is there all the same: a backup from before was restored."""
+    undo = outbox.alias()
+    rows = conn.execute(
+        select(mirror_table.c.record)
+        .join(
+            outbox,
+            and_(
+                mirror_table.c.connection_id == outbox.c.connection_id,
+                mirror_table.c.object_id == outbox.c.document_id,
+                mirror_table.c.kind == outbox.c.kind,
+            ),
+        )
+        .join(undo, and_(undo.c.link_id == outbox.c.link_id, undo.c.undoes == outbox.c.marker))
+        .where(
+            undo.c.link_id == link.id,
+            undo.c.undoes.is_not(None),
+            undo.c.state.in_(IN_BOOKS),
+            undo.c.document_id == outbox.c.document_id,  # else it stays, beside an opposite one
+            outbox.c.state == "spent",
+            mirror_table.c.deleted.is_(False),
+        )
+    ).scalars()
+    for document in (from_json(record, Document) for record in rows):
+        if not is_taken_back(document):
+            text = (
+                f"The {_named(document)}, which was undone, is in QuickBooks again: an older backup was restored. Void "
+                "or delete it there, for nothing stands behind it."
+            )
+            yield _about(document, "back", text, ())
 
 
 # ---- somebody else's

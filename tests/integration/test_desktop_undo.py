@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from emulators.qbd.connector import Stopped
 from emulators.stripe import controls
-from storage import undoing
+from storage import mirror, undoing
 from storage.engine import Database
 from storage.findings import Finding, standing
 from storage.models import legs as leg_table
@@ -74,7 +74,7 @@ def reasons(company: Desktop, category: str = "charge", kind: str = "gross") -> 
 def odd(company: Desktop) -> list[Finding]:
     (link,) = company._links()
     with company.environment.database.read() as conn:
-        return [each for each in standing(conn, link.id) if each.code in ("gone", "changed", "copied")]
+        return [each for each in standing(conn, link.id) if each.code in ("gone", "changed", "copied", "back")]
 
 
 def problems(company: Desktop) -> list[str]:
@@ -132,6 +132,12 @@ def test_a_payment_its_fee_and_a_refund_that_was_paid_out(company: Desktop, tell
     assert odd(company) == []
     assert problems(company) == []
 
+    company.file.delete("ReceivePayment", company.ours("ReceivePayment")[0]["TxnID"])  # a person does
+    company.settle(1)
+    with company.environment.database.read() as conn:
+        (seen,) = mirror.load_all(conn, 2, ["invoice"])
+    assert seen.open_minor == 10_000
+
 
 def test_an_entry_is_voided_and_a_payout_gets_the_opposite_transfer(company: Desktop) -> None:
     _, intent = paid(company)
@@ -147,6 +153,7 @@ def test_an_entry_is_voided_and_a_payout_gets_the_opposite_transfer(company: Des
     (step,) = look(company, "Transfer")[1].steps
     assert (step.how, step.entry_kind) == ("entry", "transfer")
 
+    older = company.file.backup()
     undo(company, "JournalEntry")
     held = undo(company, "Transfer")
     check(company)
@@ -170,6 +177,15 @@ def test_an_entry_is_voided_and_a_payout_gets_the_opposite_transfer(company: Des
     company.settle(1)
     (gone,) = odd(company)
     assert (gone.code, gone.document_id) == ("gone", f"transfer:{opposite['TxnID']}")
+
+    company.file.restore(older)
+    company.settle(2)
+    (entry,) = alive(company, "JournalEntry")
+    assert [each.document_id for each in odd(company) if each.code == "back"] == [f"journal_entry:{entry['TxnID']}"]
+    company.file.edit("Check", company.ours("Check")[0]["TxnID"], Memo="mine")
+    company.settle(1)
+    (changed,) = [each for each in odd(company) if each.code == "changed"]
+    assert ([each.action for each in changed.offers], "by hand" in changed.text) == (["accept"], True)
 
 
 def lose_first(company: Desktop, answer: str) -> list[str]:
