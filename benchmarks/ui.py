@@ -37,7 +37,7 @@ PAGES: dict[str, tuple[Callable[[Context], None], dict[str, str]]] = {
     "overview": (overview.render, {}),
     "review": (review.render, {}),
     "review, searched": (review.render, {"q": "blue 100.00"}),
-    "review, posted": (review.render, {"tab": "posted"}),
+    "review, posted": (review.render, {"show": "posted"}),
     "problems": (problems.render, {}),
     "payouts": (payouts.render, {}),
     "to stripe": (sending.render, {}),

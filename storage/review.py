@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from reconcile.records import Customer, Document
 from storage import connections, decisions, legs, mirror, search
@@ -176,12 +176,11 @@ def _with_customer(document: Document, customers: dict[str, Customer]) -> Docume
 
 
 def _postings(conn: Connection, link: Link, markers: Sequence[str]) -> tuple[PostingView, ...]:
-    rows = conn.execute(
-        select(outbox)
-        .where(outbox.c.link_id == link.id, or_(outbox.c.marker.in_(markers), _is_unclear_undo(markers)))
-        .order_by(outbox.c.id)
-    )
-    return tuple(_posting_view(row) for row in rows)
+    ours = select(outbox).where(outbox.c.link_id == link.id)
+    # One after the other, and ordered here: else SQLite walks along all postings instead of looking the markers up.
+    either = (outbox.c.marker.in_(markers), _is_unclear_undo(markers)) if markers else ()
+    rows = {row.id: row for which in either for row in conn.execute(ours.where(which))}
+    return tuple(_posting_view(rows[row_id]) for row_id in sorted(rows))
 
 
 def _is_unclear_undo(markers: Sequence[str]) -> ColumnElement[bool]:
