@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages import chrome, style, url, words
 from pages.context import Context
+from pages.grid import pick
 from storage import posted
 from storage.posted import Detail, PostedView
 from storage.undoing import Step
@@ -39,35 +40,14 @@ def render(context: Context, link_id: int) -> None:
 
 def _list(shown: list[PostedView]) -> str:
     """The grid; gives the id of the document to show: that of the address, or the first."""
-    ids = [view.document_id for view in shown]
-    chosen = url.text("document") or ids[0]
-    # A grid's selection is a row number, so its key changes with its rows.
-    key = f"posted-{shown[0].row_id}-{len(shown)}-{shown[-1].row_id}"
-    st.session_state[key] = {"selection": {"rows": [ids.index(chosen)] if chosen in ids else [], "columns": []}}
-    st.dataframe(
-        _frame(shown),
-        key=key,
-        hide_index=True,
-        height=min(36 + 30 * len(ids), 640),
-        row_height=30,
-        on_select=partial(_select, key, ids),
-        selection_mode="single-row",
-        column_config={
-            "Date": st.column_config.DateColumn(format="D MMM", width=58),
-            "Document": st.column_config.TextColumn(width=130),
-            "Customer": st.column_config.TextColumn(width=110),
-            "Amount": st.column_config.TextColumn(alignment="right", width=104),
-            "For": st.column_config.TextColumn(width=118),
-        },
-        alt="What was posted",
-    )
-    return chosen
-
-
-def _select(key: str, ids: list[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        url.put("document", ids[rows[0]])
+    columns = {
+        "Date": st.column_config.DateColumn(format="D MMM", width=58),
+        "Document": st.column_config.TextColumn(width=130),
+        "Customer": st.column_config.TextColumn(width=110),
+        "Amount": st.column_config.TextColumn(alignment="right", width=104),
+        "For": st.column_config.TextColumn(width=118),
+    }
+    return pick(_frame(shown), [view.document_id for view in shown], "document", columns, "What was posted")
 
 
 def _frame(shown: list[PostedView]) -> pl.DataFrame:

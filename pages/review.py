@@ -1,9 +1,7 @@
 """Review: what waits for a person, why, and both sides of it. What is looked at is named by its id in the URL."""
 
-import hashlib
 from collections import Counter
 from datetime import date, timedelta
-from functools import partial
 from html import escape
 from typing import Literal
 
@@ -12,6 +10,7 @@ import streamlit as st
 
 from pages import chrome, compare, deciding, findings, noting, posted, style, together, url, words
 from pages.context import Context
+from pages.grid import pick
 from reconcile import closing
 from storage import review as waiting
 from storage import search
@@ -198,29 +197,14 @@ def _drop_days() -> None:
 
 def _list(shown: Page) -> str:
     """The grid of items; gives the id of the one to show: that of the URL, or the first."""
+    columns = {
+        "Date": st.column_config.DateColumn(format="D MMM", width=58),
+        "Customer": st.column_config.TextColumn(width=110),
+        "Amount": st.column_config.TextColumn(alignment="right", width=104),
+        "Reason": st.column_config.TextColumn(width=118),
+    }
     ids = [item.source_id for item in shown.items]
-    wanted = st.query_params.get("item", "")
-    selected = wanted or (ids[0] if ids else "")
-    # A grid's selection is a row number. So its key changes with its rows, and the URL says which row is selected.
-    key = f"items-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
-    st.session_state[key] = {"selection": {"rows": [ids.index(selected)] if selected in ids else [], "columns": []}}
-    st.dataframe(
-        _frame(shown.items),
-        key=key,
-        hide_index=True,
-        height=min(36 + 30 * len(ids), 640),
-        row_height=30,
-        on_select=partial(_select, key, ids),
-        selection_mode="single-row",
-        column_config={
-            "Date": st.column_config.DateColumn(format="D MMM", width=58),
-            "Customer": st.column_config.TextColumn(width=110),
-            "Amount": st.column_config.TextColumn(alignment="right", width=104),
-            "Reason": st.column_config.TextColumn(width=118),
-        },
-        alt="What waits for review",
-    )
-    return selected
+    return pick(_frame(shown.items), ids, "item", columns, "What waits for review")
 
 
 def _next_of(shown: Page, selected: str) -> str:
@@ -241,12 +225,6 @@ def _move(shown: Page, selected: str) -> None:
         for label, key, to in steps:
             there = ids[to] if 0 <= to < len(ids) else ""
             st.button(label, key=f"go-{key}", shortcut=key, disabled=not there, on_click=url.put, args=("item", there))
-
-
-def _select(key: str, ids: list[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        st.query_params["item"] = ids[rows[0]]
 
 
 def _frame(items: tuple[Item, ...]) -> pl.DataFrame:

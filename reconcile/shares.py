@@ -38,7 +38,7 @@ def _shares(processor: pl.DataFrame, ledger: pl.DataFrame, number: int) -> Itera
         least = held.index(min(held))
         held[least] += size
         share_of.append(least)
-    shared = sizes.select("company", share=pl.Series(share_of, dtype=pl.UInt8))
+    shared = sizes.select("company", share=pl.Series(share_of, dtype=pl.UInt32))
     left, right = (
         side.select("company").join(shared, on="company", how="left", maintain_order="left")["share"]
         for side in (processor, ledger)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,26 @@ class Desktop:
             return connections.all_links(conn)
 
 
+def join(
+    environment: Environment, stripe: StripeEmulator, address: str, start: datetime, *, posting_on: bool
+) -> desktop.SignIn:
+    """Connects a company file and the Stripe account at `address`, and joins the two from the day before `start` on."""
+    processor_id, zone = connecting.connect_stripe(environment, stripe.key, "emulated", {"api": address})
+    sign_in = desktop.connect_desktop(environment, "Larkspur", "emulated")
+    connecting.make_link(
+        environment,
+        processor_id=processor_id,
+        ledger_id=sign_in.connection_id,
+        cutover=start.date() - timedelta(days=1),
+        time_zone=zone,
+        policies=Policies(),
+        posting_on=posting_on,
+        actor="test",
+        create_missing=False,
+    )
+    return sign_in
+
+
 @contextmanager
 def open_desktop(
     database: Database, data_dir: Path, faults: Faults | None = None, *, is_mapped: bool = True
@@ -176,19 +196,7 @@ def open_desktop(
     with ExitStack() as stack:
         stripe_address = stack.enter_context(serve(stripe.app))
         ours = stack.enter_context(serve(hooks_app(environment)))
-        processor_id, zone = connecting.connect_stripe(environment, stripe.key, "emulated", {"api": stripe_address})
-        sign_in = desktop.connect_desktop(environment, "Larkspur", "emulated")
-        connecting.make_link(
-            environment,
-            processor_id=processor_id,
-            ledger_id=sign_in.connection_id,
-            cutover=START.date() - timedelta(days=1),
-            time_zone=zone,
-            policies=Policies(),
-            posting_on=True,
-            actor="test",
-            create_missing=False,
-        )
+        sign_in = join(environment, stripe, stripe_address, START, posting_on=True)
         company = Desktop(clock, stripe, file, environment, sign_in, ours, None)  # type: ignore[arg-type]
 
         def sleep(seconds: float) -> None:

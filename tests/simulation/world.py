@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from emulators.clock import Clock
@@ -20,18 +20,17 @@ from emulators.qbd.soap import Line, Reply
 from emulators.server import serve
 from emulators.store import Store
 from emulators.stripe.emulator import StripeEmulator
-from reconcile.postings import Policies
 from storage.engine import FILE_NAME, open_database
 from storage.migrate import migrate
 from storage.vault import open_vault
-from sync import connecting, desktop, passwords
+from sync import desktop, passwords
 from sync.clock import FixedClock, SeededRng
 from sync.environment import Environment
 from sync.qbd import web
 from sync.qbd.visits import Visits
 from sync.worker import Worker
 from tests.contract.qbd_file import new_file
-from tests.integration.desktop import Desktop
+from tests.integration.desktop import Desktop, join
 
 START = datetime(2026, 11, 9, 15, tzinfo=UTC)
 ADDRESS = "http://localhost/qbwc"
@@ -123,19 +122,7 @@ def make_template(directory: Path) -> Template:
 
 
 def _connect(environment: Environment, stripe: StripeEmulator, file: CompanyFile, pc: Clock, address: str) -> Desktop:
-    processor_id, zone = connecting.connect_stripe(environment, stripe.key, "emulated", {"api": address})
-    sign_in = desktop.connect_desktop(environment, "Larkspur", "emulated")
-    connecting.make_link(
-        environment,
-        processor_id=processor_id,
-        ledger_id=sign_in.connection_id,
-        cutover=START.date() - timedelta(days=1),
-        time_zone=zone,
-        policies=Policies(),
-        posting_on=False,
-        actor="simulation",
-        create_missing=False,
-    )
+    sign_in = join(environment, stripe, address, START, posting_on=False)
     company = Desktop(pc, stripe, file, environment, sign_in, address, None)  # type: ignore[arg-type]
     qwc = desktop.qwc_file(environment, sign_in.connection_id, "http://localhost:8000").decode()
 

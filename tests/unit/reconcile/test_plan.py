@@ -69,6 +69,19 @@ def charge(amount: int = 10_000, captured: int | None = None, **rest: object) ->
     return Charge(**(values | rest))  # type: ignore[arg-type]
 
 
+def refunded(amount: int) -> Refund:
+    """Of `charge`, that much of it."""
+    return Refund(
+        id="re_1",
+        created_at=NOON,
+        currency="USD",
+        amount_minor=amount,
+        status="succeeded",
+        charge_id="ch_1",
+        movement_id="txn_2",
+    )
+
+
 def invoice(number: str, open_: int, customer: str = "20", **rest: object) -> Document:
     values = {
         "id": f"invoice:{number}",
@@ -256,19 +269,7 @@ def test_row_7_its_fee_is_booked_when_an_account_is_chosen_for_it_later() -> Non
 
 
 def test_row_8_a_refund_is_a_refund_receipt_after_its_charge() -> None:
-    facts = paid(("70", 10_000)) | {
-        "refunds": {
-            "re_1": Refund(
-                id="re_1",
-                created_at=NOON,
-                currency="USD",
-                amount_minor=3_000,
-                status="succeeded",
-                charge_id="ch_1",
-                movement_id="txn_2",
-            )
-        }
-    }
+    facts = paid(("70", 10_000)) | {"refunds": {"re_1": refunded(3_000)}}
     moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -3_000, category="refund")]
     found = decide(snapshot(moved, [invoice("70", 10_000)], **facts))
     receipt = only(found, "refund_receipt")
@@ -278,15 +279,7 @@ def test_row_8_a_refund_is_a_refund_receipt_after_its_charge() -> None:
 
 
 def test_row_8_a_refund_of_a_charge_that_waits_waits_with_it() -> None:
-    refund = Refund(
-        id="re_1",
-        created_at=NOON,
-        currency="USD",
-        amount_minor=3_000,
-        status="succeeded",
-        charge_id="ch_1",
-        movement_id="txn_2",
-    )
+    refund = refunded(3_000)
     moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -3_000, category="refund")]
     found = decide(snapshot(moved, [], charges={"ch_1": charge()}, refunds={"re_1": refund}))
     assert reasons(found)["txn_2:gross"] == "waits_with_charge"
@@ -294,15 +287,7 @@ def test_row_8_a_refund_of_a_charge_that_waits_waits_with_it() -> None:
 
 
 def test_row_8_a_refund_of_a_charge_of_two_customers_waits() -> None:
-    refund = Refund(
-        id="re_1",
-        created_at=NOON,
-        currency="USD",
-        amount_minor=3_000,
-        status="succeeded",
-        charge_id="ch_1",
-        movement_id="txn_2",
-    )
+    refund = refunded(3_000)
     moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -3_000, category="refund")]
     invoices = [invoice("70", 6_000, "20"), invoice("71", 4_000, "21")]
     found = decide(snapshot(moved, invoices, refunds={"re_1": refund}, **paid(("70", 6_000), ("71", 4_000))))
@@ -310,15 +295,7 @@ def test_row_8_a_refund_of_a_charge_of_two_customers_waits() -> None:
 
 
 def test_row_8_the_refund_of_a_payment_typed_in_by_hand_gives_back_the_tax_of_its_invoice() -> None:
-    refund = Refund(
-        id="re_1",
-        created_at=NOON,
-        currency="USD",
-        amount_minor=10_825,
-        status="succeeded",
-        charge_id="ch_1",
-        movement_id="txn_2",
-    )
+    refund = refunded(10_825)
     bill = invoice("70", 0, amount_minor=10_825, tax_minor=825, tax_code="TAX")
     typed = invoice(
         "80",
@@ -352,17 +329,9 @@ def test_row_8c_a_charge_recorded_by_hand_as_several_payments_left_what_they_all
     rest = replace(half, id="payment:81", ledger_id="81", amount_minor=4_000, open_minor=4_000)
     assert credit_left([paying, rest], 0) == 4_000
     assert credit_left([paying, rest], 1_500) == 2_500
-    refunded = Refund(
-        id="re_1",
-        created_at=NOON,
-        currency="USD",
-        amount_minor=10_000,
-        status="succeeded",
-        charge_id="ch_1",
-        movement_id="txn_2",
-    )
+    refund = refunded(10_000)
     moved = [movement("txn_1", "ch_1", 10_000), movement("txn_2", "re_1", -10_000, category="refund")]
-    given = {"charges": {"ch_1": charge()}, "refunds": {"re_1": refunded}, "receivables": {"USD": "ar"}}
+    given = {"charges": {"ch_1": charge()}, "refunds": {"re_1": refund}, "receivables": {"USD": "ar"}}
     found = decide(snapshot(moved, [paying, rest], **given))
     assert (only(found, "purchase").amount_minor, only(found, "refund_receipt").amount_minor) == (4_000, 6_000)
     nobodys = decide(snapshot(moved, [paying, replace(rest, customer_id="21")], **given))
