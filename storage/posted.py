@@ -1,14 +1,16 @@
 """What the list of posted documents reads: what Tieout wrote into the books, the newest first, a page at a time."""
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, and_, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, not_, or_, select, type_coerce
 
-from reconcile.money import MoneyError, to_minor
+from reconcile.money import THREE_DECIMAL, ZERO_DECIMAL, MoneyError, to_minor
 from reconcile.postings import Posting
 from reconcile.records import Document
 from storage import connections, mirror, undoing
@@ -149,14 +151,23 @@ def _documents(conn: Connection, link_id: int) -> Any:
 def _names(word: str) -> Any:
     """Whether the document or what was posted has a word, or an amount, in any of its fields."""
     fields = [type_coerce(table.c.posting, Text), type_coerce(mirror_table.c.record, Text)]
-    found = [field.icontains(word, autoescape=True) for field in fields]
-    if re.fullmatch(r"[\d,]+(\.\d+)?", word):
-        try:
-            minor = to_minor(Decimal(word.replace(",", "")), "USD")
-        except (InvalidOperation, MoneyError):
-            return or_(*found)
-        found += [field.contains(f'"amount_minor":{minor},') for field in fields]
-    return or_(*found)
+    return or_(*(field.icontains(word, autoescape=True) for field in fields), *_amounts(fields, word))
+
+
+def _amounts(fields: list[Any], word: str) -> Iterator[ColumnElement[bool]]:
+    """A figure is an amount in the minor units of the posting's currency."""
+    if not re.fullmatch(r"\d[\d,]{0,14}(\.\d{1,3})?", word, re.ASCII):
+        return
+    unusual = [(codes, _is_in(fields[0], codes)) for codes in (ZERO_DECIMAL, THREE_DECIMAL)]
+    usual = not_(or_(*(is_in for _, is_in in unusual)))
+    for currency, is_in in (("USD", usual), *((min(codes), is_in) for codes, is_in in unusual)):
+        with suppress(MoneyError):  # more decimals than the currency has
+            minor = to_minor(Decimal(word.replace(",", "")), currency)
+            yield and_(is_in, or_(*(field.contains(f'"amount_minor":{minor},') for field in fields)))
+
+
+def _is_in(posting: Any, currencies: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(posting.contains(f'"currency":"{each}"') for each in sorted(currencies)))
 
 
 def _being_undone(conn: Connection, link_id: int, names: list[str]) -> set[str]:

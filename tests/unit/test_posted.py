@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from storage import connections, posted, undoing
 from storage.engine import Database
@@ -52,10 +53,24 @@ def test_a_page_after_the_other_shows_each_document_once(database: Database, com
 def test_words_and_amounts_are_found(database: Database, company: Seeded) -> None:
     seen = a_fee(database, company).view
     amount = f"{seen.amount_minor // 100:,}.{seen.amount_minor % 100:02}"
-    for text in (seen.cause, seen.cause.upper(), amount, f"{amount} {seen.cause}"):
-        found = posted.page(database, company.link_id, text=text)
-        assert seen.document_id in [each.document_id for each in found], text
+    for words in (seen.cause, seen.cause.upper(), amount, f"{amount} {seen.cause}"):
+        found = posted.page(database, company.link_id, text=words)
+        assert seen.document_id in [each.document_id for each in found], words
     assert posted.page(database, company.link_id, text="nothing-says-this") == []
+
+
+@on_sqlite
+def test_an_amount_is_meant_in_its_currency(database: Database, company: Seeded) -> None:
+    seen = a_fee(database, company).view
+    yen = text("UPDATE outbox SET posting = REPLACE(posting, '\"USD\"', '\"JPY\"') WHERE marker = :marker")
+    with database.write() as conn:
+        conn.execute(yen, {"marker": seen.marker})
+    for figure, is_there in (
+        (f"{seen.amount_minor:,}", True),
+        (f"{seen.amount_minor // 100}.{seen.amount_minor % 100:02}", False),
+    ):
+        found = posted.page(database, company.link_id, text=figure, size=1_000)
+        assert (seen.document_id in [each.document_id for each in found]) == is_there, figure
 
 
 @on_sqlite
