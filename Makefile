@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PREREQUISITES := sudo apt install make python3-venv
 
-.PHONY: run install demo-reset test lint soak mono screenshots lock clean
+.PHONY: run install demo-reset test lint soak mono screenshots notebooks lock clean
 
 run: .venv/run.stamp ## the workbench with a demo company on the emulators
 	@$(BIN)/tieout demo $(ARGS)
@@ -30,10 +30,14 @@ mono: .venv/test.stamp ## a .NET proxy made from our WSDL completes a visit; nee
 screenshots: .venv/test.stamp ## docs/images: every page with the demo company
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
+notebooks: .venv/notebooks.stamp ## Jupyter with notebooks/ on what is stored; DEMO=1: on the demo company
+	@$(if $(DEMO),TIEOUT_DEMO=1) $(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks $(ARGS)
+
 lock: ## pins every package again; needs uv
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test pyproject.toml -o requirements-test.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra notebooks -c requirements-test.lock pyproject.toml -o requirements-notebooks.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info
@@ -53,5 +57,11 @@ clean:
 
 .venv/test.stamp: requirements-test.lock pyproject.toml | .venv/bin/pip
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What a checkout set up for tests has stays as it is: both locks name the same versions.
+.venv/notebooks.stamp: requirements-notebooks.lock pyproject.toml | .venv/bin/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -33,6 +33,7 @@ from pages import (
     people,
     problems,
     review,
+    rules,
     sending,
     style,
     syncs,
@@ -41,7 +42,7 @@ from pages.context import Context
 from storage import queries, sending_view, users
 from storage.problems import causes as causes_of
 from storage.queries import LinkView
-from sync import callback, commands, gate
+from sync import callback, commands, gate, provider
 from sync.environment import Environment, shared_environment
 
 ICON = (
@@ -160,6 +161,7 @@ def draw() -> None:
         _page(connections.render, context, "Connections", "connections"),
         _page(files.render, context, "Files", "files"),
         _page(mapping.render, context, "Mapping", "mapping", hidden=of_files),
+        _page(rules.render, context, "Rules", "rules", hidden=of_files),
         _page(go_live.render, context, "Go-live", "go-live", hidden=of_files),
         _page(dry_run.render, context, "Dry run", "dry-run", hidden=of_files),
     ]
@@ -207,6 +209,7 @@ def make_app(environment: Environment) -> Any:
     """The pages behind the gate, with what else this process is to serve."""
     is_single = os.environ.get("TIEOUT_SINGLE") == "1"
     routes = gate.sign_in_routes(environment.database, environment.clock, environment.rng)
+    routes += provider.routes(environment)
     routes += callback.routes(environment)
     if is_single:
         from sync.web import routes as hook_routes

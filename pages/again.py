@@ -1,7 +1,7 @@
 """Some days, or one record, again: first what it would change, then doing it. Shown on Syncs and on Problems."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 
 import polars as pl
@@ -16,6 +16,8 @@ from sync import commands, retrying
 
 RECENT = timedelta(hours=1)
 DAYS = 7  # that are proposed
+DAY = "YYYY-MM-DD"
+SINCE, UNTIL, RECORD = "again-since", "again-until", "again-id"
 CLOSED = "again-closed"  # the look that this browser session has put away
 WHATS = {"new": "new", "changed": "changed", "gone": "gone", "unreadable": "cannot be read"}
 
@@ -30,30 +32,36 @@ def offer(context: Context, link: LinkView) -> None:
         st.caption("First it is shown what that would change. Nothing is ever posted twice.")
         today = link.today(context.now)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            since = st.date_input("From", today - timedelta(days=DAYS - 1), key="again-since", width=140)
-            until = st.date_input("Through", today, key="again-until", width=140)
+            st.date_input("From", today - timedelta(days=DAYS - 1), key=SINCE, format=DAY, width=140)
+            st.date_input("Through", today, key=UNTIL, format=DAY, width=140)
             st.button(
                 "Show what these days would change",
                 key="look-days",
                 disabled=not may(context),
                 on_click=look,
-                args=(context, link, lambda: _days(since, until)),
+                args=(context, link, _days),
             )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            wanted = st.text_input("Or one record", key="again-id", placeholder="ch_…, evt_…, payment:12", width=295)
+            wanted = st.text_input("Or one record", key=RECORD, placeholder="ch_…, evt_…, payment:12", width=295)
             st.button(
                 "Show what this record would change",
                 key="look-record",
                 disabled=not may(context) or not wanted.strip(),
                 on_click=look,
-                args=(context, link, partial(retrying.scope_of, context.database, link.id, wanted)),
+                args=(context, link, lambda: _record(context, link)),
             )
 
 
-def _days(since: date | None, until: date | None) -> Scope:
+def _days() -> Scope:
+    """As the boxes are at the click: whoever types a day and clicks at once changes both in the same moment."""
+    since, until = st.session_state[SINCE], st.session_state[UNTIL]
     if since is None or until is None:
         raise commands.RefusedError("Say the first and the last day.")
     return Scope(since=since, until=until)
+
+
+def _record(context: Context, link: LinkView) -> Scope:
+    return retrying.scope_of(context.database, link.id, st.session_state[RECORD])
 
 
 def look(context: Context, link: LinkView, scope: Callable[[], Scope]) -> None:

@@ -126,9 +126,9 @@ def _filtered(context: Context) -> Filter:
         subject = url.search("Record: an id of either side", "record", "audit-record", width=220)
         actor = url.select("Who", "actor", "audit-actor", actors, ALL if subject.strip() else PEOPLE, width=170)
         action = url.select("What", "action", "audit-action", actions, ALL, width=170)
-        since = url.pick_day("From", "from", "audit-from")
-        until = url.pick_day("Through", "to", "audit-to")
         text = url.search("Words in it", "q", "audit-q", width=150)
+        since = url.pick_day("From", "from", "audit-from")  # last, so that both stay together where there is less room
+        until = url.pick_day("Through", "to", "audit-to")
     return Filter(
         actor=None if actor == ALL else actor,
         action=None if action == ALL else action,

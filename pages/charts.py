@@ -53,7 +53,7 @@ def balances(days: pl.DataFrame, currency: str) -> go.Figure:
 
 
 def activity(counts: pl.DataFrame) -> go.Figure:
-    """Where the entries of each day stand now."""
+    """Where the entries of each day stand now. A point's customdata is its day, twice, and its standing."""
     figure = go.Figure()
     for standing, (label, color) in STANDINGS.items():
         rows = counts.filter(pl.col("standing") == standing)
@@ -64,6 +64,7 @@ def activity(counts: pl.DataFrame) -> go.Figure:
                 name=label,
                 marker={"color": color, "line": {"width": 0}},
                 hovertemplate="%{y}",
+                customdata=[[day.isoformat(), day.isoformat(), standing] for day in rows["day"]],
             )
     figure.update_layout(barmode="stack")
     return _styled(figure, height=300)
@@ -123,7 +124,10 @@ def settled(days: pl.DataFrame, currency: str) -> go.Figure:
 
 
 def costs(days: pl.DataFrame, currency: str) -> go.Figure:
-    """Fees as a share of what customers paid; and what was refunded or disputed."""
+    """Fees as a share of what customers paid; and what was refunded or disputed.
+
+    A point's customdata is the first and the last day of its period, and "fees", "refunds" or "disputes".
+    """
     frame = by_period(days, least="1w")
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.45, 0.55], vertical_spacing=0.08)
     rows = frame.to_dicts()
@@ -133,6 +137,7 @@ def costs(days: pl.DataFrame, currency: str) -> go.Figure:
         name="fees of volume",
         line={"color": STRIPE, "width": 2},
         hovertemplate="%{y:.2%}",
+        customdata=_ends(frame, "fees"),
     )
     for name, color in (("refunds", BLUE), ("disputes", RED)):
         figure.add_bar(
@@ -141,6 +146,7 @@ def costs(days: pl.DataFrame, currency: str) -> go.Figure:
             name=name,
             marker={"color": color, "line": {"width": 0}},
             hovertemplate=_hover(currency),
+            customdata=_ends(frame, name),
             row=2,
             col=1,
         )
@@ -148,6 +154,10 @@ def costs(days: pl.DataFrame, currency: str) -> go.Figure:
     _styled(figure, SMALL_PX)
     figure.update_yaxes(tickformat=".1%", row=1, col=1)
     return figure
+
+
+def _ends(periods: pl.DataFrame, what: str) -> list[list[str]]:
+    return [[first.isoformat(), last.isoformat(), what] for first, last in periods.select("day", "last").iter_rows()]
 
 
 def by_period(days: pl.DataFrame, least: str = "1d") -> pl.DataFrame:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from html import escape
+from time import monotonic
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from pages import style, words
 from pages.context import Context
 from storage import queries
 from storage.queries import LinkView, Pulse, RunView
+from storage.users import ROLES
 from sync.commands import RefusedError
 
 WATCH_S, WATCH_RUN_S = 10, 2
@@ -22,6 +24,7 @@ MODES = {
     "files": ("FILES", "info", "Imported reports: nothing is connected, and nothing can be posted."),
 }
 FLASH = "flash"
+PACE, PACE_KNOWN_S = "pace", 5  # where each step of a run was when somebody began to look
 
 
 def top(context: Context, title: str) -> None:
@@ -35,6 +38,8 @@ def top(context: Context, title: str) -> None:
     if context.link is not None and context.pulse is not None:
         with right:
             _watch(context, context.link, context.pulse)
+    if context.user.role == ROLES[0]:
+        st.caption("You are a viewer: look at and export everything. What would change something is switched off.")
     if context.link is not None and title != "Connections":
         _warn(context, context.link)
 
@@ -67,7 +72,7 @@ def _warn(context: Context, link: LinkView) -> None:
             go(context, "connections", "Connect again")
 
 
-def act(action: Callable[[], bool], *, done: str, idle: str) -> None:
+def act(action: Callable[[], int], *, done: str, idle: str) -> None:
     """Does what a button promises, and remembers the sentence that says what came of it."""
     try:
         st.session_state[FLASH] = done if action() else idle
@@ -117,11 +122,21 @@ def progress(run: RunView) -> None:
     """How far a run is; a bar that only moves while nobody knows how much there is."""
     reached = f"{run.done:,} of {run.total:,}" if run.total else f"{run.done:,}" if run.done else ""
     step = "Waiting for the worker to take it up" if run.state == "queued" else run.step or "Starting"
-    text = " · ".join(filter(None, (step, reached)))
+    text = " · ".join(filter(None, (step, reached, _left(run))))
     if run.total:
         st.progress(min(1.0, run.done / run.total), text=text)
     else:
         st.html(f'<div style="padding-bottom:.4rem">{escape(text)}</div><div class="t-run"></div>')
+
+
+def _left(run: RunView) -> str:
+    """How long a step still takes at the pace it has had since somebody looked; nothing before that is known."""
+    began, first = st.session_state.setdefault(PACE, {}).setdefault((run.id, run.step), (monotonic(), run.done))
+    gone, done = monotonic() - began, run.done - first
+    if not run.total or gone < PACE_KNOWN_S or done <= 0:
+        return ""
+    left_s = gone * (run.total - run.done) / done
+    return "less than a minute left" if left_s < 60 else f"about {words.count(round(left_s / 60), 'minute')} left"
 
 
 def counts(run: RunView) -> str:

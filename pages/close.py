@@ -189,7 +189,7 @@ def _keep(context: Context, link: LinkView, found: Pack) -> bool:
 
 def _pack(found: Pack, close: Close | None) -> None:
     name = f"close-{found.figures.first}-{found.figures.last}"
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         made, listed = partial(workbook, found, close), partial(_csv, found)
         st.download_button("Excel workbook", made, f"{name}.xlsx", EXCEL, key="excel", on_click="ignore")
         label = "CSV of the clearing account"

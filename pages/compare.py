@@ -12,6 +12,7 @@ from storage.review import Candidate, Detail
 from storage.search import Item
 
 WITH_FEE = ("journal_entry", "purchase", "refund_receipt", "deposit")
+BREAK_AT = "<wbr>@"  # where an address may go on in the next line
 QUIET = '<span class="t-quiet">none</span>'
 
 
@@ -51,7 +52,7 @@ def compare(item: Item, candidate: Candidate) -> list[Line]:
         "Amount": "<br>".join(_allocation(*part, item) for part in candidate.parts),
         "Date": "<br>".join(_dates(document) for document in documents),
         "Customer": _unique([document.customer_name or "" for document in documents]),
-        "E-mail": _unique([document.customer_email or "" for document in documents]),
+        "E-mail": _unique([document.customer_email or "" for document in documents]).replace("@", BREAK_AT),
         "Text": _unique([document.memo for document in documents]),
     }
     cues = {
@@ -165,7 +166,7 @@ def _left(item: Item) -> list[Line]:
     if isinstance(source, Charge) or item.charge:
         lines += [
             Line(field="Customer", left=escape(item.customer) or QUIET),
-            Line(field="E-mail", left=escape(_email(item)) or QUIET),
+            Line(field="E-mail", left=escape(_email(item)).replace("@", BREAK_AT) or QUIET),
         ]
     if item.description:
         lines.append(Line(field="Text", left=f"“{escape(item.description)}”"))

@@ -136,7 +136,7 @@ def ask_why(desk: Desk) -> None:
     st.write("It is set aside: nothing is posted, and the proof lists it with your name and this reason.")
     reason = st.text_area("Reason", key=f"why-{desk.detail.item.source_id}")
     if st.button("Ignore it", key="ignore-it", type="primary"):
-        _answer(desk, desk.bound(commands.ignore, reason), "Ignored.")
+        answer(desk, desk.bound(commands.ignore, reason), "Ignored.")
 
 
 @st.dialog("Record without invoice")
@@ -151,10 +151,10 @@ def ask_how(desk: Desk) -> None:
     customer = st.selectbox("Customer", list(names), format_func=lambda key: names.get(key, key), key="customer")
     if st.button("Record it", key="record-it", type="primary", disabled=customer is None):
         command = desk.bound(commands.record_without_invoice, how, customer)
-        _answer(desk, command, f"Recorded as {HOWS[how]}: {names[str(customer)]}.")
+        answer(desk, command, f"Recorded as {HOWS[how]}: {names[str(customer)]}.")
 
 
-def _answer(desk: Desk, command: Callable[[], int], done: str) -> None:
+def answer(desk: Desk, command: Callable[[], int | tuple[int, ...]], done: str) -> None:
     """Closes the question if the command was done; else says why not."""
     try:
         _remember(desk, command(), done)
@@ -178,10 +178,12 @@ def _decide(desk: Desk, command: Callable[[], int], done: str) -> None:
     chrome.act(act, done=done, idle="")
 
 
-def _remember(desk: Desk, decision_id: int, done: str) -> None:
+def _remember(desk: Desk, made: int | tuple[int, ...], done: str) -> None:
     item = desk.detail.item
     who = item.customer or words.short(item.source_id)
-    remember((decision_id,), f"{words.money(item.amount_minor, item.currency)}, {who}. {done}")
+    remember(
+        made if isinstance(made, tuple) else (made,), f"{words.money(item.amount_minor, item.currency)}, {who}. {done}"
+    )
     st.query_params.pop("item", None)
     if desk.after:
         st.query_params["item"] = desk.after
@@ -207,13 +209,14 @@ def standing(context: Context, link_id: int, source_id: str) -> None:
     for stored in waiting.standing(context.database, link_id, source_id):
         said = stored.decision
         documents = words.listed([words.document(part.ledger_id) for part in said.parts])
-        parts = (words.DECISIONS[said.kind], documents, f"by {said.actor}, {words.ago(stored.at, context.now)}")
+        short = words.listed([words.SHORT[part.short_as] for part in said.parts if part.short_as])
+        parts = (words.DECISIONS[said.kind], documents, short, f"by {said.actor}, {words.ago(stored.at, context.now)}")
         with st.container(horizontal=True, vertical_alignment="center"):
             _undo(
                 context,
                 (stored.id,),
                 key=f"undo-{stored.id}",
-                action=commands.MAKERS.get(said.kind, said.kind),
+                action=commands.maker(said),
                 label="Post it again" if said.kind == "undone" else "Undo",
             )
             st.html(escape(f"{' · '.join(filter(None, parts))}{f': {said.reason}' if said.reason else ''}"))

@@ -1,4 +1,4 @@
-"""Mapping: which account, item, vendor and label each role of a link means in QuickBooks; rules and policies."""
+"""Mapping: which account, item, vendor and label each role of a link means in QuickBooks; policies and limits."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,9 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages import chrome, mapping_rules, opening, style, words
+from pages import chrome, opening, style, words
 from pages.context import Context
 from reconcile.mapping import Role, candidates, chosen, proposal
+from reconcile.money import to_decimal
 from storage import chart
 from storage.chart import MappingView
 from sync import commands
@@ -64,7 +65,7 @@ def render(context: Context) -> None:
     _roles(context, view, but=wanted)
     st.html('<p class="t-head">Where there is a choice</p>')
     _policies(context, view, but=wanted)
-    mapping_rules.render(context, view)
+    chrome.go(context, "rules", "What is recorded otherwise, and when: Rules")
     chrome.go(context, "go-live", "Next: go live")
 
 
@@ -257,6 +258,8 @@ def _policies(context: Context, view: MappingView, but: str) -> None:
     for field in POLICIES:
         if field != but:
             policy_row(context, view, field)
+    for currency in dict.fromkeys((view.chart.home_currency, *sorted(view.mappings.clearing))):
+        _limit_rows(context, view, currency)
 
 
 def policy_row(context: Context, view: MappingView, field: str) -> None:
@@ -277,6 +280,45 @@ def policy_row(context: Context, view: MappingView, field: str) -> None:
             on_change=_policy,
             args=(context, field, key),
         )
+
+
+def _limit_rows(context: Context, view: MappingView, currency: str) -> None:
+    short, limit = view.policies.short_limit(currency), view.policies.approval_limits.get(currency)
+    _limit_row(
+        f"How much of a payment may be missing, {currency}",
+        f"limit-short-{currency}",
+        str(to_decimal(short, currency)),
+        "so that it can be closed as a fee or written off; 0: never",
+        lambda typed: _act(context, actions.change_limit, "short_limits", currency, typed),
+        context,
+        may=_may(context),
+    )
+    _limit_row(
+        f"Above what amount a second person must approve, {currency}",
+        f"limit-approval-{currency}",
+        "" if limit is None else str(to_decimal(limit, currency)),
+        "empty: never; a manager sets it",
+        lambda typed: _act(context, actions.change_approval_limit, currency, typed),
+        context,
+        may=commands.may(context.user, "change_approval_limit"),
+    )
+
+
+def _limit_row(
+    title: str, key: str, present: str, hint: str, change: Callable[[str], bool], context: Context, *, may: bool
+) -> None:
+    """Saved as soon as it is typed."""
+    name, choice, more = st.columns([4, 5, 3], vertical_alignment="center")
+    name.html(escape(title))
+    st.session_state[key] = present
+
+    def save() -> None:
+        typed = st.session_state[key]
+        opening.do(context, lambda: change(typed), SAVED)
+
+    with choice:
+        st.text_input(title, key=key, label_visibility="collapsed", disabled=not may, on_change=save)
+    more.caption(hint)
 
 
 def _policy(context: Context, field: str, key: str) -> None:

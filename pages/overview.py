@@ -1,5 +1,6 @@
 """Overview: does it tie out, and if not, why."""
 
+from datetime import date
 from html import escape
 from typing import Any
 
@@ -70,12 +71,15 @@ def _figures(context: Context, link: LinkView, found: TieOut) -> None:
     currency = _choose(sorted(currencies, key=lambda each: -entries[each]))
     if currency is None:
         return
-    _balances(context, link, found, currency)
-    _measures(context, link, currency)
+    clicked = _balances(context, link, found, currency)
+    clicked = _measures(context, link, currency) or clicked
+    if clicked:
+        _entries(context, link, currency, *clicked)
     _difference(found, currency)
 
 
-def _balances(context: Context, link: LinkView, found: TieOut, currency: str) -> None:
+def _balances(context: Context, link: LinkView, found: TieOut, currency: str) -> list[str]:
+    """Gives the bar that was clicked: its first and last day, and what it counts."""
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.html(f'<p class="t-head">Stripe balance and clearing account, {escape(currency)}</p>')
@@ -89,15 +93,15 @@ def _balances(context: Context, link: LinkView, found: TieOut, currency: str) ->
     with right:
         st.html('<p class="t-head">Entries per day</p>')
         counts = queries.activity(context.database, link.id, currency)
-        st.plotly_chart(
-            charts.activity(counts), key="activity", config={"displayModeBar": False}, alt="Entries per day by state"
-        )
+        alt = "Entries per day by state; a click lists them"
+        return _clickable(charts.activity(counts), "activity", alt)
 
 
 # ---- how it goes: each bar opens what it counts
 
 
-def _measures(context: Context, link: LinkView, currency: str) -> None:
+def _measures(context: Context, link: LinkView, currency: str) -> list[str]:
+    """Gives the bar of fees, refunds or disputes that was clicked: first and last day, and which of them."""
     days = measures.per_day(context.database, link.id, currency)
     today = link.today(context.now)
     left, middle, right = st.columns(3, gap="medium")
@@ -115,8 +119,34 @@ def _measures(context: Context, link: LinkView, currency: str) -> None:
             _open(context, currency=currency, **{"from": point[0], "to": point[1]})
     with right:
         st.html('<p class="t-head">Fees, refunds and disputes</p>')
-        alt = "Fees as a share of volume; refunds and disputes"
-        st.plotly_chart(charts.costs(days, currency), key="costs", config={"displayModeBar": False}, alt=alt)
+        alt = "Fees as a share of volume; refunds and disputes; a click lists them"
+        return _clickable(charts.costs(days, currency), "costs", alt)
+
+
+def _entries(context: Context, link: LinkView, currency: str, first: str, last: str, what: str) -> None:
+    """What the bar that was clicked counts, with the ids on both sides."""
+    ends = date.fromisoformat(first), date.fromisoformat(last)
+    found, number = measures.entries(context.database, link.id, currency, *ends, what)
+    span = words.day(ends[0]) if first == last else f"{words.day(ends[0])} to {words.day(ends[1])}"
+    total = "" if number > len(found) else f" · {words.money(sum(each.amount_minor for each in found), currency)}"
+    st.html(f'<p class="t-head">{escape(words.capitalised(what))}, {span} · {number:,}{total}</p>')
+    rows = {
+        "Amount": [words.amount(each.amount_minor, currency) for each in found],
+        "Day": [each.day for each in found],
+        "Stripe": [each.source_id for each in found],
+        "What": [each.what.replace("_", " ") for each in found],
+        "QuickBooks": [", ".join(words.document(document) for document in each.document_ids) for each in found],
+        "Stands": [each.standing for each in found],
+    }
+    config = {
+        "Amount": st.column_config.TextColumn(alignment="right", width=110),
+        "Day": st.column_config.DateColumn(format="YYYY-MM-DD", width=95),
+        "Stripe": st.column_config.TextColumn(width=230),
+        "QuickBooks": st.column_config.TextColumn(width="medium"),
+    }
+    st.dataframe(pl.DataFrame(rows), hide_index=True, column_config=config, row_height=28, alt="Entries of a bar")
+    if number > len(found):
+        st.caption(f"The first {len(found):,} of {number:,}.")
 
 
 def _clickable(figure: Any, key: str, alt: str) -> list[str]:

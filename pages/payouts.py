@@ -125,11 +125,11 @@ def _list(shown: PayoutPage) -> None:
         selection_mode="single-row",
         column_config={
             "Arrives": st.column_config.DateColumn(format="YYYY-MM-DD", width=90),
-            "Amount": st.column_config.TextColumn(alignment="right", width=130),
-            "Bank": st.column_config.TextColumn(width=160),
-            "Ties": st.column_config.TextColumn(width=170),
-            "QuickBooks": st.column_config.TextColumn(width=130),
-            "Stripe": st.column_config.TextColumn(width="medium"),
+            "Amount": st.column_config.TextColumn(alignment="right", width=105),
+            "Bank": st.column_config.TextColumn(width=162),
+            "Ties": st.column_config.TextColumn(width=150),
+            "QuickBooks": st.column_config.TextColumn(width=100),
+            "Stripe": st.column_config.TextColumn(width=190),
         },
         alt="Payouts; select one to open it",
     )

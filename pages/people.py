@@ -10,7 +10,7 @@ from pages import chrome, opening, style, words
 from pages.context import Context
 from storage import users
 from storage.users import ROLES, UserView
-from sync import commands, people
+from sync import commands, oidc, people
 from sync.commands import RefusedError
 from sync.environment import public_url
 
@@ -53,6 +53,10 @@ def _show_link() -> None:
     if path is None:
         return
     st.html(style.note("Send this link to the person: it signs in once, within a week. It is not shown again."))
+    if provider := oidc.configured():
+        who = "Everybody here" if oidc.is_local_for_all() else "Whoever is no admin"
+        more = "also" if oidc.is_local_for_all() else "only"
+        st.caption(f"{who} can {more} sign in with {provider.name}, by the address you gave: that needs no link.")
     st.code(f"{_origin()}{path}", language=None, wrap_lines=True)
     st.button("I have copied it", key="copied-link", on_click=st.session_state.pop, args=(LINK, None))
 
@@ -65,7 +69,7 @@ def _row(context: Context, shown: UserView) -> None:
     """Somebody, with what can be done about them; the role is saved as soon as it is chosen."""
     person, is_self = shown.user, shown.user.id == context.user.id
     who, role, more = st.columns([5, 3, 4], vertical_alignment="center")
-    signs_in = "with a password" if shown.has_password else "by link only"
+    signs_in = _ways(shown)
     now = f"{words.count(shown.sessions, 'browser')} signed in" if shown.sessions else "not signed in"
     state = "has left" if shown.has_left else f"{signs_in} · {now}"
     quiet = f'<span class="t-quiet">{escape(" · ".join((person.email, state)))}</span>'
@@ -82,6 +86,15 @@ def _row(context: Context, shown: UserView) -> None:
         leave = partial(people.let_go, context.environment, context.user, person.id)
         done = f"{person.name} is signed out everywhere and may not sign in any more."
         opening.button(context, "Take away", leave, key=f"leave-{person.id}", done=done, disabled=is_self)
+
+
+def _ways(shown: UserView) -> str:
+    """How somebody can sign in."""
+    provider = oidc.configured()
+    ways = [f"with {provider.name}"] if provider else []
+    if shown.user.role == "admin" or oidc.is_local_for_all():
+        ways.append("with a password" if shown.has_password else "by link" if ways else "by link only")
+    return " or ".join(ways)
 
 
 def _choose_role(context: Context, shown: UserView) -> None:

@@ -110,15 +110,15 @@ def what_would_be_done(found: Detail) -> str:
     """Each document with what happens to it, and what follows, as HTML."""
     rows = [
         [
-            words.day(step.document.dated),
-            escape(words.document(step.document.id, step.document.doc_number)),
-            words.money(step.document.amount_minor, step.document.currency),
+            f"{escape(words.document(step.document.id, step.document.doc_number))}<br>"
+            f'<span class="s">{words.day(step.document.dated)}</span>',
+            style.keep(words.money(step.document.amount_minor, step.document.currency)),
             escape(_how(step)),
         ]
         for step in found.undo.steps
     ]
     effects = "".join(f"<div>{escape(effect)}</div>" for effect in found.undo.effects)
-    return style.table(["Date", "Document", "Amount", "What an undo does"], rows, frozenset((2,))) + effects
+    return style.table(["Document", "Amount", "What an undo does"], rows, frozenset((1,))) + effects
 
 
 def _how(step: Step) -> str:

@@ -1,14 +1,14 @@
 """Review: what waits for a person, why, and both sides of it. What is looked at is named by its id in the URL."""
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date
 from html import escape
 from typing import Literal
 
 import polars as pl
 import streamlit as st
 
-from pages import chrome, compare, deciding, findings, noting, posted, style, together, url, words
+from pages import approvals, by_hand, chrome, compare, deciding, findings, noting, posted, style, together, url, words
 from pages.context import Context
 from pages.grid import pick
 from reconcile import closing
@@ -17,6 +17,7 @@ from storage import search
 from storage.queries import LinkView
 from storage.review import Detail
 from storage.search import Facet, Filter, Item, Page, Show
+from sync import schedules
 
 PAGE_SIZE = 50
 UNMAPPED = ("unmapped_account", "unmapped_item")  # a choice on the page Mapping mends it
@@ -58,6 +59,7 @@ def render(context: Context) -> None:
         posted.render(context, context.link.id)
         return
     if show == "waiting":
+        approvals.render(context, context.link.id)
         findings.render(context, context.link.id)
     link = context.link
     known = search.facets(context.database, link.id, show)
@@ -120,10 +122,10 @@ def nothing_waits(context: Context) -> str:
     if pulse is None or pulse.last_good is None or pulse.last_good.finished_at is None:
         return "Nothing waits yet: nothing was synced so far."
     checked = f"Nothing waits. Last checked {words.ago(pulse.last_good.finished_at, context.now)}"
-    if not context.interval_s:
+    if not context.interval_s or context.link is None:
         return f"{checked}."
-    seconds = context.interval_s - int(context.now.timestamp()) % context.interval_s
-    return f"{checked}; next check in {words.span(timedelta(seconds=seconds))}."
+    due = schedules.next_due(context.link.schedule, context.link.time_zone, context.now, context.interval_s)
+    return f"{checked}; next check in {words.span(due - context.now)}." if due else f"{checked}."
 
 
 # ---- the list
@@ -271,6 +273,7 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
         return
     desk = deciding.Desk(context=context, link_id=link.id, detail=detail, after=after)
     st.html(_head(detail.item))
+    approvals.about(context, link.id, source_id)
     noting.said(context, link.id, source_id)
     st.html(style.note(detail.item.detail, "bad" if detail.item.reason == "refused" else "wait"))
     if detail.item.reason in UNMAPPED:
@@ -286,7 +289,10 @@ def _detail(context: Context, link: LinkView, source_id: str, after: str) -> Non
             st.caption("QuickBooks has no document that could belong to it.")
             deciding.offer(desk)
     _candidates(desk)
-    noting.offer(context, link.id, source_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        by_hand.offer(desk)
+        noting.offer(context, link.id, source_id)
+        chrome.go(context, "audit", "Its whole way", record=source_id)
     deciding.standing(context, link.id, source_id)
     with st.expander("All entries of this object", key=f"legs-{source_id}"):
         st.html(_legs(detail))
@@ -296,7 +302,7 @@ def _candidates(desk: deciding.Desk) -> None:
     """The best one open, the others folded."""
     detail = desk.detail
     for number, candidate in enumerate(detail.candidates[: OTHERS_MAX + 1]):
-        why = " ".join(each for each in candidate.reasons if each != detail.item.detail)
+        why = " ".join(each for each in candidate.reasons if each not in detail.item.detail)
         if number == 0:
             deciding.offer(desk, candidate)
             st.html(compare.both_sides(detail, candidate))

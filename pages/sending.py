@@ -29,6 +29,7 @@ WARNINGS = {
     "no_email": "for customers without an e-mail address, so Stripe cannot mail them.",
 }
 RETRIED = ("refused", "gone_at_stripe")
+UNDECIDED = "payment_under_way"  # a payment that may be for it waits in Review
 NEEDS = "This takes the role accountant."
 
 
@@ -136,17 +137,27 @@ def _waiting(context: Context, link: LinkView, shown: View) -> None:
     if not number:
         return
     st.html(f'<p class="t-head">Waiting: {number:,}</p>')
-    for each in sending_view.invoices(context.database, link.id, "wait", size=AT_MOST):
+    found = sending_view.invoices(context.database, link.id, "wait", size=AT_MOST)
+    for each in (each for each in found if each.reason in RETRIED):
         left, right = st.columns([9, 1], vertical_alignment="center")
-        amount = words.money(each.open_minor, each.currency)
-        left.html(
-            f'<div>{style.titled(each.invoice_id, _name(each))} <span class="s">{escape(each.customer)} · {amount}'
-            f"</span> {style.mark('wait', words.sending(each.reason))}<br>{escape(each.detail)}</div>"
-        )
-        if each.reason in RETRIED:
-            _retry(context, link, each, right)
+        left.html(f"<div>{' · '.join(_row(each)[:3])}<br>{_row(each)[3]}</div>")
+        _retry(context, link, each, right)
+    rows = [_row(each) for each in found if each.reason not in RETRIED]
+    if rows:
+        st.html(style.table(["Invoice", "Customer", "Open", "Why"], rows, frozenset((2,))))
+    if any(each.reason == UNDECIDED for each in found):
+        chrome.go(context, "review", "Decide in Review")
     if number > AT_MOST:
         st.caption(f"and {number - AT_MOST:,} more")
+
+
+def _row(each: InvoiceView) -> list[str]:
+    return [
+        style.titled(each.invoice_id, _name(each)),
+        escape(each.customer),
+        style.keep(words.money(each.open_minor, each.currency)),
+        f'{style.mark("wait", words.sending(each.reason))}<br><span class="s">{escape(each.detail)}</span>',
+    ]
 
 
 def _retry(context: Context, link: LinkView, each: InvoiceView, where: st.delta_generator.DeltaGenerator) -> None:

@@ -1,5 +1,6 @@
 """Syncs: run one, watch it, see what each did; the connections, and whether anything is posted."""
 
+from collections.abc import Callable
 from functools import partial
 from html import escape
 from zoneinfo import ZoneInfo
@@ -7,11 +8,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import streamlit as st
 
-from pages import again, chrome, style, switch, words
+from pages import again, chrome, schedule, style, switch, words
 from pages.context import Context
 from storage import problems, queries
 from storage.queries import LinkView, Pulse, RunView, Side
-from sync import commands
+from sync import allowances, commands
 
 COUNTS = {
     "fetched": "Fetched",
@@ -22,6 +23,7 @@ COUNTS = {
     "waiting": "To review",
 }
 KINDS = {"sync": "sync", "look": "look only", "again": "again"}
+STARTS, UNDER_WAY = "The sync starts in a moment.", "A sync is under way already."
 RUN_STATES = {"queued": "→ queued", "running": "→ running", "done": "✓ done", "failed": "✕ failed"}
 
 
@@ -58,9 +60,36 @@ def _actions(context: Context, link: LinkView, pulse: Pulse) -> None:
             help=None if commands.may(context.user, "run_now") else "This takes the role accountant.",
             on_click=chrome.act,
             args=(partial(commands.run_now, context.database, context.clock, context.user, link.id),),
-            kwargs={"done": "The sync starts in a moment.", "idle": "A sync is under way already."},
+            kwargs={"done": STARTS, "idle": UNDER_WAY},
         )
+        if len(context.links) > 1:
+            _run_more(context, link)
         switch.posting(context, link)
+        if link.mode != "files":
+            schedule.offer(context, link)
+
+
+def _run_more(context: Context, link: LinkView) -> None:
+    """Other books too: those that share the company with these, or all."""
+    head = (context.database, context.clock, context.user)
+    choices: list[tuple[str, int, Callable[[], int]]] = [
+        ("All", len(context.links), partial(commands.run_all, *head)),
+        (
+            f"All of {link.books.name}",
+            sum(each.books.id == link.books.id for each in context.links),
+            partial(commands.run_connection, *head, link.books.id),
+        ),
+    ]
+    with st.popover("Run more", disabled=not commands.may(context.user, "run_now"), key="run-more"):
+        for label, number, run in choices:
+            if number > 1:
+                st.button(
+                    f"{label} · {number:,} Stripe accounts",
+                    key=f"run-{label}",
+                    on_click=chrome.act,
+                    args=(run,),
+                    kwargs={"done": STARTS, "idle": UNDER_WAY},
+                )
 
 
 def _progress(context: Context, link: LinkView) -> None:
@@ -85,7 +114,9 @@ def _sides(context: Context, link: LinkView) -> str:
 def _side(context: Context, side: Side) -> list[str]:
     state, word = words.SIDE_STATES.get(side.state, ("wait", side.state))
     checked = f"checked {words.ago(side.checked_at, context.now)}" if side.checked_at else ""
-    said = escape(side.problem) if side.problem else f'<span class="s">{checked}</span>'
+    more = allowances.of_connection(context.database, side.id, context.now)
+    quiet = " · ".join(filter(None, [checked, *more]))
+    said = escape(side.problem) if side.problem else f'<span class="s">{escape(quiet)}</span>'
     name = f"{escape(side.name)} {style.identifier(side.external_id, side.external_id)}"
     return [escape(words.SYSTEMS.get(side.system, side.system)), name, style.mark(state, word), said]
 

@@ -59,5 +59,6 @@ def ask(context: Context, link_id: int, found: list[Likely]) -> None:
             return
         deciding.remember(done.decision_ids, f"{words.count(len(done.decision_ids), 'match', 'matches')} accepted.")
         left = f" {len(done.left):,} had changed meanwhile and wait." if done.left else ""
-        st.session_state[chrome.FLASH] = f"Accepted {len(done.decision_ids):,}.{left}"
+        held = f" {len(done.held):,} wait for a second person." if done.held else ""
+        st.session_state[chrome.FLASH] = f"Accepted {len(done.decision_ids):,}.{left}{held}"
         st.rerun()

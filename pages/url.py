@@ -18,7 +18,7 @@ def choice(name: str, known: Sequence[str], default: str) -> str:
 
 
 def text(name: str) -> str:
-    return str(st.query_params.get(name, ""))
+    return str(st.query_params.get(name, "")).replace("\0", "")  # PostgreSQL takes none
 
 
 def day(name: str) -> date | None:

@@ -91,6 +91,7 @@ DECISIONS = {
     "record_without_invoice": "Recorded without an invoice",
     "undone": "Undone",
 }
+SHORT = {"fee": "the rest a fee kept by somebody else", "write_off": "the rest written off"}
 
 # Where an invoice of the books stands on its way to Stripe.
 SENDING = {

@@ -5,6 +5,8 @@ stand beside the columns of both sides (see `reconcile.tiers.state`): numbers ar
 faster than ids, and in the same order.
 """
 
+import re
+
 import polars as pl
 
 from reconcile.rules import Rules
@@ -139,6 +141,22 @@ def reference_key(text: pl.Expr) -> pl.Expr:
         .str.replace(r"^(?:invoice|inv)(?:number|no|nr)?", "")
         .str.replace(r"^0+", "")
     )
+
+
+def telling(processor: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """The items with as much of their texts as may name an invoice by the rules."""
+    texts = {name: pl.col(name) for name in ("reference", "description")}
+    if rules.reference_patterns:
+        found = rf"(?i)\b(?:{'|'.join(map(_pattern, rules.reference_patterns))})\b"
+        texts = {name: text.str.extract_all(found).list.join(" ") for name, text in texts.items()}
+    if not rules.reads_description:
+        texts["description"] = pl.lit(None, pl.String)
+    return processor if rules.reads_description and not rules.reference_patterns else processor.with_columns(**texts)
+
+
+def _pattern(text: str) -> str:
+    """ "INV-#" for a regular expression: # is any digits, everything else itself."""
+    return "[0-9]+".join(re.escape(part) for part in text.split("#"))
 
 
 def numbers_of(frame: pl.DataFrame, row_column: str, column: str) -> pl.DataFrame:

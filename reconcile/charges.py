@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reconcile import short_payments
 from reconcile.billing import billed, billing, billing_problem
+from reconcile.choices import Part
 from reconcile.currencies import over_bridge, settle
 from reconcile.days import before_cutover, day_of
 from reconcile.discrepancy import name
 from reconcile.draft import REFERENCE_LENGTH, Draft, common_problem, cover_by_opening, divide, memo, share, total
 from reconcile.failures import plan_charge_failure, plan_failed_charge
 from reconcile.fees import book_costs, book_fees
+from reconcile.labelling import without_invoice
 from reconcile.legs import fees_of, gross_of
 from reconcile.matching import Verdict
 from reconcile.money import Money, books_unit
@@ -131,6 +134,12 @@ def _pay_invoices(
         draft.wait(gross, charge.id, "in_progress", detail)
         return
     snapshot, settled = draft.snapshot, total(gross)
+    short = short_payments.explained(snapshot, charge.id)
+    if short and short.ledger_id not in {part.ledger_id for part in verdict.allocations}:
+        short = None  # it was found to be something else since
+    if short and (problem := short_payments.problem(draft, short)):
+        draft.wait(gross, charge.id, *problem)
+        return
     paid = settled if charge.currency == movements[0].currency else charge.captured_minor
     by_customer: dict[str, list[Applied]] = defaultdict(list)
     for allocation in verdict.allocations:
@@ -152,11 +161,13 @@ def _pay_invoices(
             draft.taken[line.id] += line.amount_minor
         amount, part = amounts[step - 1], parts[step - 1]
         postings.append(_payment(snapshot, charge, movements, customer_id, amount, part, kept, step))
+    closing = _close_short(draft, charge, movements, postings, short) if short else []
     booked = [
         pair
         for posting, part in zip(postings, parts, strict=True)
         for pair in over_bridge(snapshot, posting, movements, part)
     ]
+    booked += [(posting, 0) for posting in closing]
     draft.post(share(booked, gross), gross, charge.id)
     tax = tax_of(snapshot.documents[line.ledger_id] for line in verdict.allocations)
     draft.places[charge.id] = Place(
@@ -167,6 +178,18 @@ def _pay_invoices(
         is_payment=True,
         tax=tax,
     )
+
+
+def _close_short(
+    draft: Draft, charge: Charge, movements: Sequence[Movement], postings: list[Posting], short: Part
+) -> list[Posting]:
+    """What closes the invoice that the payment is short of: more documents, or a part of its payment (in Desktop)."""
+    draft.taken[short.ledger_id] += short.short_minor
+    at = next(n for n, each in enumerate(postings) if short.ledger_id in {line.id for line in each.applied})
+    if not draft.snapshot.on_desktop:
+        return short_payments.closing(draft.snapshot, charge, movements, postings[at], short)
+    postings[at] = short_payments.with_discount(draft.snapshot, postings[at], short)
+    return []
 
 
 def _customer(snapshot: Snapshot, charge: Charge, verdict: Verdict) -> str | None:
@@ -209,7 +232,7 @@ def _book_without_invoice(
     """Row 5, as a person said or by policy; a customer must be known."""
     snapshot = draft.snapshot
     said = snapshot.decision(charge.id, "record_without_invoice")
-    policy = said.how if said else snapshot.policies.charge_without_invoice
+    policy = said.how if said else without_invoice(snapshot, charge)
     customer_id = said.customer_id if said else _customer(snapshot, charge, verdict)
     settled = total(gross)
     amount = settled if charge.currency == movements[0].currency else charge.captured_minor

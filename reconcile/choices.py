@@ -10,6 +10,7 @@ from reconcile.decisions import DECISIONS_SCHEMA, Choice
 
 DecisionKind = Literal["match", "not_match", "ignore", "record_without_invoice", "undone"]
 How = Literal["sales_receipt", "unapplied_payment"]
+Short = Literal["fee", "write_off"]  # why a payment is short: somebody kept a fee, or it is too little
 CHOICES = {
     "match": Choice.MUST_LINK,
     "not_match": Choice.CANNOT_LINK,
@@ -20,10 +21,15 @@ CHOICES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A document that was decided on, and how much of the object belongs to it (None: as much as fits)."""
+    """A document that was decided on, and how much of the object belongs to it (None: as much as fits).
+
+    `short_minor` is what is open on it beyond that and is to be closed against the account of `short_as`.
+    """
 
     ledger_id: str
     amount_minor: int | None = None
+    short_minor: int = 0
+    short_as: Short | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

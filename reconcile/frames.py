@@ -1,7 +1,7 @@
 """The two frames the matcher works on, their schemas, and how they are made from records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
@@ -19,6 +19,7 @@ from reconcile.records import (
     ProcessorInvoice,
     Refund,
 )
+from reconcile.rules import REFERENCE_FIELDS
 
 PROCESSOR_SCHEMA = pl.Schema(
     {
@@ -66,8 +67,6 @@ REQUIRED = {
     "ledger": ("id", "kind", "company", "currency", "amount_minor", "date"),
 }
 
-# Where people put the number of an invoice when Stripe has no field for it; the first that is there counts.
-REFERENCE_KEYS = ("invoice", "invoice_number", "order", "reference", "qbo_invoice_number", "order_id", "order_number")
 # What Stripe itself charges for; its `fee` category is the same under another name.
 FEE_WORDS = frozenset(("fee", "stripe_fee", "stripe_fx_fee", "network_cost", "tax_fee"))
 
@@ -157,17 +156,20 @@ def processor_frame(  # noqa: PLR0913, PLR0917  one argument a kind of record
     processor_invoices: Iterable[ProcessorInvoice],
     customers: Iterable[Customer],
     fees: Iterable[Row] = (),
+    *,
+    reference_fields: Sequence[str] = REFERENCE_FIELDS,
 ) -> pl.DataFrame:
     """What happened in one Stripe account as PROCESSOR_SCHEMA: amounts in minor units, signed as the balance moves.
 
     Only what Stripe has settled takes part, each movement in exactly one row: a charge with its partial-capture
     reversals, a refund, the withdrawal of a dispute, a payout; every other movement is a row of its own (kind fee or
-    adjustment, id = the movement's). `fees` are rows made elsewhere (see `reconcile.typed_fees`).
+    adjustment, id = the movement's). `fees` are rows made elsewhere (see `reconcile.typed_fees`); `reference_fields`
+    the metadata in which a charge may name its invoice.
     """
     settled = _Settled.of(movements)
     charges, refunds = tuple(charges), tuple(refunds)
     people = {customer.id: customer for customer in customers}
-    linker = _Linker.of(invoice_payments, processor_invoices)
+    linker = _Linker.of(invoice_payments, processor_invoices, reference_fields)
     charge_rows = {charge.id: _charge(charge, settled, refunds, people, linker) for charge in charges}
     rows = [row for row in charge_rows.values() if row]
     rows += [row for refund in refunds if (row := _refund(refund, settled, charge_rows.get(refund.charge_id or "")))]
@@ -211,14 +213,17 @@ class _Linker:
 
     payments: dict[str, list[InvoicePayment]]
     invoices: dict[str, ProcessorInvoice]
+    fields: Sequence[str]  # of metadata, that may name an invoice
 
     @classmethod
-    def of(cls, payments: Iterable[InvoicePayment], invoices: Iterable[ProcessorInvoice]) -> "_Linker":
+    def of(
+        cls, payments: Iterable[InvoicePayment], invoices: Iterable[ProcessorInvoice], fields: Sequence[str]
+    ) -> "_Linker":
         by_source = defaultdict(list)
         for payment in payments:
             if payment.status == "paid" and (source := payment.charge_id or payment.payment_intent_id):
                 by_source[source].append(payment)
-        return cls(by_source, {invoice.id: invoice for invoice in invoices})
+        return cls(by_source, {invoice.id: invoice for invoice in invoices}, fields)
 
     def payments_of(self, charge: Charge) -> list[InvoicePayment]:
         sources = (charge.id, charge.payment_intent_id or "")
@@ -270,7 +275,7 @@ def _reference(charge: Charge, payments: list[InvoicePayment], linker: _Linker) 
     numbers = sorted({invoice.number for invoice in invoices if invoice and invoice.number})
     if numbers:
         return ", ".join(numbers)
-    return next((charge.metadata[key] for key in REFERENCE_KEYS if charge.metadata.get(key)), None)
+    return next((charge.metadata[key] for key in linker.fields if charge.metadata.get(key)), None)
 
 
 def _links(charge: Charge, movement: Movement, payments: list[InvoicePayment], linker: _Linker) -> list[Row]:

@@ -5,6 +5,11 @@ A rule's conditions must all hold; one that is None is no condition. What a rule
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
+
+WithoutInvoice = Literal["wait", "sales_receipt", "unapplied_payment"]
+# What a document is for; what is none of these takes only rules that name no kind.
+RuleKind = Literal["payment", "sale", "refund", "fee", "dispute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +23,15 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelRule:
+class PostingRule:
     """What is recorded otherwise, and when.
 
     `currency` is what the customer paid in; `metadata_value` None means any value of `metadata_key`; `product` is the
-    id of a Stripe product on the invoice paid; `text` is in the charge's description, whatever its case.
+    id of a Stripe product on the invoice paid; `text` is in the charge's description, `customer` in the name or address
+    of who paid, whatever their case; `least_minor` and `most_minor` are of what was paid, both included.
+
+    `account_id` takes Stripe's fees instead of the accounts chosen for them; `how` is what becomes of a payment without
+    an invoice.
     """
 
     currency: str | None = None
@@ -30,7 +39,13 @@ class LabelRule:
     metadata_value: str | None = None
     product: str | None = None
     text: str | None = None
+    kind: RuleKind | None = None
+    customer: str | None = None
+    least_minor: int | None = None
+    most_minor: int | None = None
     labels: Labels = field(default_factory=Labels)
+    account_id: str | None = None
+    how: WithoutInvoice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +56,13 @@ class PaymentFacts:
     metadata: Mapping[str, str] = field(default_factory=dict)
     products: tuple[str, ...] = ()
     text: str = ""
+    kind: RuleKind | None = None
+    customer: str = ""
+    amount_minor: int = 0
+    is_bill: bool = False  # Stripe's own, of no payment: only rules of fees are about it
 
 
-def fits(rule: LabelRule, facts: PaymentFacts) -> bool:
+def fits(rule: PostingRule, facts: PaymentFacts) -> bool:
     """A rule without any condition fits nothing: the defaults are for that."""
     conditions = [
         (rule.currency, rule.currency == facts.currency),
@@ -51,15 +70,25 @@ def fits(rule: LabelRule, facts: PaymentFacts) -> bool:
         (rule.metadata_value, facts.metadata.get(rule.metadata_key or "") == rule.metadata_value),
         (rule.product, rule.product in facts.products),
         (rule.text, (rule.text or "").casefold() in facts.text.casefold()),
+        (rule.kind, rule.kind == facts.kind),
+        (rule.customer, (rule.customer or "").casefold() in facts.customer.casefold()),
+        (rule.least_minor, facts.amount_minor >= (rule.least_minor or 0)),
+        (rule.most_minor, facts.amount_minor <= (rule.most_minor or 0)),
     ]
     asked = [holds for wanted, holds in conditions if wanted]
-    return bool(asked) and all(asked)
+    return bool(asked) and all(asked) and (rule.kind == "fee" or not facts.is_bill)
 
 
-def choose(rules: Sequence[LabelRule], default: Labels, facts: PaymentFacts) -> tuple[Labels, int | None]:
+def first(rules: Sequence[PostingRule], facts: PaymentFacts) -> tuple[int, PostingRule] | None:
+    """The rule that counts, and its place."""
+    return next(((place, rule) for place, rule in enumerate(rules) if fits(rule, facts)), None)
+
+
+def choose(rules: Sequence[PostingRule], default: Labels, facts: PaymentFacts) -> tuple[Labels, int | None]:
     """The labels, and the place of the rule they come from; None if none fits."""
+    found = first(rules, facts)
+    if found is None:
+        return default, None
+    place, rule = found
     names = [each.name for each in fields(Labels)]
-    for place, rule in enumerate(rules):
-        if fits(rule, facts):
-            return Labels(**{name: getattr(rule.labels, name) or getattr(default, name) for name in names}), place
-    return default, None
+    return Labels(**{name: getattr(rule.labels, name) or getattr(default, name) for name in names}), place

@@ -41,8 +41,11 @@ ROLE_TYPES: dict[str, tuple[str, ...]] = {
     "exchange": ("Other Expense", "Other Income", "Expense", "Income"),
     "bridge": ("Bank",),
     "rounding": (*COST, "Other Income", "Income"),
+    "write_offs": (*COST, "Other Income", "Income"),
+    "outside_fees": COST,
 }
-OPTIONAL_ROLES = ("bridge", "exchange", "rounding")
+SHORT_ROLES = ("write_offs", "outside_fees")
+OPTIONAL_ROLES = ("bridge", "exchange", "rounding", *SHORT_ROLES)
 OPENING_NOT = ("Accounts Receivable", "Accounts Payable")
 OPENING = "Opening Balance Equity"
 
@@ -116,7 +119,7 @@ def roles(mappings: Mappings, chart: Chart, currencies: Iterable[str] = ()) -> l
             Role(
                 field="accounts",
                 key=key,
-                group="Disputes, reserves and refunds",
+                group="Payments that are short" if key in SHORT_ROLES else "Disputes, reserves and refunds",
                 title=name,
                 types=ROLE_TYPES[key],
                 name=None if key == "exchange" else name,  # QuickBooks makes that one itself

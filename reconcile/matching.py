@@ -22,6 +22,7 @@ import polars as pl
 
 from reconcile import answers, score
 from reconcile.answers import Verdicts
+from reconcile.blocking import telling
 from reconcile.decisions import Constraints
 from reconcile.digest import block_digests
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, canonical
@@ -81,7 +82,11 @@ def match(
     """
     with _uncollected():
         left, right = canonical(processor, PROCESSOR_SCHEMA, "processor"), canonical(ledger, LEDGER_SCHEMA, "ledger")
-        return _match((left, right), rules or Rules(), model or Model(), Constraints.of(decisions), aliases)
+        rules, model = rules or Rules(), model or Model()
+        certain = {tier: ppm for tier, ppm in model.thresholds.items() if tier not in rules.only_propose}
+        return _match(
+            (telling(left, rules), right), rules, model.certified(certain), Constraints.of(decisions), aliases
+        )
 
 
 def _match(

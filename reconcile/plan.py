@@ -27,6 +27,7 @@ from reconcile.records import Movement
 from reconcile.refunds import plan_refund
 from reconcile.renewal import renew
 from reconcile.reserves import HOLDS, plan_holds, plan_reserve
+from reconcile.short_payments import explained
 from reconcile.snapshot import Snapshot
 from reconcile.typed_fees import FeeSum, by_leg, fee_sums
 
@@ -62,8 +63,8 @@ def plan(
     draft = Draft(snapshot, matches, decisions=aside, fee_sums=known, taken=defaultdict(int, taken or {}))
     plan_openings(draft)
     groups = _group(snapshot)
-    for rule, planner in RULES:
-        for source_id in sorted(groups[rule]):
+    for rule, planner in RULES:  # what closes an invoice in full comes after all that pays it
+        for source_id in sorted(groups[rule], key=lambda each: (explained(snapshot, each) is not None, each)):
             planner(draft, source_id, groups[rule][source_id])
     plan_closings(draft)
     plan_credit_notes(draft)

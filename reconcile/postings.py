@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from reconcile.labels import LabelRule, Labels
+from reconcile.labels import Labels, PostingRule, WithoutInvoice
 from reconcile.records import Applied
+from reconcile.rules import Rules
 
 PostingKind = Literal[
     "invoice",
@@ -23,6 +24,7 @@ Change = Literal["link", "move", "restore", "void", "delete"]
 POSTED = "posted:"  # before a marker: the document of that posting, whose id is known when this one is sent
 OpenItems = Literal["unsaid", "post", "in_books"]
 Sending = Literal["off", "draft", "finalize", "send"]
+SHORT_LIMIT = 500  # minor units, where no limit was set: 5.00 USD, 500 JPY
 LegState = Literal["matched", "posted", "waiting", "ignored"]
 
 # Accounts that single rows of the accounting table need, by what they are called in the books.
@@ -35,6 +37,8 @@ ROLES = {
     "exchange": "Exchange Gain or Loss",
     "bridge": "Stripe FX bridge",
     "rounding": "Rounding",
+    "write_offs": "Small write-offs",
+    "outside_fees": "Bank fees kept by others",
 }
 
 
@@ -68,9 +72,11 @@ class Posting:
 
     With a `target` (a document's id, or POSTED and a marker) no document is made but that one changed: `link` adds
     `applied` to what it is applied to, `move` takes it off its invoices before, `restore` gives it this content again,
-    under its `original` marker. `void` and `delete` take it back: then all else is what a person saw of it.
+    under its `original` marker, where a person had `seen` what it says otherwise (`sync.difference`). `void` and
+    `delete` take it back: then all else is what a person saw of it.
 
     `undoes` is the marker of the posting whose document this one takes back, also by an entry of its own.
+    `discounts` are what a payment in QuickBooks Desktop closes of its invoices beside what it pays.
     """
 
     marker: str
@@ -95,10 +101,12 @@ class Posting:
     target: str | None = None
     change: Change | None = None
     original: str | None = None
+    seen: str | None = None
     undoes: str | None = None
     class_id: str | None = None
     location_id: str | None = None
     payment_method_id: str | None = None
+    discounts: tuple["Discount", ...] = ()
 
     @property
     def mark(self) -> str:
@@ -112,6 +120,15 @@ class Share:
 
     leg_id: str
     amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discount:
+    """What is closed of a document (`document_id`) against an account, without money."""
+
+    document_id: str
+    amount_minor: int
+    account_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +200,7 @@ class Mappings:
     opening_account: str | None = None
     accounts: dict[str, str] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
-    rules: tuple[LabelRule, ...] = ()
+    rules: tuple[PostingRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,13 +208,22 @@ class Policies:
     """What to do where the accountant has a choice.
 
     `open_items` is whether disputes that were open at the cut-over get an opening entry; `sending` is how far invoices
-    of the books go at Stripe, `create_customers` whether Stripe's customers are made in the books too.
+    of the books go at Stripe, `create_customers` whether Stripe's customers are made in the books too. `short_limits`
+    say by currency up to how many minor units a payment may be short and its invoice be closed all the same. `matching`
+    is how records are matched. Above its `approval_limits` of a currency (minor units; none: never) what a person does
+    waits for a second one.
     """
 
-    charge_without_invoice: Literal["wait", "sales_receipt", "unapplied_payment"] = "wait"
+    charge_without_invoice: WithoutInvoice = "wait"
     sending: Sending = "off"
     create_customers: bool = False
     closed_period: Literal["wait", "first_open_day"] = "wait"
     refund: Literal["receipt", "receivables"] = "receipt"
     stripe_invoice: Literal["wait", "create"] = "wait"
     open_items: OpenItems = "unsaid"
+    short_limits: dict[str, int] = field(default_factory=dict)
+    matching: Rules = field(default_factory=Rules)
+    approval_limits: dict[str, int] = field(default_factory=dict)
+
+    def short_limit(self, currency: str) -> int:
+        return self.short_limits.get(currency, SHORT_LIMIT)

@@ -6,8 +6,7 @@ nobody of ours made, each document that is not what was booked. All amounts are 
 as Stripe's balance and the clearing account move; all days are calendar days in the link's zone.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,8 +14,7 @@ from typing import Any
 import polars as pl
 
 from reconcile.discrepancy import called, money
-from reconcile.money import Money, books_unit
-from reconcile.records import Movement, PayoutItems
+from reconcile.money import books_unit
 
 # `stripe_minor` is the balance at the start of the cut-over day.
 OPENING_SCHEMA = pl.Schema({"currency": pl.String(), "cutover": pl.Date(), "stripe_minor": pl.Int64()})
@@ -53,6 +51,8 @@ CLEARING_SCHEMA = pl.Schema(
         "opening": pl.Boolean(),
     }
 )
+# What legs and documents that are each other's come to on a day, on both sides (see `reconcile.carried`).
+SETTLED_SCHEMA = pl.Schema({"currency": pl.String(), "day": pl.Date(), "amount_minor": pl.Int64()})
 DAY_SCHEMA = pl.Schema(
     {
         "currency": pl.String(),
@@ -82,6 +82,9 @@ ITEM_SCHEMA = pl.Schema(
 # Reasons that need nobody: time passes, or a person has decided. The others keep a day open.
 SETTLED_REASONS = ("in_transit", "date_moved", "recorded_elsewhere", "ignored", "rounding")
 STATES = ("matched", "posted", "waiting", "ignored")
+IS_PAYOUT = pl.col("source_id").str.starts_with("po_")
+# A payout from before the cut-over that was in transit then, so that the opening holds it.
+IS_TRANSIT = pl.col("before_cutover") & IS_PAYOUT & (pl.col("reason") != "opening")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,27 +109,30 @@ def prove(
     clearing: pl.DataFrame,
     through: date,
     accepted: Sequence[str] = (),
+    settled: pl.DataFrame | None = None,
 ) -> Proof:
     """Proves every day from the cut-over to `through`. A currency without an opening opens with nothing.
 
-    `accepted` are documents of ours that somebody left changed, or gone, as they are.
+    `accepted` are documents of ours that somebody left changed, or gone, as they are. `settled` (SETTLED_SCHEMA) stands
+    for legs and documents that are left out of the other frames.
     """
     legs = legs.select(LEG_SCHEMA.names()).cast(LEG_SCHEMA)
     clearing = clearing.select(CLEARING_SCHEMA.names()).cast(CLEARING_SCHEMA)
-    starts = _starts(openings, legs, clearing)
+    settled = pl.DataFrame(schema=SETTLED_SCHEMA) if settled is None else settled
+    starts = _starts(openings, legs, clearing, settled)
     events = _events(starts, _participating(legs, starts), clearing)
-    settled = (pl.col("reason") == "drift") & pl.col("document_id").is_in(list(accepted))
-    reason = pl.when(settled).then(pl.lit("ignored")).otherwise("reason").alias("reason")
+    is_left = (pl.col("reason") == "drift") & pl.col("document_id").is_in(list(accepted))
+    reason = pl.when(is_left).then(pl.lit("ignored")).otherwise("reason").alias("reason")
     items = _items(events).filter(pl.col("from_day") <= through).with_columns(reason)
-    days = _days(starts, legs, clearing, items, through)
+    days = _days(starts, _changes(legs, clearing, settled), items, through)
     assert (days["unexplained_minor"] == 0).all(), "the items do not make the difference"
     return Proof(days=days, items=items)
 
 
-def _starts(openings: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame) -> pl.DataFrame:
+def _starts(openings: pl.DataFrame, *sides: pl.DataFrame) -> pl.DataFrame:
     """OPENING_SCHEMA with every currency that occurs."""
     openings = openings.select(OPENING_SCHEMA.names()).cast(OPENING_SCHEMA)
-    seen = pl.concat([legs.select("currency", "day"), clearing.select("currency", "day")])
+    seen = pl.concat([side.select("currency", "day") for side in sides])
     first = openings["cutover"].min() or seen["day"].min()
     others = seen.select("currency").unique().join(openings, on="currency", how="anti")
     return pl.concat(
@@ -135,20 +141,19 @@ def _starts(openings: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame) 
 
 
 def _participating(legs: pl.DataFrame, starts: pl.DataFrame) -> pl.DataFrame:
-    """Legs that the proof itemises, with `cutover`, `is_transit` (a payout from before the cut-over that was in transit
-    then, so that the opening holds it) and `counts` (the leg changes Stripe's balance after the opening).
+    """Legs that the proof itemises, with `cutover`, `is_transit` and `counts` (the leg changes Stripe's balance after
+    the opening).
 
     Other legs from before the cut-over are inside the opening, unless a document books them again later.
     """
-    is_payout = pl.col("source_id").str.starts_with("po_")
     return (
         legs.join(starts.select("currency", "cutover"), on="currency")
         .with_columns(
             booked_on=pl.when(pl.col("booked_minor").fill_null(0) != 0).then("booked_on"),
             booked_minor=pl.col("booked_minor").fill_null(0),
-            is_payout=is_payout,
+            is_payout=IS_PAYOUT,
+            is_transit=IS_TRANSIT,
         )
-        .with_columns(is_transit=pl.col("before_cutover") & is_payout & (pl.col("reason") != "opening"))
         .with_columns(counts=~pl.col("before_cutover") | pl.col("is_transit"))
         .filter(pl.col("counts") | (pl.col("booked_on") >= pl.col("cutover")).fill_null(False))
     )
@@ -352,19 +357,25 @@ def _opening_item(row: Mapping[str, Any]) -> dict[str, Any]:
 # ---- days
 
 
+def _changes(legs: pl.DataFrame, clearing: pl.DataFrame, settled: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """SETTLED_SCHEMA by side: everything that changes its balance."""
+    sides = {"stripe": legs.filter(~pl.col("before_cutover")), "clearing": clearing}
+    names = SETTLED_SCHEMA.names()
+    return {name: pl.concat([side.select(names), settled.select(names)]) for name, side in sides.items()}
+
+
 def _days(
-    starts: pl.DataFrame, legs: pl.DataFrame, clearing: pl.DataFrame, items: pl.DataFrame, through: date
+    starts: pl.DataFrame, changes: Mapping[str, pl.DataFrame], items: pl.DataFrame, through: date
 ) -> pl.DataFrame:
     days = (
         starts.select("currency", day=pl.date_ranges("cutover", pl.lit(through, pl.Date)))
         .explode("day", empty_as_null=False)
         .sort("currency", "day")
     )
-    after = legs.filter(~pl.col("before_cutover"))
     ends = items.drop_nulls("until_day").select("currency", day="until_day", amount_minor=-pl.col("amount_minor"))
     explained = pl.concat([items.select("currency", "amount_minor", day="from_day").select(ends.columns), ends])
-    for name, changes in (("stripe", after), ("clearing", clearing), ("explained", explained)):
-        days = days.join(_running(days, starts, changes, f"{name}_minor"), on=["currency", "day"])
+    for name, side in {**changes, "explained": explained}.items():
+        days = days.join(_running(days, starts, side, f"{name}_minor"), on=["currency", "day"])
     days = days.join(starts.select("currency", opening_minor="stripe_minor"), on="currency").with_columns(
         stripe_minor=pl.col("stripe_minor") + pl.col("opening_minor")
     )
@@ -406,95 +417,4 @@ def _statuses(days: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
             .then(pl.lit("explained"))
             .otherwise(pl.lit("open"))
         )
-    )
-
-
-# ---- independent checks: violations as sentences, none if all is well
-
-
-def check_balances(
-    openings: pl.DataFrame,
-    legs: pl.DataFrame,
-    clearing: pl.DataFrame,
-    stripe_now: Mapping[str, int] | None = None,
-    ledger_now: Mapping[str, int] | None = None,
-) -> tuple[str, ...]:
-    """Our sums against what Stripe (/v1/balance, available and pending) and QuickBooks (the account) say themselves.
-
-    Minor units by currency. All documents count, later dated ones too: QuickBooks' own balance holds them as well.
-    """
-    ours = _totals(openings.select("currency", amount_minor="stripe_minor"), legs.filter(~pl.col("before_cutover")))
-    booked = _totals(clearing)
-    violations = []
-    for currency, actual in sorted((stripe_now or {}).items()):
-        if (sum_minor := ours.get(currency, 0)) != actual:
-            violations.append(
-                f"Stripe's balance is {Money(actual, currency)}, but the opening and all movements since come to "
-                f"{Money(sum_minor, currency)}: {Money(actual - sum_minor, currency)} is missing here."
-            )
-    for currency, actual in sorted((ledger_now or {}).items()):
-        if (sum_minor := booked.get(currency, 0)) != actual:
-            violations.append(
-                f"QuickBooks' clearing account is at {Money(actual, currency)}, but its documents known here come to "
-                f"{Money(sum_minor, currency)}: {Money(actual - sum_minor, currency)} is missing here."
-            )
-    return tuple(violations)
-
-
-def _totals(*frames: pl.DataFrame) -> dict[str, int]:
-    rows = pl.concat([frame.select("currency", pl.col("amount_minor").cast(pl.Int128)) for frame in frames])
-    return dict(rows.group_by("currency").agg(pl.col("amount_minor").sum()).iter_rows())
-
-
-def check_legs(
-    movements: Iterable[Movement], legs: pl.DataFrame, payout_items: Iterable[PayoutItems] = ()
-) -> tuple[str, ...]:
-    """Law 2: every leg of every movement stands in exactly one state, and the legs are all of the movement.
-
-    Also that the fees of a movement add up, and that all movements of an automatic payout (PayoutItems) sum to zero.
-    """
-    by_movement: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in legs.sort("movement_id", "leg_id").to_dicts():
-        by_movement[row["movement_id"]].append(row)
-    known = {movement.id: movement for movement in movements}
-    violations = [
-        f"Legs are listed for {each}, which Stripe does not know." for each in sorted(by_movement.keys() - known)
-    ]
-    for movement in sorted(known.values(), key=lambda each: each.id):
-        violations += _check_movement(movement, by_movement.get(movement.id, []))
-    for items in sorted(payout_items, key=lambda each: each.id):
-        violations += _check_payout(items, known)
-    return tuple(violations)
-
-
-def _check_movement(movement: Movement, rows: list[dict[str, Any]]) -> list[str]:
-    if not rows:
-        return [f"{movement.id} ({Money(movement.net_minor, movement.currency)}) has no legs: it is in no state."]
-    states: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        states[row["leg_id"]].add(row["state"])
-    found = [
-        f"{leg_id} is in the state {' and '.join(sorted(each))}." for leg_id, each in states.items() if len(each) > 1
-    ]
-    strange = sorted({state for each in states.values() for state in each} - set(STATES))
-    found += [f"{movement.id} has a leg in the unknown state {state}." for state in strange]
-    total = sum(row["amount_minor"] for row in rows)
-    fees = -sum(row["amount_minor"] for row in rows if not row["leg_id"].endswith(":gross"))
-    if total != movement.net_minor:
-        amounts = Money(total, movement.currency), Money(movement.net_minor, movement.currency)
-        found.append(f"The legs of {movement.id} come to {amounts[0]}, its net is {amounts[1]}.")
-    if fees != movement.fee_minor:
-        amounts = Money(fees, movement.currency), Money(movement.fee_minor, movement.currency)
-        found.append(f"The fee legs of {movement.id} come to {amounts[0]}, its fee is {amounts[1]}.")
-    return found
-
-
-def _check_payout(items: PayoutItems, known: Mapping[str, Movement]) -> list[str]:
-    parts = [known[each] for each in items.movement_ids if each in known]
-    missing = sorted(set(items.movement_ids) - known.keys())
-    if missing:
-        return [f"Payout {items.id} pays out {', '.join(missing)}, which is not known here."]
-    total = sum(part.net_minor for part in parts)
-    return (
-        [f"What payout {items.id} paid out leaves {Money(total, parts[0].currency)}; it must be zero."] if total else []
     )

@@ -113,6 +113,7 @@ def opposite(
             payee="vendor",
             other_account_id=None,
             applied=(),
+            discounts=(),
             payment_method_id=None,
         )
     return first_open(entry, closed_through)
@@ -124,7 +125,9 @@ def _opposite_lines(posting: Posting, receivable: str | None) -> tuple[PostingLi
     match posting.kind:
         case "payment":
             assert receivable is not None, "looked at before"
-            sides = [(receivable, amount, posting.party_id), (clearing, -amount, None)]
+            closed = sum(each.amount_minor for each in posting.discounts)
+            sides = [(receivable, amount + closed, posting.party_id), (clearing, -amount, None)]
+            sides += [(each.account_id, -each.amount_minor, None) for each in posting.discounts]
         case "purchase":
             party = posting.party_id if posting.payee == "customer" else None
             sides = [(clearing, amount, None)]

@@ -3,15 +3,21 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Row, String, Text, select, text, type_coerce
 
+from storage.engine import tolerant
 from storage.models import audit, audit_checks
 from storage.types import encode
 
 START = "0" * 64
+_STORED = (  # moments and details to the letter
+    *(audit.c.id, audit.c.link_id, type_coerce(audit.c.at, String).label("at_stored")),
+    *(audit.c.actor, audit.c.action, audit.c.subject, type_coerce(audit.c.detail, Text).label("detail_stored")),
+    *(audit.c.digest, audit.c.previous, audit.c.hash),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +59,35 @@ def append(conn: Connection, at: datetime, entries: Sequence[Entry]) -> None:
 
 
 def chain(previous: str, at: datetime, entry: Entry) -> str:
-    """The hash of a row: every field length-prefixed, so that no two rows read alike."""
-    fields = (
-        previous,
-        at.isoformat(),
-        str(entry.link_id or ""),
-        entry.actor,
-        entry.action,
-        entry.subject,
-        encode(entry.detail).decode(),
-        entry.digest or "",
+    """The hash of a row."""
+    detail = encode(entry.detail).decode()
+    return _hash(
+        previous, at.isoformat(), entry.link_id, entry.actor, entry.action, entry.subject, detail, entry.digest
     )
-    content = "".join(f"{len(value)}:{value}" for value in fields)
-    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _hash(*fields: object) -> str:
+    """Every field length-prefixed, so that no two rows read alike. Nothing stands for None."""
+    texts = ["" if each is None else str(each) for each in fields]
+    return hashlib.sha256("".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
+
+
+def _chain_of(previous: str, row: Row[Any]) -> str:
+    """The hash of a row as it is stored, to the letter."""
+    at = _instant(row.at_stored)
+    return _hash(previous, at, row.link_id, row.actor, row.action, row.subject, row.detail_stored, row.digest)
+
+
+def _instant(stored: object) -> str:
+    """A moment as it is hashed; one that is not written as we write it stays as it is, and fits no hash."""
+    if isinstance(stored, datetime):  # PostgreSQL
+        return stored.astimezone(UTC).isoformat()
+    try:
+        at = datetime.fromisoformat(str(stored))
+    except ValueError:
+        return str(stored)
+    is_ours = at.tzinfo is None and at.isoformat(" ", "microseconds") == stored
+    return at.replace(tzinfo=UTC).isoformat() if is_ours else str(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +120,14 @@ def verify_after(conn: Connection, mark: Mark, limit: int = 10_000) -> tuple[Mar
         known = conn.execute(select(audit.c.hash).where(audit.c.id == mark.entry_id)).scalar()
         if known != mark.hash:
             return mark, [f"Audit entry {mark.entry_id} is not the one that was verified before."]
-    query = select(audit).where(audit.c.id > mark.entry_id).order_by(audit.c.id).limit(limit)
-    for row in conn.execute(query).yield_per(1000):
-        entry = Entry(
-            actor=row.actor,
-            action=row.action,
-            subject=row.subject,
-            link_id=row.link_id,
-            detail=row.detail,
-            digest=row.digest,
-        )
-        if row.previous != mark.hash:
-            return mark, [f"Before audit entry {row.id} an entry was removed or put in."]
-        if row.hash != chain(mark.hash, row.at, entry):
-            return mark, [f"Audit entry {row.id} ({row.action} {row.subject}) was changed after it was written."]
-        mark = Mark(row.id, row.hash)
+    query = select(*_STORED).where(audit.c.id > mark.entry_id).order_by(audit.c.id).limit(limit)
+    with tolerant(conn):
+        for row in conn.execute(query).yield_per(1000):
+            if row.previous != mark.hash:
+                return mark, [f"Before audit entry {row.id} an entry was removed or put in."]
+            if row.hash != _chain_of(mark.hash, row):
+                return mark, [f"Audit entry {row.id} ({row.action} {row.subject}) was changed after it was written."]
+            mark = Mark(row.id, row.hash)
     return mark, []
 
 

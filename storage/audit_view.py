@@ -167,7 +167,7 @@ def _fits(conn: Connection, link_id: int, wanted: Filter) -> ColumnElement[bool]
         parts.append(table.c.at >= datetime.combine(wanted.since, time(), zone))
     if wanted.until:
         parts.append(table.c.at < datetime.combine(wanted.until + timedelta(days=1), time(), zone))
-    for word in wanted.text.split():
+    for word in wanted.text.replace("\0", " ").split():
         columns = (table.c.actor, table.c.action, table.c.subject, type_coerce(table.c.detail, Text))
         parts.append(or_(*(column.icontains(word, autoescape=True) for column in columns)))
     return and_(true(), *parts)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from reconcile.closing import Difference, Drift, Figures, Line, ageing, differences, drift, figures
 from reconcile.proof import CLEARING_SCHEMA, Proof
-from storage import connections, findings, payouts, proof
+from storage import carried, connections, findings, payouts
 from storage.connections import Link
 from storage.engine import Database
 from storage.models import audit, closes, legs, runs, users
@@ -109,8 +109,9 @@ def pack(conn: Connection, link_id: int, last: date) -> Pack | None:
     link = connections.link(conn, link_id)
     if link.openings is None:
         return None
-    sides = proof.load(conn, link)
-    proven, first = sides.prove(last), first_day(conn, link)
+    first = first_day(conn, link)
+    sides = carried.load(conn, link, (first, last))
+    proven = sides.prove(last)
     found = tuple(differences(proven, last))
     return Pack(
         name=link.name,
@@ -132,8 +133,13 @@ def ends_at(link: Link, last: date) -> datetime:
 
 
 def _figures(conn: Connection, sides: Sides, proven: Proof, first: date, last: date) -> Figures:
+    """Of a period that `sides` hold whole."""
     activity = _activity(conn, sides.link, first, last)
-    return figures(proven, sides.openings, activity, sides.clearing.cast(CLEARING_SCHEMA), first, last)
+    before = sides.settled.with_columns(document_id=pl.lit(None), marker=pl.lit(None), opening=pl.lit(False))
+    clearing = pl.concat(
+        [each.select(CLEARING_SCHEMA.names()).cast(CLEARING_SCHEMA) for each in (sides.clearing, before)]
+    )
+    return figures(proven, sides.openings, activity, clearing, first, last)
 
 
 def _activity(conn: Connection, link: Link, first: date, last: date) -> pl.DataFrame:
@@ -283,7 +289,7 @@ def drifts(conn: Connection, link_id: int, signed: Sequence[Close]) -> dict[int,
     link = connections.link(conn, link_id)
     if not signed or link.openings is None:
         return {}
-    sides = proof.load(conn, link)
+    sides = carried.load(conn, link, *((each.first, each.last) for each in signed))
     proven = sides.prove(max(each.last for each in signed))
     return {each.id: drift(each.pack.figures, _figures(conn, sides, proven, each.first, each.last)) for each in signed}
 

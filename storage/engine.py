@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Table, c
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 FILE_NAME = "tieout.db"
 CONNECT_TIMEOUT_S = 10
@@ -50,7 +51,7 @@ class Database:
     """Units of work on one database. Share it between threads, not between processes."""
 
     engine: Engine
-    url: str  # with the password: for child processes, never for the eye
+    url: str = field(repr=False)  # with the password: for child processes, never for the eye
     _held: _Held = field(default_factory=_Held, repr=False)
 
     @property
@@ -100,11 +101,63 @@ class Database:
         self.engine.dispose()
 
 
+class Rehearsal(Database):
+    """Units of work inside one transaction that is never committed: what is done here, nobody else ever sees."""
+
+    _connection: Connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        yield self._connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._connection.begin_nested():
+            yield self._connection
+
+
+@contextmanager
+def rehearse(database: Database) -> Iterator[Database]:
+    """The same database for a trial. On SQLite nobody else writes until it ends: keep it short."""
+
+    class _EndError(Exception):
+        """Rolls everything back."""
+
+    trial = Rehearsal(database.engine, database.url)
+    try:
+        with database.write() as connection:
+            object.__setattr__(trial, "_connection", connection)
+            if database.dialect == "sqlite":  # else what does not fit into its cache would keep readers out as well
+                connection.exec_driver_sql("PRAGMA cache_spill=OFF")
+            try:
+                yield trial
+            finally:
+                if database.dialect == "sqlite":
+                    connection.exec_driver_sql("PRAGMA cache_spill=ON")
+            raise _EndError
+    except _EndError:
+        return
+
+
 def open_database(url: str | None, *, data_dir: Path) -> Database:
     """The database at `url` (postgres://, postgresql:// or sqlite:///), or else the file in `data_dir`."""
+    return _open(_connect, url, data_dir, is_made=url is None)
+
+
+def open_read_only(url: str | None, *, data_dir: Path | None) -> Database:
+    """The same for whoever only looks: nothing is made, and the database itself refuses every change."""
+    return _open(_look, url, data_dir)
+
+
+def _open(
+    connect: Callable[[URL], Engine], url: str | None, data_dir: Path | None, *, is_made: bool = False
+) -> Database:
+    """`is_made`: the directory of its file, if there is none yet."""
     try:
+        if is_made and data_dir is not None:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         parsed = _parse(url, data_dir)
-        database = Database(_connect(parsed), parsed.render_as_string(hide_password=False))
+        database = Database(connect(parsed), parsed.render_as_string(hide_password=False))
         with database.read() as connection:
             connection.execute(text("SELECT 1"))
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -112,9 +165,10 @@ def open_database(url: str | None, *, data_dir: Path) -> Database:
     return database
 
 
-def _parse(url: str | None, data_dir: Path) -> URL:
+def _parse(url: str | None, data_dir: Path | None) -> URL:
     if url is None:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if data_dir is None:
+            raise DatabaseError("Say which database: an address like sqlite:////path/tieout.db, or a data directory.")
         return URL.create("sqlite", database=str(data_dir / FILE_NAME))
     try:
         parsed = make_url(url)
@@ -139,6 +193,22 @@ def _connect(url: URL) -> Engine:
     options = {"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     engine = create_engine(url, pool_size=10, max_overflow=20, connect_args=options)
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _look(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        options = {"application_name": "tieout, reading", "connect_timeout": CONNECT_TIMEOUT_S}
+        engine = create_engine(url, connect_args=options)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+        return engine
+    address = f"{Path(str(url.database)).absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -177,6 +247,22 @@ def _begin(connection: Connection) -> None:
     writes = bool(connection.get_execution_options().get("writes"))
     connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def tolerant(connection: Connection) -> Iterator[None]:
+    """Text that is damaged (no UTF-8 any more) is read with a replacement sign instead of failing; on SQLite, whose
+    driver would else refuse the whole answer. PostgreSQL refuses such text when it is written.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    driver.text_factory = lambda stored: stored.decode("utf-8", "replace")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
 
 
 Row = Mapping[str, Any]

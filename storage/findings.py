@@ -17,6 +17,7 @@ from reconcile.discrepancy import name
 from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Account, Company, Document
+from reconcile.restoring import obstacle_on_desktop
 from reconcile.reversal import is_taken_back
 from storage import connections, markers, mirror, settled, snapshot, twins
 from storage.connections import Link
@@ -200,15 +201,15 @@ def _drifted(conn: Connection, link: Link) -> Iterator[Finding]:
     gone = and_(
         outbox.c.connection_id == link.ledger_id, outbox.c.document_id.in_(lost_ids), mirror_table.c.deleted.is_(True)
     )
-    restore = () if connections.is_desktop(conn, link.ledger_id) else (RESTORE,)
+    on_desktop = connections.is_desktop(conn, link.ledger_id)
     rows = {row.marker: row for which in (changed, gone) for row in conn.execute(ours.where(which))}
     for row in rows.values():
         posting, document = from_json(row.posting, Posting), from_json(row.record, Document)
         is_gone = row.is_gone or document.voided
         version = GONE if row.is_gone else document.version
-        offers = ((POST_AGAIN,) if is_gone else restore) + (ACCEPT,)
         if not posting.target:
-            yield _drift(row.marker, posting, document, version, row.problem, is_gone=is_gone, offers=offers)
+            fixed = obstacle_on_desktop(posting, document) if on_desktop and not is_gone else None
+            yield _drift(row.marker, posting, document, version, row.problem, is_gone=is_gone, fixed=fixed)
 
 
 def _drift(
@@ -219,8 +220,10 @@ def _drift(
     problem: str | None,
     *,
     is_gone: bool,
-    offers: tuple[Offer, ...],
+    fixed: str | None,
 ) -> Finding:
+    """`fixed`: why nobody but a user can restore it."""
+    back = POST_AGAIN if is_gone else RESTORE
     what = _named(document, Money(posting.amount_minor, posting.currency))
     if version == GONE:
         text = (
@@ -230,7 +233,7 @@ def _drift(
     elif is_gone:
         text = f"Somebody voided {what}, which Tieout had posted. Post it again, or leave it so."
     else:
-        can = "Restore it" if RESTORE in offers else "Put it back in QuickBooks by hand, undo it under Posted"
+        can = f"{fixed} Put it back there by hand, undo it under Posted" if fixed else "Restore it"
         text = f"Somebody changed {what} after Tieout posted it. {problem} {can}, or leave it so."
     return Finding(
         id=f"{'gone' if is_gone else 'changed'}:{document.id}",
@@ -242,7 +245,7 @@ def _drift(
         amount_minor=posting.amount_minor,
         text=text,
         marker=marker,
-        offers=offers,
+        offers=(ACCEPT,) if fixed else (back, ACCEPT),
     )
 
 

@@ -168,9 +168,10 @@ def _not_of_legs(group: Group) -> Iterator[str]:
 def _changes_under_way(conn: Connection, link: Link, group: Group) -> Iterator[str]:
     """Something else is being done to one of the documents right now."""
     names = set(group.found) | {f"{POSTED}{marker}" for marker in group.markers}
-    these = (table.c.link_id == link.id, table.c.undoes.is_(None))
-    asked_for = (table.c.state == "planned") & table.c.asked_by.is_not(None)
-    rows = conn.execute(select(table.c.id).where(*these, or_(table.c.state.in_(UNSETTLED), asked_for))).scalars().all()
+    asked_for = or_(table.c.state != "planned", table.c.asked_by.is_not(None))
+    these = (table.c.state.in_((*UNSETTLED, "planned")), table.c.undoes.is_(None), asked_for)
+    # Of the company: asked for those of a link, SQLite would go through all that the link ever posted.
+    rows = conn.execute(select(table.c.id).where(table.c.connection_id == link.ledger_id, *these)).scalars().all()
     for item in outbox.get_all(conn, rows).values():
         touched = {item.posting.target, *(part.id for part in item.posting.applied)}
         if touched & names and item.posting.marker not in group.markers:

@@ -1,17 +1,18 @@
 """What the charts of Overview show, summed up by the database: a row a day, whatever there is of a day."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from storage import mirror
 from storage.engine import Database
 from storage.memo import remembered
 from storage.models import legs, outbox, runs
+from storage.queries import PENDING
 from storage.search import days as waiting_days
 
 # Stripe's reporting categories (its documentation, "Reporting categories").
@@ -41,16 +42,13 @@ def per_day(database: Database, link_id: int, currency: str) -> pl.DataFrame:
 
 
 def _per_day(conn: Connection, link_id: int, currency: str) -> pl.DataFrame:
-    gross = legs.c.kind == "gross"
     query = (
         select(
             legs.c.dated,
             func.count().label("entries"),
             func.sum(case((legs.c.state != "waiting", 1), else_=0)).label("settled"),
-            _sum(and_(gross, legs.c.category.in_(VOLUME))).label("volume"),
-            _sum(or_(legs.c.kind != "gross", legs.c.category.in_(FEES))).label("fees"),
-            _sum(and_(gross, legs.c.category.in_(REFUNDS))).label("refunds"),
-            _sum(and_(gross, legs.c.category.in_(DISPUTES))).label("disputes"),
+            _sum(and_(legs.c.kind == "gross", legs.c.category.in_(VOLUME))).label("volume"),
+            *(_sum(_is(what)).label(what) for what in ("fees", "refunds", "disputes")),
         )
         .where(
             legs.c.link_id == link_id,
@@ -120,3 +118,66 @@ def _posted_at(conn: Connection, link_id: int, markers: Sequence[str]) -> dict[s
             for row in conn.execute(select(outbox.c.marker, outbox.c.posted_at).where(*these))
         )
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A part of a movement, where it stands, and the documents in QuickBooks that show it."""
+
+    day: date
+    source_id: str
+    what: str  # Stripe's reporting category, or the kind of a fee
+    amount_minor: int
+    standing: str
+    document_ids: tuple[str, ...]
+
+
+def entries(
+    database: Database, link_id: int, currency: str, first: date, last: date, what: str, limit: int = 200
+) -> tuple[list[Entry], int]:
+    """What stands behind a bar of a chart: of some days, what is posted, matched, waiting, ... or fees, refunds and
+    disputes. Gives the first of them, by day, and how many there are.
+    """
+    mine = [legs.c.link_id == link_id, legs.c.currency == currency, legs.c.before_cutover.is_(False)]
+    mine += [legs.c.dated.between(first, last), _is(what)]
+    query = select(legs).where(*mine).order_by(legs.c.dated, legs.c.source_id, legs.c.id).limit(limit)
+    with database.read() as conn:
+        rows = conn.execute(query).all()
+        number = conn.scalar(select(func.count()).select_from(legs).where(*mine)) or 0
+        markers = {marker for row in rows for marker in row.markers}
+        posted = {
+            row.marker: row.document_id
+            for chunk in mirror.chunks(sorted(markers))
+            for row in conn.execute(
+                select(outbox.c.marker, outbox.c.document_id).where(
+                    outbox.c.link_id == link_id, outbox.c.marker.in_(chunk), outbox.c.document_id.is_not(None)
+                )
+            )
+        }
+    return [_entry(row, posted) for row in rows], number
+
+
+def _is(what: str) -> ColumnElement[bool]:
+    """The legs that a bar of this name counts."""
+    pending = and_(legs.c.state == "waiting", legs.c.reason.in_(PENDING))
+    paid = legs.c.balance_type == "payments"  # Stripe's other balances are not in the chart
+    named = {
+        "fees": and_(paid, or_(legs.c.kind != "gross", legs.c.category.in_(FEES))),
+        "refunds": and_(paid, legs.c.kind == "gross", legs.c.category.in_(REFUNDS)),
+        "disputes": and_(paid, legs.c.kind == "gross", legs.c.category.in_(DISPUTES)),
+        "pending": pending,
+        "waiting": and_(legs.c.state == "waiting", legs.c.reason.not_in(PENDING)),
+    }
+    return named.get(what, legs.c.state == what)
+
+
+def _entry(row: Row[Any], posted: Mapping[str, str]) -> Entry:
+    is_pending = row.state == "waiting" and row.reason in PENDING
+    return Entry(
+        day=row.dated,
+        source_id=row.source_id,
+        what=row.category if row.kind == "gross" else row.kind,
+        amount_minor=row.amount_minor,
+        standing="pending" if is_pending else row.state,
+        document_ids=(*row.document_ids, *(posted[marker] for marker in row.markers if marker in posted)),
+    )

@@ -34,6 +34,14 @@ def migrate(database: Database) -> None:
         command.upgrade(config, "head")
 
 
+def check_newest(database: Database) -> None:
+    """Raises DatabaseError if the schema is another one than ours, for whoever may not change it."""
+    if not _is_newest(database, ScriptDirectory.from_config(_config())):
+        raise DatabaseError(
+            "This database is of an older Tieout, or empty. Start Tieout once: that brings it up to date."
+        )
+
+
 def _is_newest(database: Database, script: ScriptDirectory) -> bool:
     with database.read() as connection:
         present = set(MigrationContext.configure(connection).get_current_heads())

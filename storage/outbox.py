@@ -141,6 +141,13 @@ def begun(conn: Connection, link_id: int, markers: Sequence[str]) -> bool:
     return row.first() is not None
 
 
+def call_off(conn: Connection, item: Item) -> None:
+    """What a person asked for is not to be sent any more; only where certainly nothing was."""
+    ours = (outbox.c.id == item.id, outbox.c.state == "planned", outbox.c.attempt == item.attempt)
+    gone = {"body": None, "body_hash": None, "request_id": None, "next_at": None, "problem": None}
+    conn.execute(update(outbox).where(*ours).values(state="withdrawn", **gone))
+
+
 def any_sent(conn: Connection, link_id: int) -> bool:
     """Whether anything of a link was sent, or may have been."""
     sent = (outbox.c.link_id == link_id, outbox.c.state.not_in(("planned", "withdrawn")))

@@ -83,7 +83,8 @@ def detail(
     with database.read() as conn:
         link = connections.link(conn, link_id)
         found = undoing.preview(conn, link, document_id, with_fee=with_fee, is_reconciled=is_reconciled)
-        row = conn.execute(_documents(conn, link_id).where(table.c.document_id == document_id)).first()
+        own = select(table.c.id).where(table.c.connection_id == link.ledger_id, table.c.document_id == document_id)
+        row = conn.execute(_documents(conn, link_id).where(table.c.id.in_(own))).first()
         if found is None or row is None:
             return None
         rows = undoing.under_way(conn, link, found.leg_ids)

@@ -69,7 +69,7 @@ def causes(database: Database, link_id: int, now: datetime) -> list[Cause]:
     """What everything else waits for comes first, then what most wait for."""
     with database.read() as conn:
         link = connections.link(conn, link_id)
-        first = [*_connections(conn, link, now), *_failed(conn, link)]
+        first = [*of_connections(conn, link, now), *_failed(conn, link)]
         rest = [*_legs(conn, link), *_postings(conn, link, now), *_received(conn, link), *_to_stripe(conn, link)]
     return [*first, *sorted(rest, key=lambda each: (-each.count, each.id))]
 
@@ -77,7 +77,8 @@ def causes(database: Database, link_id: int, now: datetime) -> list[Cause]:
 # ---- connections, and the last sync
 
 
-def _connections(conn: Connection, link: Link, now: datetime) -> Iterator[Cause]:
+def of_connections(conn: Connection, link: Link, now: datetime) -> Iterator[Cause]:
+    """Those of a link that cannot be used, or stay away."""
     sides = (link.processor_id, link.ledger_id)
     for row in conn.execute(select(connection_table).where(connection_table.c.id.in_(sides))):
         if row.state != "ready":

@@ -1,38 +1,66 @@
 """Reads what the proof of a link needs: its legs with the documents that book them, and the clearing accounts."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import msgspec
 import polars as pl
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Text, false, or_, select, true, type_coerce
 
+from reconcile.checks import check_balances
 from reconcile.draft import divide
-from reconcile.postings import Posting
-from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, check_balances, prove
-from reconcile.records import Account, Document
+from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, SETTLED_SCHEMA, Proof, prove
+from reconcile.records import Account
 from storage import clearing, findings, mirror, web_connectors
+from storage.clearing import Entries
 from storage.connections import Link
+from storage.mirror import chunks
 from storage.models import legs, outbox, runs
-from storage.records import DOCUMENT_KINDS, from_json
+from storage.models import mirror as records
+from storage.records import DOCUMENT_KINDS
 
 IN_BOOKS = ("posted", "verified")
 Part = tuple[int, str | None, date | None, int]  # of a leg: amount, document, its day, what that does to clearing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booked:
-    """A posting that is in the books, and as which document."""
+class Share(msgspec.Struct, frozen=True):
+    leg_id: str
+    amount_minor: int
 
-    posting: Posting
-    document_id: str
+
+class Booked(msgspec.Struct, frozen=True):
+    """Of a posting, what a proof needs."""
+
+    dated: date
+    shares: tuple[Share, ...]
+
+
+_booked_of, _entries_of = msgspec.json.Decoder(Booked), msgspec.json.Decoder(Entries)
+# The columns of legs that the proof reads.
+LEG = (
+    *(legs.c.id, legs.c.movement_id, legs.c.source_id, legs.c.currency, legs.c.dated, legs.c.amount_minor),
+    *(legs.c.before_cutover, legs.c.state, legs.c.reason, legs.c.detail, legs.c.markers, legs.c.document_ids),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Some:
+    """Of a link only what happened, or is dated, on these days, and these legs and documents."""
+
+    days: Collection[date]
+    leg_ids: Collection[str] = ()
+    document_ids: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """What a proof of a link is made of, as read at one moment. `is_moving`: while a sync or a visit is at work."""
+    """What a proof of a link is made of, as read at one moment. `is_moving`: while a sync or a visit is at work.
+
+    `settled` (SETTLED_SCHEMA) is what `legs` and `clearing` leave out.
+    """
 
     link: Link
     openings: pl.DataFrame
@@ -41,10 +69,11 @@ class Sides:
     accepted: Sequence[str]
     ledger_now: Mapping[str, int]
     is_moving: bool
+    settled: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SETTLED_SCHEMA))
 
     def prove(self, through: date) -> Proof:
         """From the cut-over to a day."""
-        return prove(self.openings, self.legs, self.clearing, through, self.accepted)
+        return prove(self.openings, self.legs, self.clearing, through, self.accepted, self.settled)
 
     def violations(self) -> tuple[str, ...]:
         """What is wrong with the sums themselves, against both sides' own balances; those are of another moment than
@@ -53,16 +82,21 @@ class Sides:
         if self.is_moving:
             return ()
         own = {"stripe_now": self.link.balances, "ledger_now": self.ledger_now}
-        return check_balances(self.openings, self.legs, self.clearing, **own)
+        return check_balances(self.openings, self.legs, self.clearing, **own, settled=self.settled)
 
 
-def load(conn: Connection, link: Link) -> Sides:
+def load(conn: Connection, link: Link, some: Some | None = None) -> Sides:
+    """All of a link, or some of it. What else it needs of the days around comes along."""
     moving = select(runs.c.id).where(runs.c.link_id == link.id, runs.c.state == "running").limit(1)
-    documents = {document.id: document for document in _documents(conn, link.ledger_id)}
+    rows = _leg_rows_of(conn, link, some)
+    matched = {each for row in rows if _is_matched(row) for each in row.document_ids}
+    booked = _booked(conn, link.id, None if some is None else {marker for row in rows for marker in row.markers})
+    wanted = matched | {document_id for _, document_id in booked.values()}
+    documents = {each.id: each for each in _documents(conn, link, matched, some, wanted)}
     return Sides(
         link=link,
         openings=_openings(link),
-        legs=_legs(conn, link, documents),
+        legs=_legs(conn, link, rows, booked, documents),
         clearing=_clearing(conn, link, documents),
         accepted=findings.accepted(conn, link.id),
         ledger_now=_ledger_balances(conn, link),
@@ -92,7 +126,7 @@ def _openings(link: Link) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=OPENING_SCHEMA, orient="row")
 
 
-def _clearing(conn: Connection, link: Link, documents: Mapping[str, Document]) -> pl.DataFrame:
+def _clearing(conn: Connection, link: Link, documents: Mapping[str, Entries]) -> pl.DataFrame:
     """CLEARING_SCHEMA: what every document in the books does to the link's clearing accounts."""
     currency_of = {account: currency for currency, account in link.mappings.clearing.items()}
     accounts = clearing.accounts_of(conn, link)
@@ -104,14 +138,31 @@ def _clearing(conn: Connection, link: Link, documents: Mapping[str, Document]) -
     return pl.DataFrame(rows, schema=CLEARING_SCHEMA, orient="row")
 
 
-def _legs(conn: Connection, link: Link, documents: Mapping[str, Document]) -> pl.DataFrame:
-    """LEG_SCHEMA: every leg of the payments balance, a row for each document that books a part of it."""
-    booked = _booked(conn, link.id)
-    found = conn.execute(select(legs).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")).all()
-    effects = _matched_effects(found, documents, clearing.accounts_of(conn, link), link.mappings.clearing)
+def _leg_rows_of(conn: Connection, link: Link, some: Some | None) -> list[Row[Any]]:
+    """Of the payments balance."""
+    query = select(*LEG).where(legs.c.link_id == link.id, legs.c.balance_type == "payments")
+    if some is None:
+        return list(conn.execute(query))
+    parts = [legs.c.dated.in_(days) for days in chunks(sorted(some.days))]
+    parts += [legs.c.id.in_(ids) for ids in chunks(sorted(some.leg_ids))]
+    found: dict[str, Row[Any]] = {}
+    for part in parts:
+        found |= {row.id: row for row in conn.execute(query.where(part))}
+    return [row for _, row in sorted(found.items())]
+
+
+def _legs(
+    conn: Connection,
+    link: Link,
+    rows: Sequence[Row[Any]],
+    booked: Mapping[str, tuple[Booked, str]],
+    documents: Mapping[str, Entries],
+) -> pl.DataFrame:
+    """LEG_SCHEMA: a row of each leg for each document that books a part of it."""
+    effects = _matched_effects(rows, documents, clearing.accounts_of(conn, link), link.mappings.clearing)
     undone = _undone(conn, link.id)
-    rows = [part for row in found for part in _leg_rows(row, booked, documents, effects, undone[row.id])]
-    return pl.DataFrame(rows, schema=LEG_SCHEMA, orient="row")
+    parts = [part for row in rows for part in _leg_rows(row, booked, documents, effects, undone.get(row.id, ()))]
+    return pl.DataFrame(parts, schema=LEG_SCHEMA, orient="row")
 
 
 def _is_matched(row: Row[Any]) -> bool:
@@ -119,7 +170,7 @@ def _is_matched(row: Row[Any]) -> bool:
 
 
 def _matched_effects(
-    rows: Sequence[Row[Any]], documents: Mapping[str, Document], accounts: Mapping[str, Account], own: Mapping[str, str]
+    rows: Sequence[Row[Any]], documents: Mapping[str, Entries], accounts: Mapping[str, Account], own: Mapping[str, str]
 ) -> dict[tuple[str, str], int]:
     """By leg and document: what documents somebody else made do to the clearing account, which may be nothing.
 
@@ -140,18 +191,20 @@ def _matched_effects(
 
 def _leg_rows(
     row: Row[Any],
-    booked: dict[str, Booked],
-    documents: Mapping[str, Document],
+    booked: Mapping[str, tuple[Booked, str]],
+    documents: Mapping[str, Entries],
     effects: Mapping[tuple[str, str], int],
     undone: Sequence[Part],
 ) -> list[tuple[Any, ...]]:
     """A leg divided among its documents; what none of them books is a part of its own. Then what was undone of it."""
     parts: list[Part] = []
     for marker in row.markers:
-        found = booked.get(marker)
-        for share in found.posting.shares if found else ():
-            if found and share.leg_id == row.id:
-                parts.append((share.amount_minor, found.document_id, found.posting.dated, share.amount_minor))
+        if marker not in booked:
+            continue
+        posting, document_id = booked[marker]
+        for share in posting.shares:
+            if share.leg_id == row.id:
+                parts.append((share.amount_minor, document_id, posting.dated, share.amount_minor))
     if _is_matched(row):
         parts += _matched_parts(row, documents, effects, sum(part[0] for part in parts))
     rest = row.amount_minor - sum(part[0] for part in parts)
@@ -164,7 +217,7 @@ def _leg_rows(
 
 
 def _matched_parts(
-    row: Row[Any], documents: Mapping[str, Document], effects: Mapping[tuple[str, str], int], booked: int
+    row: Row[Any], documents: Mapping[str, Entries], effects: Mapping[tuple[str, str], int], booked: int
 ) -> list[Part]:
     """A part for each document; the last takes what is left of the leg."""
     parts: list[Part] = []
@@ -180,20 +233,27 @@ def _matched_parts(
     return parts
 
 
-def _booked(conn: Connection, link_id: int) -> dict[str, Booked]:
-    rows = conn.execute(
-        select(outbox.c.marker, outbox.c.posting, outbox.c.document_id).where(
-            outbox.c.link_id == link_id, outbox.c.state.in_(IN_BOOKS)
-        )
+def _booked(conn: Connection, link_id: int, markers: Collection[str] | None) -> dict[str, tuple[Booked, str]]:
+    """By marker, the postings that are in the books and the documents they became; of all of a link, or of some."""
+    text = type_coerce(outbox.c.posting, Text)
+    query = select(outbox.c.marker, text, outbox.c.document_id).where(
+        outbox.c.link_id == link_id, outbox.c.state.in_(IN_BOOKS)
     )
-    return {row.marker: Booked(posting=from_json(row.posting, Posting), document_id=row.document_id) for row in rows}
+    parts: Iterable[ColumnElement[bool]] = [true()]
+    if markers is not None:
+        parts = [outbox.c.marker.in_(some) for some in chunks(sorted(markers))]
+    rows = (row for part in parts for row in conn.execute(query.where(part)))
+    return {marker: (_booked_of.decode(posting), document_id) for marker, posting, document_id in rows}
 
 
 def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
     """By leg, the documents that an opposite one took back, and those that did."""
     undo = outbox.alias()
     pairs = select(
-        outbox.c.posting, outbox.c.document_id, undo.c.dated.label("undone_on"), undo.c.document_id.label("undone_by")
+        type_coerce(outbox.c.posting, Text).label("posting"),
+        outbox.c.document_id,
+        undo.c.dated.label("undone_on"),
+        undo.c.document_id.label("undone_by"),
     ).join(undo, (undo.c.link_id == outbox.c.link_id) & (undo.c.undoes == outbox.c.marker))
     rows = conn.execute(
         pairs.where(
@@ -205,13 +265,46 @@ def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
     )
     found: dict[str, list[Part]] = defaultdict(list)
     for row in rows:
-        posting: Posting = from_json(row.posting, Posting)
+        posting = _booked_of.decode(row.posting)
         for share in posting.shares:
             found[share.leg_id].append((0, row.document_id, posting.dated, share.amount_minor))
             found[share.leg_id].append((0, row.undone_by, row.undone_on, -share.amount_minor))
     return found
 
 
-def _documents(conn: Connection, ledger_id: int) -> list[Document]:
-    found: list[Document] = mirror.load_all(conn, ledger_id, list(DOCUMENT_KINDS))
-    return [document for document in found if not document.voided]
+def _documents(
+    conn: Connection, link: Link, matched: Collection[str], some: Some | None, wanted: Collection[str]
+) -> Iterator[Entries]:
+    """What moves the clearing accounts, and what legs are matched to; `wanted` are the documents of some legs."""
+    text = type_coerce(records.c.record, Text)
+    mine = (records.c.connection_id == link.ledger_id, records.c.kind.in_(DOCUMENT_KINDS), records.c.deleted.is_(False))
+    query = select(records.c.object_id, text.label("text")).where(*mine)
+    moves = or_(
+        false(), *(text.contains(f'"account_id":"{each}"', autoescape=True) for each in link.mappings.clearing.values())
+    )
+    if some is None:
+        parts, named = [moves], set(matched)
+    else:
+        parts = [moves & records.c.dated.in_(days) for days in chunks(sorted(some.days))]
+        named = {*matched, *wanted, *some.document_ids}
+    seen = set()
+    for row in (row for part in parts for row in conn.execute(query.where(part))):
+        seen.add(row.object_id)
+        yield from _in_force(row)
+    for kind, ids in _by_kind(named - seen).items():
+        for chunk in chunks(ids):
+            for row in conn.execute(query.where(records.c.kind == kind, records.c.object_id.in_(chunk))):
+                yield from _in_force(row)
+
+
+def _in_force(row: Row[Any]) -> Iterator[Entries]:
+    document = _entries_of.decode(row.text)
+    if not document.voided:
+        yield document
+
+
+def _by_kind(document_ids: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in sorted(document_ids):
+        found[each.partition(":")[0]].append(each)
+    return found

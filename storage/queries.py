@@ -1,6 +1,7 @@
 """Everything the pages read. Each function is one short read and gives plain values: pages know no SQL and no rows."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,7 +11,8 @@ import polars as pl
 from sqlalchemy import Connection, Row, func, select
 
 from reconcile.proof import Proof
-from storage import connections, findings, proof
+from storage import carried, connections, findings, proof, schedules
+from storage.connections import Link
 from storage.engine import Database as Database  # noqa: PLC0414 - the pages' name for it
 from storage.findings import Finding
 from storage.memo import remembered
@@ -18,6 +20,8 @@ from storage.models import connections as connection_table
 from storage.models import legs as leg_table
 from storage.models import links as link_table
 from storage.models import runs
+from storage.proof import Sides
+from storage.schedules import Chosen
 
 # Reasons that need nobody: the next sync, the calendar, or the decision about the charge they belong to settles them.
 PENDING = (
@@ -65,6 +69,7 @@ class LinkView:
     time_zone: str
     has_opened: bool  # its opening balances are known, so that there is something to prove
     currencies: tuple[str, ...]
+    schedule: Chosen | None  # None: synced in the installation's interval
     stripe: Side
     books: Side
 
@@ -197,6 +202,7 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
         time_zone=row.time_zone,
         has_opened=row.openings is not None,
         currencies=tuple(sorted(row.balances)),
+        schedule=schedules.read(row.schedule),
         stripe=stripe,
         books=books,
     )
@@ -253,19 +259,22 @@ def activity(database: Database, link_id: int, currency: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def tie_out(database: Database, link_id: int, now: datetime) -> TieOut | None:
-    """The proof through today; None while the opening balances are not known."""
+def tie_out(database: Database, link_id: int, now: datetime, *, everything: bool = False) -> TieOut | None:
+    """The proof through today; None while the opening balances are not known. `everything`: without sums carried
+    forward.
+    """
     with database.read() as conn:
         link = connections.link(conn, link_id)
     day = now.astimezone(ZoneInfo(link.time_zone)).date()
-    return remembered(database, link_id, ("tie_out", day), lambda conn: _tie_out(conn, link_id, day))
+    load = proof.load if everything else carried.load
+    return remembered(database, link_id, ("tie_out", day, everything), lambda conn: _tie_out(conn, link_id, day, load))
 
 
-def _tie_out(conn: Connection, link_id: int, day: date) -> TieOut | None:
+def _tie_out(conn: Connection, link_id: int, day: date, load: Callable[[Connection, Link], Sides]) -> TieOut | None:
     link = connections.link(conn, link_id)
     if link.openings is None:
         return None
-    sides = proof.load(conn, link)
+    sides = load(conn, link)
     found = sides.prove(day)
     return TieOut(day=day, proof=found, items=_items(found, sides.legs, day), violations=sides.violations())
 

@@ -231,7 +231,7 @@ def _fitting(conn: Connection, link: Link, items: Subquery, wanted: Filter) -> S
         fits.append(_is_kind(items, wanted.kind))
     if wanted.asked:
         fits.append(items.c.source_id.in_(notes.asked(link.id, wanted.asked)))
-    words = wanted.text.split()[:WORDS_MAX]
+    words = wanted.text.replace("\0", " ").split()[:WORDS_MAX]
     if not words:
         return select(items).where(*fits)
     # Joined, not asked for by EXISTS: a database may answer that by reading every record there is.

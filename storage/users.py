@@ -103,6 +103,13 @@ def open_session_by_password(
     return None if found is None else _begin(conn, found, session_token, now)
 
 
+def open_session_by_address(conn: Connection, email: str, session_token: str, now: datetime) -> User | None:
+    """A session for the user with an address that somebody trusted has verified; None without one who has access."""
+    _remove_expired(conn, now)
+    found = conn.execute(select(users.c.id).where(users.c.email == email, users.c.left_at.is_(None))).scalar()
+    return None if found is None else _begin(conn, found, session_token, now)
+
+
 def _begin(conn: Connection, user_id: int, session_token: str, now: datetime) -> User | None:
     _add(conn, user_id, session_token, "session", now + SESSION_LIFE)
     return session_user(conn, session_token, now)

@@ -84,7 +84,7 @@ class _Stripe:
         """Each part as far as fees are added up of it."""
         for piece in divide(outline, ROWS):
             found = snapshot.load_stripe(self._conn, self._link, piece["movement_id"])
-            self._frames.append(_processor_frame(str(self._link.ledger_id), found))
+            self._frames.append(_processor_frame(self._link, found))
             made = [each for several in found.decisions.values() for each in several]
             self.said.append(decisions_frame(made))
             self.named |= {part.ledger_id for each in made if each.kind == "match" for part in each.parts}
@@ -177,9 +177,9 @@ def _outline(conn: Connection, link: Link) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _processor_frame(company: str, found: Stripe) -> pl.DataFrame:
+def _processor_frame(link: Link, found: Stripe) -> pl.DataFrame:
     return processor_frame(
-        company,
+        str(link.ledger_id),
         found.charges.values(),
         found.refunds.values(),
         found.disputes.values(),
@@ -188,4 +188,5 @@ def _processor_frame(company: str, found: Stripe) -> pl.DataFrame:
         found.invoice_payments,
         found.processor_invoices.values(),
         found.customers.values(),
+        reference_fields=link.policies.matching.reference_fields,
     )

@@ -90,7 +90,8 @@ def quickbooks_client(environment: Environment, ledger: Connection) -> Client:
         ledger.id,
         ledger.settings.get("discovery", DISCOVERY),
     )
-    return Client(realm_id=ledger.external_id, tokens=tokens, address=ledger.settings.get("api"))
+    address = ledger.settings.get("api")
+    return Client(realm_id=ledger.external_id, tokens=tokens, clock=environment.clock, address=address)
 
 
 def _secret(environment: Environment, connection: Connection, purpose: str) -> str:

@@ -18,7 +18,6 @@ ATTEMPTS = 8
 BACKOFF_S = (1, 300)
 ACTOR = "quickbooks"
 ABSENT = "absent"  # a look-up that came to its end without finding the marker
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,17 @@ class Booking:
         undoing.complete(conn, connections.link(conn, item.link_id), item)
 
     def call_off(self, conn: Any, item: Item, problem: str) -> None:
-        """An undo that is not done, with the reason; what it was to take back stays posted."""
+        """An undo or a restore that is not done, with the reason; its document stays as it is."""
         now = self._clock.now()
         connections.change_link(conn, item.link_id)  # before any row, as everywhere
-        undoing.call_off(conn, connections.link(conn, item.link_id), item, problem, "tieout", now)
+        if item.posting.undoes:
+            undoing.call_off(conn, connections.link(conn, item.link_id), item, problem, "tieout", now)
+        else:
+            outbox.call_off(conn, item)
         entry = audit.Entry(
             actor="tieout",
-            action="did not undo",
-            subject=item.posting.undoes or "",
+            action="did not undo" if item.posting.undoes else "did not restore",
+            subject=item.posting.undoes or item.posting.mark,
             link_id=item.link_id,
             detail={"problem": problem},
         )

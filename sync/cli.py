@@ -114,6 +114,24 @@ def check() -> None:
     sys.exit(_plainly(lambda: print_check(_environment())))
 
 
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def simulate(options: tuple[str, ...]) -> None:
+    """Runs seeds of faults against Tieout itself: --seeds N, --first N, --level engine|desktop, --pairs, --json."""
+    from sync.simulating import simulate as run
+
+    sys.exit(_plainly(lambda: run(options)))
+
+
+@main.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def back_up(file: Path) -> None:
+    """Writes what is stored into one file, as it is at this moment; a sync may be at work."""
+    from sync.printing import back_up as write
+
+    _plainly(lambda: write(_environment(), file))
+
+
 @main.command()
 @click.argument("object_id")
 def trace(object_id: str) -> None:
@@ -172,22 +190,22 @@ def use(file: Path, link_id: int) -> None:
     _plainly(lambda: use_model(_environment(), link_id, file))
 
 
-# ---- children of `serve` and `demo`
+# ---- children of `serve` and `demo`; on further machines they are started by themselves
 
 
-@main.command(hidden=True)
-@click.option("--interval", type=int, required=True)
+@main.command()
+@click.option("--interval", default=900, show_default=True, help="Seconds between scheduled syncs.")
 def worker(interval: int) -> None:
-    """The clock and the queue."""
+    """Syncs as they come due: one more worker on a shared PostgreSQL."""
     from sync.processes import work
 
     _plainly(lambda: work(_environment(), interval))
 
 
-@main.command(hidden=True)
-@click.option("--port", type=int, required=True)
+@main.command()
+@click.option("--port", default=UI_PORT + 1, show_default=True)
 def hooks(port: int) -> None:
-    """Webhooks."""
+    """Receives webhooks and Web Connectors: one more process on a shared PostgreSQL."""
     from sync.processes import serve_hooks
 
     _plainly(lambda: serve_hooks(_environment(), port))

@@ -14,6 +14,8 @@ from storage.users import User
 from sync.files.importing import Answers as Answers  # noqa: PLC0414 - for the page
 from sync.files.importing import Side, import_file
 from sync.files.table import FileError
+from sync.holding import HeldError, ask_for, carries, hold, named, passed
+from sync.holding import RefusedError as RefusedError  # noqa: PLC0414 - for all who catch it
 from sync.ports import Clock
 
 # What each action takes.
@@ -45,14 +47,15 @@ NEEDS = {
     "set_password": "viewer",
     "undo_posted": "accountant",
     "add_note": "reviewer",
+    "match_documents": "reviewer",
+    "match_short": "accountant",
+    "approve": "accountant",
+    "change_approval_limit": "manager",
+    "choose_schedule": "accountant",
 }
-# What undoing a decision takes: as much as making it.
+# What made each kind of decision, where it is not called so.
 MAKERS = {"match": "accept_match", "not_match": "reject_match", "undone": "undo_posted"}
 READING = "reading"  # the cursor of the books
-
-
-class RefusedError(Exception):
-    """An action that cannot be done, with a sentence for the person who asked for it."""
 
 
 class NotAllowedError(RefusedError):
@@ -70,16 +73,44 @@ def may(user: User, action: str) -> bool:
     return user.is_at_least(NEEDS[action])
 
 
+def maker(said: PersonDecision) -> str:
+    """The action that undoing a decision takes: the one that made it."""
+    if any(part.short_minor for part in said.parts):
+        return "match_short"
+    return MAKERS.get(said.kind, said.kind)
+
+
 def run_now(database: Database, clock: Clock, actor: User, link_id: int) -> bool:
     """Asks for a sync of a link; False if one is under way or asked for already."""
-    now = clock.now()
+    return _run(database, clock, actor, [link_id]) == 1
+
+
+def run_connection(database: Database, clock: Clock, actor: User, connection_id: int) -> int:
+    """Asks for a sync of every link of a connection; gives of how many, those under way left out."""
+    with database.read() as conn:
+        links = connections.all_links(conn)
+    mine = [link.id for link in links if connection_id in (link.processor_id, link.ledger_id)]
+    return _run(database, clock, actor, mine)
+
+
+def run_all(database: Database, clock: Clock, actor: User) -> int:
+    """The same of every link there is."""
+    with database.read() as conn:
+        links = connections.all_links(conn)
+    return _run(database, clock, actor, [link.id for link in links])
+
+
+def _run(database: Database, clock: Clock, actor: User, link_ids: Sequence[int]) -> int:
+    now, number = clock.now(), 0
     with database.write() as conn:
         check(conn, actor, "run_now")
-        if runs.waiting(conn, link_id):
-            return False
-        runs.enqueue(conn, link_id=link_id, kind="sync", cause=actor.email, scheduled_for=now)
-        audit.append(conn, now, [entry(actor, "asked for a sync", f"link {link_id}", link_id)])
-    return True
+        for link_id in link_ids:
+            if runs.waiting(conn, link_id):
+                continue
+            runs.enqueue(conn, link_id=link_id, kind="sync", cause=actor.email, scheduled_for=now)
+            audit.append(conn, now, [entry(actor, "asked for a sync", f"link {link_id}", link_id)])
+            number += 1
+    return number
 
 
 def retry_posting(database: Database, clock: Clock, actor: User, outbox_id: int) -> bool:
@@ -161,13 +192,32 @@ def accept_match(
     database: Database, clock: Clock, actor: User, link_id: int, source_id: str, match_id: str, version: int
 ) -> int:
     """Takes one of the answers that matching proposed, with its amounts."""
-    now = clock.now()
     with database.write() as conn:
         check(conn, actor, "accept_match")
-        waiting = _lock(conn, link_id, source_id, version)
-        parts = _parts(conn, link_id, source_id, match_id)
-        said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
-        return _decide(conn, now, link_id, said, waiting, "Accepted")
+        made = _accept(conn, clock.now(), actor, link_id, source_id, match_id, version)
+    return passed(made)
+
+
+@carries("accept_match")
+def _accept(
+    conn: Any,
+    now: Any,
+    actor: User,
+    link_id: int,
+    source_id: str,
+    match_id: str,
+    version: int,
+    *,
+    approved: bool = False,
+) -> int | HeldError:
+    waiting = waiting_legs(conn, link_id, source_id, version)
+    parts = _parts(conn, link_id, source_id, match_id)
+    text = f"Match to {named(conn, link_id, [part.ledger_id for part in parts])}"
+    ask = ask_for(link_id, "accept_match", source_id, waiting, text, [source_id, match_id, version])
+    if not approved and (held := hold(conn, now, actor, ask)):
+        return held
+    said = PersonDecision(source_id=source_id, kind="match", actor=actor.email, parts=parts)
+    return record_decision(conn, now, link_id, said, waiting, "Accepted")
 
 
 def reject_match(
@@ -177,10 +227,10 @@ def reject_match(
     now = clock.now()
     with database.write() as conn:
         check(conn, actor, "reject_match")
-        waiting = _lock(conn, link_id, source_id, version)
+        waiting = waiting_legs(conn, link_id, source_id, version)
         parts = tuple(Part(ledger_id=part.ledger_id) for part in _parts(conn, link_id, source_id, match_id))
         said = PersonDecision(source_id=source_id, kind="not_match", actor=actor.email, parts=parts)
-        return _decide(conn, now, link_id, said, waiting, "Kept apart")
+        return record_decision(conn, now, link_id, said, waiting, "Kept apart")
 
 
 def record_without_invoice(
@@ -194,39 +244,78 @@ def record_without_invoice(
     version: int,
 ) -> int:
     """A charge becomes a sales receipt or a credit of a customer."""
-    now = clock.now()
     with database.write() as conn:
         check(conn, actor, "record_without_invoice")
-        waiting = _lock(conn, link_id, source_id, version)
-        link = connections.link(conn, link_id)
-        charges = mirror.load(conn, link.processor_id, "charge", [source_id])
-        if not charges:
-            raise RefusedError("Only charges can be recorded without an invoice.")
-        customer = mirror.load(conn, link.ledger_id, "customer", [customer_id]).get(customer_id)
-        if customer is None or not customer.active:
-            raise RefusedError("QuickBooks has no such active customer any more. Choose another one.")
-        if customer.currency not in (None, charges[source_id].currency):
-            raise RefusedError(f"{customer.name} is billed in {customer.currency}. Choose another customer.")
-        said = PersonDecision(
-            source_id=source_id, kind="record_without_invoice", actor=actor.email, how=how, customer_id=customer_id
-        )
-        return _decide(conn, now, link_id, said, waiting, "To be recorded without an invoice")
+        made = _record_without(conn, clock.now(), actor, link_id, source_id, how, customer_id, version)
+    return passed(made)
+
+
+@carries("record_without_invoice")
+def _record_without(  # noqa: PLR0913 - all of it is what the person saw and said
+    conn: Any,
+    now: Any,
+    actor: User,
+    link_id: int,
+    source_id: str,
+    how: How,
+    customer_id: str,
+    version: int,
+    *,
+    approved: bool = False,
+) -> int | HeldError:
+    waiting = waiting_legs(conn, link_id, source_id, version)
+    link = connections.link(conn, link_id)
+    charges = mirror.load(conn, link.processor_id, "charge", [source_id])
+    if not charges:
+        raise RefusedError("Only charges can be recorded without an invoice.")
+    customer = mirror.load(conn, link.ledger_id, "customer", [customer_id]).get(customer_id)
+    if customer is None or not customer.active:
+        raise RefusedError("QuickBooks has no such active customer any more. Choose another one.")
+    if customer.currency not in (None, charges[source_id].currency):
+        raise RefusedError(f"{customer.name} is billed in {customer.currency}. Choose another customer.")
+    text = f"Record without an invoice, as {how.replace('_', ' ')} of {customer.name}"
+    arguments = [source_id, how, customer_id, version]
+    ask = ask_for(link_id, "record_without_invoice", source_id, waiting, text, arguments)
+    if not approved and (held := hold(conn, now, actor, ask)):
+        return held
+    said = PersonDecision(
+        source_id=source_id, kind="record_without_invoice", actor=actor.email, how=how, customer_id=customer_id
+    )
+    return record_decision(conn, now, link_id, said, waiting, "To be recorded without an invoice")
 
 
 def ignore(
     database: Database, clock: Clock, actor: User, link_id: int, source_id: str, reason: str, version: int
 ) -> int:
     """Sets an object aside: it stays a part of the difference, listed with this person's name and reason."""
-    now = clock.now()
     with database.write() as conn:
         check(conn, actor, "ignore")
-        if not reason.strip():
-            raise RefusedError("Say why it is to be ignored: the proof lists the reason.")
-        waiting = [row for row in _lock(conn, link_id, source_id, version) if not row.before_cutover]
-        if not waiting:
-            raise RefusedError("It is from before the cut-over: the opening balance covers it.")
-        said = PersonDecision(source_id=source_id, kind="ignore", actor=actor.email, reason=reason.strip())
-        return _decide(conn, now, link_id, said, waiting, "Set aside")
+        made = _ignore(conn, clock.now(), actor, link_id, source_id, reason, version)
+    return passed(made)
+
+
+@carries("ignore")
+def _ignore(
+    conn: Any,
+    now: Any,
+    actor: User,
+    link_id: int,
+    source_id: str,
+    reason: str,
+    version: int,
+    *,
+    approved: bool = False,
+) -> int | HeldError:
+    if not reason.strip():
+        raise RefusedError("Say why it is to be ignored: the proof lists the reason.")
+    waiting = [row for row in waiting_legs(conn, link_id, source_id, version) if not row.before_cutover]
+    if not waiting:
+        raise RefusedError("It is from before the cut-over: the opening balance covers it.")
+    ask = ask_for(link_id, "ignore", source_id, waiting, f"Ignore it: {reason.strip()}", [source_id, reason, version])
+    if not approved and (held := hold(conn, now, actor, ask)):
+        return held
+    said = PersonDecision(source_id=source_id, kind="ignore", actor=actor.email, reason=reason.strip())
+    return record_decision(conn, now, link_id, said, waiting, "Set aside")
 
 
 def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> bool:
@@ -234,19 +323,32 @@ def undo(database: Database, clock: Clock, actor: User, decision_id: int) -> boo
 
     An undo that was not sent yet is called off; after it, what was undone is posted again as it is decided then.
     """
-    now = clock.now()
     with database.write() as conn:
         stored = decisions.get(conn, decision_id)
-        said, link_id = stored.decision, stored.link_id
-        check(conn, actor, MAKERS.get(said.kind, said.kind))
-        connections.change_link(conn, link_id)
-        if stored.state == "standing" and _call_off(conn, stored, actor, now):
-            return True
-        if not decisions.undo(conn, decision_id, actor.email, now):
-            return False
-        _take_back(conn, link_id, said)
-        audit.append(conn, now, [entry(actor, "undid", said.source_id, link_id, _detail(said, decision_id))])
-        sync_soon(conn, link_id, actor.email, now)
+        check(conn, actor, maker(stored.decision))
+        made = _undo(conn, clock.now(), actor, stored.link_id, decision_id)
+    return passed(made)
+
+
+@carries("undo")
+def _undo(
+    conn: Any, now: Any, actor: User, link_id: int, decision_id: int, *, approved: bool = False
+) -> bool | HeldError:
+    connections.change_link(conn, link_id)
+    stored = decisions.get(conn, decision_id)
+    said = stored.decision
+    if stored.state == "standing" and _call_off(conn, stored, actor, now):
+        return True
+    if said.kind == "undone" and stored.state == "standing":  # then it is posted again
+        rows = legs.of_ids(conn, link_id, said.leg_ids)
+        ask = ask_for(link_id, "undo", said.source_id, rows, "Post it again", [decision_id])
+        if not approved and (held := hold(conn, now, actor, ask)):
+            return held
+    if not decisions.undo(conn, decision_id, actor.email, now):
+        return False
+    _take_back(conn, link_id, said)
+    audit.append(conn, now, [entry(actor, "undid", said.source_id, link_id, _detail(said, decision_id))])
+    sync_soon(conn, link_id, actor.email, now)
     return True
 
 
@@ -289,7 +391,7 @@ def _take_back(conn: Any, link_id: int, said: PersonDecision) -> None:
     mirror.reopen_movements(conn, link.processor_id, movements)
 
 
-def _lock(conn: Any, link_id: int, source_id: str, version: int) -> list[Any]:
+def waiting_legs(conn: Any, link_id: int, source_id: str, version: int) -> list[Any]:
     """The legs that wait and are not planned, while the item is as the person saw it. Others wait until we are done."""
     connections.change_link(conn, link_id)
     rows = legs.of_sources(conn, link_id, [source_id])
@@ -309,7 +411,7 @@ def _parts(conn: Any, link_id: int, source_id: str, match_id: str) -> tuple[Part
     return tuple(Part(ledger_id=part["ledger_id"], amount_minor=part["amount_minor"]) for part in found)
 
 
-def _decide(conn: Any, now: Any, link_id: int, said: PersonDecision, waiting: Sequence[Any], what: str) -> int:
+def record_decision(conn: Any, now: Any, link_id: int, said: PersonDecision, waiting: Sequence[Any], what: str) -> int:
     leg_ids = tuple(row.id for row in waiting)
     said = replace(said, leg_ids=leg_ids)
     decision_id = decisions.add(conn, link_id, said, now)
@@ -331,6 +433,7 @@ def _detail(said: PersonDecision, decision_id: int) -> dict[str, Any]:
         "decision": decision_id,
         "kind": said.kind,
         "documents": [part.ledger_id for part in said.parts],
+        "short": [[part.ledger_id, part.short_minor, part.short_as] for part in said.parts if part.short_minor],
         "reason": said.reason,
         "how": said.how,
         "customer": said.customer_id,

@@ -21,7 +21,6 @@ from reconcile.pieces import divide, documents_of, part_of
 from reconcile.plan import plan
 from reconcile.postings import LegDecision, Plan, Posting
 from reconcile.records import Movement
-from reconcile.rules import Rules
 from reconcile.snapshot import Snapshot
 from storage import audit, connections, legs, mirror, outbox, snapshot, work
 from storage.engine import Database
@@ -97,7 +96,9 @@ def model_of(link: connections.Link) -> Model:
 
 def match_work(link: connections.Link, found: Work, model: Model | None = None) -> MatchResult:
     """The matcher on all that is open, with the link's model unless another one is tried."""
-    return match(found.processor, found.ledger, Rules(), found.decisions, model or model_of(link), found.aliases)
+    return match(
+        found.processor, found.ledger, link.policies.matching, found.decisions, model or model_of(link), found.aliases
+    )
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Connecting a QuickBooks Desktop company file: the sign-in of its Web Connector and the .qwc file that brings it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from storage import audit, connections, web_connectors
@@ -18,7 +18,7 @@ class SignIn:
 
     connection_id: int
     user_name: str
-    password: str
+    password: str = field(repr=False)
 
 
 def connect_desktop(

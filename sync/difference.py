@@ -1,7 +1,13 @@
 """Whether the books show what was posted."""
 
+from collections import Counter
+from typing import Any
+
+from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Document
+from storage import mirror
+from storage.outbox import Item
 
 
 def difference(posting: Posting, document: Document) -> str | None:
@@ -16,7 +22,7 @@ def difference(posting: Posting, document: Document) -> str | None:
         missing = [part.id for part in posting.applied if amounts.get(part.id) != part.amount_minor]
         return f"QuickBooks does not show it applied to {' and '.join(missing)}." if missing else None
     parts = (
-        ("amount", posting.amount_minor, document.amount_minor, posting.kind != "journal_entry"),
+        ("amount", _total(posting), Money(document.amount_minor, document.currency), posting.kind != "journal_entry"),
         ("currency", posting.currency, document.currency, True),
         ("date", posting.dated, document.dated, True),
         ("customer", posting.party_id, document.customer_id, posting.kind in ("payment", "sales_receipt")),
@@ -26,4 +32,35 @@ def difference(posting: Posting, document: Document) -> str | None:
     wrong = [
         f"{name} {found} instead of {wanted}" for name, wanted, found, counts in parts if counts and wanted != found
     ]
-    return f"QuickBooks shows another {', '.join(wrong)}." if wrong else None
+    if wrong:
+        return f"QuickBooks shows another {', '.join(wrong)}."
+    return "QuickBooks shows other accounts or amounts on its lines." if _has_other_lines(posting, document) else None
+
+
+def outdated(conn: Any, item: Item) -> str | None:
+    """Why a document is not to be restored as it is now; None if it differs as the person saw who asked for it."""
+    posting = item.posting
+    known: dict[str, Document] = mirror.load(conn, item.connection_id, posting.kind, [posting.target or ""])
+    document = known.get(posting.target or "")
+    if document is None or document.voided:
+        return "Somebody deleted or voided it in QuickBooks meanwhile."
+    wrong = difference(posting, document)
+    if wrong is None:
+        return "Somebody put it back in QuickBooks meanwhile."
+    return None if wrong == posting.seen else f"Somebody changed it again in QuickBooks. {wrong}"
+
+
+def _total(posting: Posting) -> Money:
+    return Money(posting.amount_minor, posting.currency)
+
+
+def _has_other_lines(posting: Posting, document: Document) -> bool:
+    """Of a journal entry, which has no total: what each account gets. Lines may be split or put together."""
+    if posting.kind != "journal_entry":
+        return False
+    wanted, found = Counter[str](), Counter[str]()
+    for line in posting.lines:
+        wanted[line.account_id or ""] += line.amount_minor
+    for leg in document.legs:
+        found[leg.account_id] += leg.amount_minor
+    return {each: minor for each, minor in wanted.items() if minor} != {each: n for each, n in found.items() if n}

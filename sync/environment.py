@@ -7,6 +7,7 @@ TIEOUT_HOST         the address servers bind to (default 127.0.0.1)
 TIEOUT_URL          where browsers, Stripe and Intuit reach us, as https://tieout.example.com, if it is public
 TIEOUT_INTUIT_CLIENT_ID, TIEOUT_INTUIT_CLIENT_SECRET
                     the Intuit app to connect with; without them the pages ask for it
+TIEOUT_OIDC_...     people may sign in with a provider, see sync.oidc
 TIEOUT_STRIPE_API, TIEOUT_INTUIT
                     addresses of stand-ins, both or none: every connection is then an emulated one
 """

@@ -1,15 +1,16 @@
 """The gate in front of the pages: nothing is answered without a session but health, hooks and the sign-in link.
 
-A one-time link (`/sign-in?token=...`, printed where Tieout was started or made by an admin) or an address with its
-password opens a session; a cookie carries it.
+A one-time link (`/sign-in?token=...`, printed where Tieout was started or made by an admin), an address with its
+password, or a provider (sync.provider) opens a session; a cookie carries it.
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import partial
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,12 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from storage import users
 from storage.engine import Database
 from storage.users import SESSION_LIFE, User
-from sync import passwords
+from sync import oidc, passwords
 from sync.ports import Clock, Rng
 from sync.qbd import qwc
 
 SIGN_IN = "/sign-in"
-OPEN_PATHS = frozenset(("/_stcore/health", "/healthz", SIGN_IN))
+PROVIDER, PROVIDER_BACK = f"{SIGN_IN}/provider", f"{SIGN_IN}/provider/back"
+OPEN_PATHS = frozenset(("/_stcore/health", "/healthz", SIGN_IN, PROVIDER, PROVIDER_BACK))
 CONNECTOR_PATHS = frozenset((qwc.PATH, qwc.SUPPORT_PATH))  # the Web Connector signs in by itself, and looks first
 HOOKS = "/webhooks/"  # each verifies its sender by itself
 
@@ -52,13 +54,20 @@ body {{ max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem }}
 h1 {{ font-size: 1.25rem; margin: 0 0 .5rem }} p {{ margin: 0; opacity: .8 }}
 form {{ margin: 1.5rem 0 0 }} label {{ display: block; margin: 0 0 .75rem; max-width: 20rem }}
 input {{ display: block; font: inherit; width: 100%; box-sizing: border-box; padding: .4rem .5rem }}
-button {{ font: inherit; padding: .4rem 1rem }}
+button, .go {{ font: inherit; padding: .4rem 1rem }}
+.go {{ display: inline-block; margin: 1.5rem 0 0; border: 1px solid; border-radius: 4px; text-decoration: none }}
 </style></head><body><h1>{title}</h1><p>{text}</p>{more}</body></html>
 """
 FORM = f"""<form method="post" action="{SIGN_IN}"><label>E-mail
 <input name="email" type="email" autocomplete="username" required autofocus></label>
 <label>Password <input name="password" type="password" autocomplete="current-password" required></label>
 <input type="hidden" name="next" value="{{next}}"><button>Sign in</button></form>"""
+CHOICE = """<p><a class="go" href="{go}">Sign in with {name}</a></p>"""
+OWN = f"""<p><small><a href="{SIGN_IN}?with=password">An admin's password</a></small></p>"""
+ADMINS_ONLY = (
+    "Links and passwords of Tieout's own let in admins only here. Sign in with {name}; if that does not work, ask an "
+    "admin."
+)
 UNKNOWN = "Open the sign-in link printed where Tieout was started or that an admin gave you, or sign in here."
 WRONG = (
     "This address and password do not fit together, or there were too many wrong ones: then wait 15 minutes. "
@@ -120,15 +129,12 @@ def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
     async def by_link(request: Request) -> Response:
         if request.method == "HEAD":  # whoever only looks at the link does not use it
             return Response()
-        session_token = rng.token(43)
         token = request.query_params.get("token", "")
         if not token:
-            return _form("Sign in", "", "/", 200)
-        user = await run_in_threadpool(_open_session, database, clock, token, session_token)
-        if user is None:
-            text = "This link was used already or is too old. Ask an admin for a new one, or sign in here."
-            return _form("You are not signed in", text, "/", 401)
-        return _signed_in(request, database, session_token, "/")
+            return form("Sign in", "", "/", 200, own="with" in request.query_params)
+        text = "This link was used already or is too old. Ask an admin for a new one, or sign in here."
+        opened = partial(_open_session, database, clock, token)
+        return await let_in(request, opened, "/", text)
 
     async def by_password(request: Request) -> Response:
         if not _is_same_origin(request.scope):  # another site may not sign this browser in
@@ -137,10 +143,17 @@ def sign_in_routes(database: Database, clock: Clock, rng: Rng) -> list[Route]:
         if typed is None:
             return refuse("You are not signed in", "This is not what the sign-in page sends.", 413)
         email, password, path = typed
-        session_token, opened = rng.token(43), partial(_open_by_password, database, clock, email, password)
-        if await run_in_threadpool(opened, session_token) is None:
-            return _form("You are not signed in", WRONG, path, 401)
-        return _signed_in(request, database, session_token, path)
+        return await let_in(request, partial(_open_by_password, database, clock, email, password), path, WRONG)
+
+    async def let_in(request: Request, opened: Callable[[str], User | None], path: str, wrong: str) -> Response:
+        session_token = rng.token(43)
+        try:
+            user = await run_in_threadpool(opened, session_token)
+        except AdminsOnlyError as error:
+            return form("You are not signed in", str(error), path, 403)
+        if user is None:
+            return form("You are not signed in", wrong, path, 401, own=True)
+        return signed_in(request, database, session_token, path)
 
     return [Route(SIGN_IN, by_link), Route(SIGN_IN, by_password, methods=["POST"])]
 
@@ -153,12 +166,16 @@ async def _typed(request: Request) -> tuple[str, str, str] | None:
         if len(body) > BODY_MAX:
             return None
     fields = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
-    path = fields.get("next", "/")
-    is_ours = re.fullmatch(r"/[a-z-]*(\?[\w=&%.:+-]*)?", path) is not None  # never another site's
-    return users.normal(fields.get("email", "")), fields.get("password", ""), path if is_ours else "/"
+    return users.normal(fields.get("email", "")), fields.get("password", ""), safe_path(fields.get("next", "/"))
 
 
-def _signed_in(request: Request, database: Database, session_token: str, path: str) -> Response:
+def safe_path(path: str) -> str:
+    """Where to go after the sign-in: never to another site."""
+    return path if re.fullmatch(r"/[a-z-]*(\?[\w=&%.:+-]*)?", path) else "/"
+
+
+def signed_in(request: Request, database: Database, session_token: str, path: str) -> Response:
+    """The answer that gives the browser its session."""
     response = RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
     response.set_cookie(
         cookie_name(database),
@@ -173,7 +190,7 @@ def _signed_in(request: Request, database: Database, session_token: str, path: s
 
 def _open_session(database: Database, clock: Clock, token: str, session_token: str) -> User | None:
     with database.write() as conn:
-        return users.open_session(conn, token, session_token, clock.now())
+        return _allowed(users.open_session(conn, token, session_token, clock.now()))
 
 
 def _open_by_password(database: Database, clock: Clock, email: str, password: str, session_token: str) -> User | None:
@@ -183,7 +200,19 @@ def _open_by_password(database: Database, clock: Clock, email: str, password: st
         stored = users.password_of(conn, email, now)
     fits = (passwords.fits(password[: passwords.LENGTH_MAX], stored or passwords.NOBODY) and stored) or None
     with database.write() as conn:
-        return users.open_session_by_password(conn, email, session_token, now, fits=fits)
+        return _allowed(users.open_session_by_password(conn, email, session_token, now, fits=fits))
+
+
+class AdminsOnlyError(Exception):
+    """A link or a password of our own, where only admins may use those."""
+
+
+def _allowed(user: User | None) -> User | None:
+    """Raised inside the transaction, so that nothing of it stays: no session, and a link not used up."""
+    provider = oidc.configured()
+    if user is None or user.role == "admin" or provider is None or oidc.is_local_for_all():
+        return user
+    raise AdminsOnlyError(ADMINS_ONLY.format(name=provider.name))
 
 
 def _is_open(scope: Scope) -> bool:
@@ -205,17 +234,23 @@ def _refusal(scope: Scope) -> Response:
     if not wants_page:
         return PlainTextResponse("Not signed in.", 401)
     query = scope["query_string"].decode("latin-1")
-    return _form("You are not signed in", UNKNOWN, f"{scope['path']}{'?' if query else ''}{query}", 401)
+    text = UNKNOWN if oidc.is_local_for_all() else ""
+    return form("You are not signed in", text, f"{scope['path']}{'?' if query else ''}{query}", 401)
 
 
 def refuse(title: str, text: str, status: int, more: str = "") -> Response:
-    """A page that says why there is nothing else to see."""
+    """A page that says why there is nothing else to see. `text` and `more` are HTML."""
     page = PAGE.format(title=title, text=text, more=more)
     return HTMLResponse(page, status, headers={"cache-control": "no-store"})
 
 
-def _form(title: str, text: str, path: str, status: int) -> Response:
-    return refuse(title, text, status, FORM.format(next=escape(path)))
+def form(title: str, text: str, path: str, status: int, *, own: bool = False) -> Response:
+    """The page with every way to sign in that there is; `own`: passwords too where they are for admins only."""
+    provider, fields = oidc.configured(), FORM.format(next=escape(path))
+    if provider is not None:
+        choice = CHOICE.format(go=f"{PROVIDER}?next={quote(path)}", name=escape(provider.name))
+        fields = choice + (fields if own or oidc.is_local_for_all() else OWN)
+    return refuse(title, escape(text), status, fields)
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,17 +1,17 @@
-"""Each action of a person about mappings, rules and policies as one function; some read or make what QuickBooks lists.
+"""Each action of a person about mappings and policies as one function; some read or make what QuickBooks lists.
 
 Whatever they change is audited with what it was before, and asks for another look at the dry run before posting is
 switched on.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from reconcile.labels import LabelRule
 from reconcile.mapping import Chart, Entity, Role, candidates
+from reconcile.money import MoneyError, to_minor
 from storage import audit, chart, connections, errands, mirror
 from storage.connections import Link
 from storage.records import to_json
@@ -38,6 +38,8 @@ POLICIES = {
     "refund": ("receipt", "receivables"),
     "open_items": ("post", "in_books"),
 }
+LIMITS = ("short_limits",)
+LIMIT_MAX = 10**12  # minor units
 PAGE = 1_000
 ACTOR = "quickbooks"
 
@@ -182,45 +184,7 @@ def _body(role: Role, name: str, lists: Chart) -> dict[str, Any]:
     return {"Name": name, "Type": "Service", "IncomeAccountRef": {"value": income[0]}}
 
 
-# ---- rules and policies
-
-
-def change_rules(
-    environment: Environment, actor: User, link_id: int, seen: Sequence[LabelRule], rules: Sequence[LabelRule]
-) -> bool:
-    """The rules in their order instead of those the person saw; False if they are the same."""
-    now = environment.clock.now()
-    with environment.database.write() as conn:
-        check(conn, actor, "map")
-        link = connections.link(conn, link_id)
-        if tuple(seen) != link.mappings.rules:
-            raise RefusedError("Somebody changed the rules since you looked at them. Look again, then change them.")
-        if tuple(rules) == link.mappings.rules:
-            return False
-        _check_rules(conn, link, rules)
-        detail = {"before": to_json(link.mappings.rules), "after": to_json(tuple(rules))}
-        mappings = to_json(replace(link.mappings, rules=tuple(rules)))
-        choosing.change(conn, now, actor.email, link, "changed rules", detail, mappings=mappings)
-    return True
-
-
-def _check_rules(conn: Any, link: Link, rules: Sequence[LabelRule]) -> None:
-    lists = chart.load(conn, link.ledger_id)
-    tables = (
-        ("item_id", lists.items),
-        ("class_id", lists.classes),
-        ("location_id", lists.departments),
-        ("payment_method_id", lists.payment_methods),
-    )
-    for number, rule in enumerate(rules, start=1):
-        if not any((rule.currency, rule.metadata_key, rule.product, rule.text)):
-            raise RefusedError(f"Rule {number} has no condition. Say when it applies, or change the default instead.")
-        if not any(asdict(rule.labels).values()):
-            raise RefusedError(f"Rule {number} chooses nothing. Say what is to be recorded otherwise.")
-        for name, table in tables:
-            value = getattr(rule.labels, name)
-            if value and (value not in table or not table[value].active):
-                raise RefusedError(f"Rule {number} names something that QuickBooks does not have, or not any more.")
+# ---- policies and limits
 
 
 def change_policy(environment: Environment, actor: User, link_id: int, name: str, value: str) -> bool:
@@ -236,6 +200,51 @@ def change_policy(environment: Environment, actor: User, link_id: int, name: str
             return False
         policies = to_json(link.policies) | {name: value}
         choosing.change(conn, now, actor.email, link, "changed policies", {name: [before, value]}, policies=policies)
+    return True
+
+
+def change_limit(environment: Environment, actor: User, link_id: int, name: str, currency: str, limit: str) -> bool:
+    """Sets a limit of a currency, `limit` in its major units as it was typed; False if it is as before."""
+    with environment.database.write() as conn:
+        check(conn, actor, "map")
+        if name not in LIMITS:
+            raise RefusedError("There is no such limit. Look at the page again.")
+        return _set_limit(conn, environment.clock.now(), actor, link_id, name, currency, _minor(limit, currency))
+
+
+def change_approval_limit(environment: Environment, actor: User, link_id: int, currency: str, limit: str) -> bool:
+    """Sets the amount above which what a person does waits for a second one; nothing typed: never."""
+    with environment.database.write() as conn:
+        check(conn, actor, "change_approval_limit")
+        minor = _minor(limit, currency) if limit.strip() else None
+        return _set_limit(conn, environment.clock.now(), actor, link_id, "approval_limits", currency, minor)
+
+
+def _minor(limit: str, currency: str) -> int:
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise RefusedError("There is no such currency. Look at the page again.")
+    try:
+        minor = to_minor(limit.strip().replace(",", ""), currency)
+    except MoneyError as error:
+        raise RefusedError(f"{error} Type an amount such as 5.00.") from None
+    if not 0 <= minor <= LIMIT_MAX:
+        raise RefusedError("A limit is an amount of 0 or more.")
+    return minor
+
+
+def _set_limit(
+    conn: Any, now: datetime, actor: User, link_id: int, name: str, currency: str, minor: int | None
+) -> bool:
+    """None takes the limit away."""
+    link = connections.link(conn, link_id)
+    before: dict[str, int] = getattr(link.policies, name)
+    if before.get(currency) == minor:
+        return False
+    after = {each: limit for each, limit in before.items() if each != currency}
+    after |= {} if minor is None else {currency: minor}
+    detail = {name: {currency: [before.get(currency), minor]}}
+    policies = to_json(link.policies) | {name: after}
+    choosing.change(conn, now, actor.email, link, "changed limits", detail, policies=policies)
     return True
 
 

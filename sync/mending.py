@@ -10,11 +10,15 @@ from reconcile.days import first_open
 from reconcile.postings import Mappings, Posting, Share
 from reconcile.records import Applied, Company, Document
 from storage import audit, connections, findings, legs, markers, mirror, outbox, undoing
+from storage.approvals import Ask
 from storage.connections import Link
 from storage.engine import Database
 from storage.findings import Finding, Offer
+from storage.records import from_json, to_json
 from storage.users import User
 from sync.commands import RefusedError, check, sync_soon
+from sync.difference import difference
+from sync.holding import HeldError, carries, hold, passed
 from sync.ports import Clock
 
 CHANGED = "This has changed since you looked at it. Look again, then decide."
@@ -24,28 +28,56 @@ def mend(
     database: Database, clock: Clock, actor: User, link_id: int, finding_id: str, version: str, offer: Offer
 ) -> bool:
     """Does what a finding offers; False if it does not stand any more."""
-    now = clock.now()
     with database.write() as conn:
         check(conn, actor, "mend")
-        connections.change_link(conn, link_id)  # before any row: locks are taken in one order
-        finding = findings.get(conn, link_id, finding_id)
-        if finding is None:
-            return False
-        if finding.version != version or offer not in finding.offers:
-            raise RefusedError(CHANGED)
-        if finding.marker and undoing.begun(conn, connections.link(conn, link_id), finding.marker):
-            raise RefusedError("This document is being undone, or was.")
-        _act(conn, connections.link(conn, link_id), finding, offer, actor, now)
-        findings.settle(conn, link_id, finding, actor.email)
-        entry = audit.Entry(
-            actor=actor.email,
-            action=offer.label.lower(),
-            subject=finding.document_id,
-            link_id=link_id,
-            detail={"finding": finding.id, "version": version, "text": finding.text, "other": offer.other_id},
-        )
-        audit.append(conn, now, [entry])
-        sync_soon(conn, link_id, actor.email, now)
+        made = _mend(conn, clock.now(), actor, link_id, finding_id, version, to_json(offer))
+    return passed(made)
+
+
+@carries("mend")
+def _mend(
+    conn: Any,
+    now: Any,
+    actor: User,
+    link_id: int,
+    finding_id: str,
+    version: str,
+    offered: Any,
+    *,
+    approved: bool = False,
+) -> bool | HeldError:
+    """`offered` is an Offer as plain values: what waits for a second person is stored so."""
+    offer: Offer = from_json(offered, Offer)
+    connections.change_link(conn, link_id)  # before any row: locks are taken in one order
+    finding = findings.get(conn, link_id, finding_id)
+    if finding is None:
+        return False
+    if finding.version != version or offer not in finding.offers:
+        raise RefusedError(CHANGED)
+    if finding.marker and undoing.begun(conn, connections.link(conn, link_id), finding.marker):
+        raise RefusedError("This document is being undone, or was.")
+    ask = Ask(
+        link_id=link_id,
+        action="mend",
+        subject=finding.document_id,
+        currency=finding.currency,
+        amount_minor=abs(finding.amount_minor),
+        text=f"{offer.label}: {finding.text}",
+        arguments=[finding_id, version, offered],
+    )
+    if not approved and (held := hold(conn, now, actor, ask)):
+        return held
+    _act(conn, connections.link(conn, link_id), finding, offer, actor, now)
+    findings.settle(conn, link_id, finding, actor.email)
+    entry = audit.Entry(
+        actor=actor.email,
+        action=offer.label.lower(),
+        subject=finding.document_id,
+        link_id=link_id,
+        detail={"finding": finding.id, "version": version, "text": finding.text, "other": offer.other_id},
+    )
+    audit.append(conn, now, [entry])
+    sync_soon(conn, link_id, actor.email, now)
     return True
 
 
@@ -101,6 +133,7 @@ def _restored(conn: Any, link: Link, finding: Finding, document: Document) -> Po
         target=document.id,
         change="restore",
         original=posting.mark,
+        seen=difference(posting, document) or "",
         after=None,
         shares=(),
         undoes=None,

@@ -112,5 +112,8 @@ def _everything(conn: Any, link: Link) -> tuple[Any, Any]:
     documents = mirror.load_all(conn, link.ledger_id, DOCUMENT_KINDS)
     people = {each.id: each for each in mirror.load_all(conn, link.ledger_id, ["customer"])}
     known = [snapshot.with_customer(each, people) for each in documents]
-    left = processor_frame(company, charges, [], [], [], movements, payments, invoices, customers)
+    fields = link.policies.matching.reference_fields
+    left = processor_frame(
+        company, charges, [], [], [], movements, payments, invoices, customers, reference_fields=fields
+    )
     return left, ledger_frame(company, known)

@@ -1,5 +1,6 @@
 """Intuit's OAuth 2: where a person says yes, the code they come back with, and the end of an access."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from sync.errors import Transient, Unauthorized
 from sync.ports import Clock
 from sync.qbo.tokens import CONSENT, IntuitClient, consent_end
 
+REALM = re.compile("[0-9]{1,20}")  # it becomes a part of addresses and of questions
 T = TypeVar("T")
 
 
@@ -49,7 +51,9 @@ def consent_address(client: AuthClient, state: str) -> str:
 
 
 def redeem(client: AuthClient, code: str, realm_id: str, settings: dict[str, Any], clock: Clock) -> QuickBooksAccess:
-    """The access that a code stands for. Raises Unauthorized if Intuit does not take it."""
+    """The access that a code stands for. Raises Unauthorized if Intuit does not take it, or for no company's id."""
+    if not REALM.fullmatch(realm_id):
+        raise Unauthorized("Intuit's answer names no company. Connect to QuickBooks again.")
     refused = (
         "Intuit did not accept the consent: it was used already, is too old, or client id and secret are not those of "
         "your app. Connect to QuickBooks again."

@@ -179,7 +179,8 @@ class Request:
     """What the ledger is to be asked next: opaque bytes for whoever carries them.
 
     What a write says of each of its `parts` is frozen in the outbox before it is first given out and never changes
-    afterwards. `deadline_s` is how long its carrier may wait for the answer.
+    afterwards. `deadline_s` is how long its carrier may wait for the answer. After `send_by`, by our clock, it must not
+    leave any more: by the time it is worked on, somebody else may have taken over what it writes.
     """
 
     kind: Literal["read", "write"]
@@ -189,6 +190,7 @@ class Request:
     parts: tuple[Part, ...] = ()
     purpose: str = ""
     deadline_s: float = 60.0
+    send_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,20 @@
 """What the commands print."""
 
-from datetime import datetime, timedelta
-from typing import Any
+import os
+from functools import partial
+from pathlib import Path
 
 import click
 
 from reconcile.money import Money
-from storage import budgets, connections, mirror, queries
+from storage import backup, carried, connections, queries
+from storage import check as stored
 from storage import trace as traces
-from storage.connections import Connection
-from sync import auditing
+from storage.vault import FILE_NAME, KEYS_VARIABLE
+from sync import allowances, auditing
 from sync.environment import Environment
-from sync.qbo.limits import READS_A_MONTH
 
-WARN_AHEAD = timedelta(days=90)
+SHOWN = 50  # sentences of one kind
 
 
 def status(environment: Environment) -> None:
@@ -24,25 +25,12 @@ def status(environment: Environment) -> None:
         for connection in connections.all_connections(conn):
             state = connection.state if connection.problem is None else f"{connection.state}: {connection.problem}"
             click.echo(f"{connection.system:14} {connection.name} ({connection.mode}) {state}")
-            for line in _allowances(conn, connection, environment.clock.now()):
+            for line in allowances.of_connection(environment.database, connection.id, environment.clock.now()):
                 click.echo(f"{'':14} {line}")
         for link in connections.all_links(conn):
             click.echo(f"{'link':14} {link.name}, from {link.cutover}, posting {'on' if link.posting_on else 'off'}")
             for line in traces.summary(conn, link.id):
                 click.echo(f"{'':14} {line}")
-
-
-def _allowances(conn: Any, connection: Connection, now: datetime) -> list[str]:
-    """What Intuit counts and what ends."""
-    if connection.system != "qbo":
-        return []
-    reads = budgets.reads_in_month(conn, connection.id, now)
-    lines = [f"{reads:,} of {READS_A_MONTH:,} reads that QuickBooks counts in {budgets.month_of(now)}"]
-    if connection.consent_ends_at is not None:
-        ends = f"{connection.consent_ends_at:%Y-%m-%d}"
-        soon = connection.consent_ends_at - now < WARN_AHEAD
-        lines.append(f"The consent ends on {ends}: connect again before." if soon else f"consent until {ends}")
-    return lines
 
 
 def proof(environment: Environment, link_id: int | None, *, all_days: bool) -> int:
@@ -56,7 +44,7 @@ def proof(environment: Environment, link_id: int | None, *, all_days: bool) -> i
 
 
 def _prove(environment: Environment, link_id: int, *, all_days: bool) -> bool:
-    found = queries.tie_out(environment.database, link_id, environment.clock.now())
+    found = queries.tie_out(environment.database, link_id, environment.clock.now(), everything=True)
     if found is None:
         click.echo("There is nothing to prove before the first sync has come to its end.", err=True)
         return False
@@ -88,11 +76,28 @@ def trace(environment: Environment, object_id: str) -> int:
 
 def check(environment: Environment) -> int:
     """Whether the audit log is whole and what is stored is what it says was stored; 0 if so."""
-    wrong = auditing.verify(environment.database, environment.clock, "command line", anew=True)
-    with environment.database.read() as conn:
-        wrong += mirror.verify(conn)
-    for line in wrong:
-        click.echo(line, err=True)
+    wrong = stored.run(environment.database)
+    verify = partial(auditing.verify, environment.database, environment.clock, "command line")
+    is_readable = all(each.remedy != stored.UNREADABLE for each in wrong)
+    # On from the last check too: the newest entries may be gone.
+    if is_readable and (broken := verify() or verify(anew=True)):
+        wrong.insert(0, stored.Wrong(tuple(broken), stored.RESTORE))
+    if not wrong and (sums := carried.verify(environment.database)):  # of what is damaged nothing is added up
+        wrong.append(stored.Wrong(tuple(sums), "Nothing is to be done."))
+    for each in wrong:
+        for line in each.texts[:SHOWN]:
+            click.echo(line, err=True)
+        if len(each.texts) > SHOWN:
+            click.echo(f"... and {len(each.texts) - SHOWN} more of the same kind.", err=True)
+        click.echo(f"    {each.remedy}", err=True)
     if not wrong:
         click.echo("The audit log is whole, and all that is stored is as it says.")
     return 1 if wrong else 0
+
+
+def back_up(environment: Environment, file: Path) -> None:
+    """Writes a backup, and says what is in it and what is not."""
+    made = backup.back_up(environment.database, file)
+    click.echo(f"{file}: {made.bytes / 1_000_000:,.1f} MB, up to entry {made.entry_id:,} of the audit log.")
+    key = KEYS_VARIABLE if KEYS_VARIABLE in os.environ else str(environment.data_dir / FILE_NAME)
+    click.echo(f"The key that opens its secrets is not in it. Keep a copy of {key} too, in another place.")

@@ -14,7 +14,7 @@ import click
 import uvicorn
 
 from storage import connections, users
-from sync import scheduler, supervisor
+from sync import alerting, logs, oidc, scheduler, supervisor
 from sync.adapters import connect
 from sync.demo import connect_demo
 from sync.environment import ANNOUNCEMENT, Environment, data_dir, open_environment, public_url
@@ -41,7 +41,8 @@ class World:
 
 
 def start(*, port: int, interval_s: int, single: bool, world: World | None = None) -> int:
-    """Runs until stopped; gives the exit status. `world` is the demo's. Raises Rejected."""
+    """Runs until stopped; gives the exit status. `world` is the demo's. Raises Rejected, DatabaseError."""
+    oidc.check_settings()
     directory = data_dir()
     with single_instance(directory):
         environment = open_environment()
@@ -123,9 +124,10 @@ def _address(port: int) -> str:
 
 def work(environment: Environment, interval_s: int) -> None:
     """The worker process: syncs as they come due, until it is stopped."""
+    logs.begin()
     if environment.demo:
         connect_demo(environment, os.environ.get("TIEOUT_HOOKS"))
-    clock = scheduler.start(environment.database, environment.clock, interval_s)
+    clock = scheduler.start(environment.database, environment.clock, interval_s, alerting.channels())
     try:
         worker = make_worker(environment)
         while True:
@@ -136,6 +138,7 @@ def work(environment: Environment, interval_s: int) -> None:
 
 
 def serve_hooks(environment: Environment, port: int) -> None:
+    logs.begin()
     config = uvicorn.Config(hooks_app(environment), host=host(), port=port, log_level="warning", access_log=False)
     uvicorn.Server(config).run()
 

@@ -65,7 +65,9 @@ class Reader:
                 inbox.hold(conn, self.connection_id, one.kind, one.id, raw=one.raw, problem=one.problem, at=now)
         good = [one for one in found if one.problem is None]
         late = mirror.overtaken(conn, self.connection_id, ((one.kind, one.id) for one in good), began)
-        self.fetch_again(conn, ((kind, object_id, None, f"{began.isoformat()}") for kind, object_id in sorted(late)))
+        # What a settled payout holds never changes, and there is no fetching it: whoever stored it has the same.
+        again = sorted((kind, object_id) for kind, object_id in late if kind != "payout_items")
+        self.fetch_again(conn, ((kind, object_id, None, f"{began.isoformat()}") for kind, object_id in again))
         objects = [(one.kind, one.id, one.record, one.raw) for one in good if (one.kind, one.id) not in late]
         return mirror.store(conn, self.connection_id, objects, at=now, actor=ACTOR)
 

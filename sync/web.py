@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,12 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from storage import connections
-from sync import hooks
+from sync import hooks, metrics
 from sync.environment import Environment
 from sync.ports import Hint
 from sync.qbd import web as web_connector
 from sync.qbo.notices import hints_of
 from sync.reader import receive
+from sync.sound import UNREADABLE, read_json
 from sync.stripe.events import hint_of
 
 BODY_LIMIT = 2_000_000  # bytes; Intuit sends up to about 1 MB
@@ -48,6 +48,7 @@ def routes(environment: Environment) -> list[Route]:
         Route("/webhooks/stripe/{connection_id:int}", stripe_webhook, methods=["POST"]),
         Route("/webhooks/quickbooks/{connection_id:int}", quickbooks_webhook, methods=["POST"]),
         Route("/healthz", health),
+        Route("/metrics", lambda request: metrics.answer(environment, request)),
         *web_connector.routes(environment),
     ]
 
@@ -103,8 +104,8 @@ def _stripe_hints(request: Request, body: bytes, secret: str, now: datetime, _ac
         signed_at = datetime.fromtimestamp(int(dict(_pairs(header))["t"]), UTC)
         if signed_at > now + timedelta(seconds=TOLERANCE_S):  # the library lets the future pass
             raise Refusal
-        return [hint_of(json.loads(text))]
-    except (stripe.SignatureVerificationError, ValueError, KeyError, TypeError, AttributeError):
+        return [hint_of(read_json(text))]
+    except (stripe.SignatureVerificationError, *UNREADABLE):
         raise Refusal from None
 
 
@@ -118,6 +119,6 @@ def _quickbooks_hints(request: Request, body: bytes, secret: str, now: datetime,
         given = base64.b64decode(request.headers.get("intuit-signature", ""), validate=True)
         if not hmac.compare_digest(expected, given):
             raise Refusal
-        return hints_of(json.loads(body), realm_id, now)
-    except (binascii.Error, ValueError):
+        return hints_of(read_json(body), realm_id, now)
+    except (binascii.Error, *UNREADABLE):
         raise Refusal from None

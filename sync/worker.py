@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reconcile.days import book_day
-from storage import connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
+from storage import carried, connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
 from storage.again import Found, Scope
 from storage.connections import Link
 from storage.engine import Database
@@ -83,7 +83,16 @@ class Worker:
         with self.database.write() as conn:
             said = {"problem": self.problem, "found": to_json(found)}
             runs.finish(conn, self._held, counts=self.counts, at=self.clock.now(), **said)
+        if run.kind != runs.LOOK:
+            self._carry_forward(run.link_id)
         return True
+
+    def _carry_forward(self, link_id: int) -> None:
+        """Only saves time: without it proofs read everything."""
+        try:
+            carried.refresh(self.database, link_id)
+        except Exception:
+            log.exception("the settled days of link %s are not carried forward", link_id)
 
     def _sync(self, run: Run) -> Found | None:
         """Every step; of a look, what it found."""

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -31,8 +31,10 @@ from sync.tether import tie_to_parent
 hypothesis.settings.register_profile("tieout", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("tieout")
 
-# A developer's own database and keys are not for tests.
-for name in ("DATABASE_URL", "TIEOUT_KEYS", "TIEOUT_DATA_DIR"):
+# A developer's own database, keys and sign-in are not for tests.
+for name in [each for each in os.environ if each.startswith("TIEOUT_OIDC_")]:
+    os.environ.pop(name)
+for name in ("DATABASE_URL", "TIEOUT_KEYS", "TIEOUT_DATA_DIR", "TIEOUT_LOCAL_SIGN_IN"):
     os.environ.pop(name, None)
 
 MEMORY = Path("/dev/shm")
@@ -247,18 +249,28 @@ def chromium_flags() -> list[str]:
 
 
 @pytest.fixture
-def browser(chromium: str, chromium_flags: list[str], tmp_path: Path) -> Iterator[BrowserContext]:
-    """A fresh browser: `page = browser.new_page()`. The driver lives as long: its event loop would disturb asyncio."""
-    with sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(
-            tmp_path / "chromium",
-            executable_path=chromium,
-            args=chromium_flags,
-            headless=True,
-            viewport={"width": 1440, "height": 900},
-        )
-        yield context
-        context.close()
+def new_browser(chromium: str, chromium_flags: list[str], tmp_path: Path) -> Iterator[Callable[[str], BrowserContext]]:
+    """Opens fresh browsers by name, one a person. The driver lives as long: its event loop would disturb asyncio."""
+    with sync_playwright() as driver, ExitStack() as stack:
+
+        def launch(name: str) -> BrowserContext:
+            context = driver.chromium.launch_persistent_context(
+                tmp_path / name,
+                executable_path=chromium,
+                args=chromium_flags,
+                headless=True,
+                viewport={"width": 1440, "height": 900},
+            )
+            stack.callback(context.close)
+            return context
+
+        yield launch
+
+
+@pytest.fixture
+def browser(new_browser: Callable[[str], BrowserContext]) -> BrowserContext:
+    """A fresh browser: `page = browser.new_page()`."""
+    return new_browser("chromium")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -16,20 +17,24 @@ from reconcile.records import (
     Charge,
     Company,
     Customer,
+    Dispute,
     Document,
     Fee,
     Movement,
     Named,
     Payout,
     Record,
+    Refund,
 )
 from storage import connections, legs, mirror, openings, outbox, runs, users
 from storage.engine import Database
 from storage.models import outbox as outbox_table
 from storage.outbox import Item
 from storage.records import to_json
-from sync.clock import FixedClock
+from storage.vault import open_vault
+from sync.clock import FixedClock, SeededRng
 from sync.deciding import decide
+from sync.environment import Environment
 
 ZONE = "America/New_York"
 CLEARING, BANK, FEES, EQUITY = "41", "35", "60", "39"
@@ -61,6 +66,14 @@ def seed_user(database: Database, now: datetime, token: str = "let-me-in", role:
         user_id = users.ensure_user(conn, email=f"{role}@example.com", name=role.capitalize(), role=role)
         users.create_sign_in_link(conn, user_id, token, now)
     return user_id
+
+
+def still_environment(database: Database, data_dir: Path, now: datetime | None = None) -> Environment:
+    """An installation whose clock stands."""
+    clock = FixedClock() if now is None else FixedClock(now)
+    return Environment(
+        data_dir=data_dir, demo=False, database=database, vault=open_vault(data_dir, {}), clock=clock, rng=SeededRng()
+    )
 
 
 def seed_link(
@@ -95,6 +108,25 @@ def seed_link(
             posting_on=posting_on,
         )
     return Seeded(link_id=link_id, processor_id=stripe, ledger_id=books, user_id=user_id)
+
+
+def add_link(database: Database, seeded: Seeded, now: datetime, name: str, ledger_id: int | None = None) -> int:
+    """Another Stripe account, paid into the same company or into another one; gives the link."""
+    with database.write() as conn:
+        stripe = connections.add_connection(
+            conn, system="stripe", external_id=f"acct_{name}", name=name, mode="emulated", settings={}, at=now
+        )
+        return connections.add_link(
+            conn,
+            processor_id=stripe,
+            ledger_id=ledger_id or seeded.ledger_id,
+            name=name,
+            cutover=book_day(now, ZONE),
+            time_zone=ZONE,
+            mappings=Mappings(clearing={"USD": f"clearing {name}"}),
+            policies=Policies(),
+            posting_on=False,
+        )
 
 
 def seed_company(database: Database, now: datetime) -> Seeded:
@@ -337,3 +369,63 @@ def _runs(database: Database, link_id: int, now: datetime, counts: dict[str, int
             run = runs.take(conn, at, lease_s=60)
             assert run is not None
             runs.finish(conn, run, counts=done, at=at + timedelta(seconds=seconds), problem=problem)
+
+
+def seed_claims(database: Database, seeded: Seeded, now: datetime) -> None:
+    """A refund and a lost dispute of two of the company's charges, decided like all else."""
+    number, later = 15, 27
+    with database.write() as conn:
+        link = connections.link(conn, seeded.link_id)
+        made = _claims(now, number, later)
+        _store(conn, seeded.processor_id, made, now)
+        held = sum(each.net_minor for _, _, each in made if isinstance(each, Movement))
+        balances = {"USD": (link.balances or {})["USD"] + held}
+        connections.record_balances(conn, seeded.link_id, balances, now)
+    decide(database, FixedClock(now), seeded.link_id)
+
+
+def _claims(now: datetime, refunded: int, disputed: int) -> list[tuple[str, str, Record]]:
+    at = now - timedelta(days=3)
+    movements = (
+        _taken("txn_3Qrefund", "re_3Qrefund", "refund", at, 2_500, 0),
+        _taken("txn_3Qdispute", "dp_1Qdispute", "dispute", at, 4_900, 1_500),
+    )
+    refund = Refund(
+        id="re_3Qrefund",
+        created_at=at,
+        currency="USD",
+        amount_minor=2_500,
+        status="succeeded",
+        charge_id=f"ch_3Qtide{refunded:012}",
+        movement_id="txn_3Qrefund",
+        reason="requested_by_customer",
+    )
+    dispute = Dispute(
+        id="dp_1Qdispute",
+        created_at=at,
+        currency="USD",
+        amount_minor=4_900,
+        status="lost",
+        charge_id=f"ch_3Qtide{disputed:012}",
+        movement_ids=("txn_3Qdispute",),
+        reason="fraudulent",
+    )
+    named = [("movement", each.id, each) for each in movements]
+    return [*named, ("refund", refund.id, refund), ("dispute", dispute.id, dispute)]
+
+
+def _taken(movement_id: str, source_id: str, category: str, at: datetime, amount: int, fee: int) -> Movement:
+    fees = (Fee(kind="stripe_fee", amount_minor=fee, description="Dispute fee"),) if fee else ()
+    return Movement(
+        id=movement_id,
+        created_at=at,
+        currency="USD",
+        gross_minor=-amount,
+        fee_minor=fee,
+        net_minor=-amount - fee,
+        fees=fees,
+        category=category,
+        type="adjustment" if category == "dispute" else category,
+        source_id=source_id,
+        status="available",
+    )

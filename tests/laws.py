@@ -16,7 +16,8 @@ from reconcile.days import book_day
 from reconcile.legs import legs_of
 from reconcile.money import to_minor
 from reconcile.names import MARKER
-from storage import audit, connections, mirror
+from storage import audit, carried, connections, mirror
+from storage import check as stored
 from storage.connections import Link
 from storage.models import legs
 from storage.proof import tie_out
@@ -33,7 +34,7 @@ def check(environment: Environment, stripe: StripeEmulator, qbo: QboEmulator) ->
     check_markers(qbo)
     with environment.database.read() as conn:
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+    assert stored.run(environment.database) == []
     assert sum(qbo.trial_balance().values()) == 0
 
 
@@ -46,7 +47,9 @@ def check_balances(
     """
     today = book_day(environment.clock.now(), link.time_zone)
     with environment.database.read() as conn:
-        proof = tie_out(conn, link, today)
+        proof, quick = tie_out(conn, link, today), carried.load(conn, link).prove(today)
+    assert proof.days.equals(quick.days)
+    assert proof.items.equals(quick.items)
     assert proof.days["unexplained_minor"].to_list() == [0] * proof.days.height
     for currency, account in link.mappings.clearing.items():
         days = proof.days.filter(pl.col("currency") == currency)

@@ -37,12 +37,12 @@ def _fork(lease_s: float) -> int:
     environment = open_environment()
     worker = make_worker(environment, lease_s=lease_s)
     worker.enqueue_now("test")
-    while _unfinished(environment):
+    while unfinished(environment):
         worker.work() or time.sleep(0.02)
     os._exit(0 if worker.problem is None else 1)
 
 
-def _unfinished(environment: Environment) -> bool:
+def unfinished(environment: Environment) -> bool:
     """Also a run whose killed worker still holds its lease."""
     with environment.database.read() as conn:
         return any(runs.waiting(conn, link.id) for link in connections.all_links(conn))

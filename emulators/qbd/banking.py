@@ -2,6 +2,7 @@
 
 from emulators.qbd.books import Leg
 from emulators.qbd.company import MONEY, UNDEPOSITED, Company
+from emulators.qbd.lines import changed_lines
 from emulators.qbd.money import cents, wire
 from emulators.qbd.refusals import Refused, bad_value, gone, missing, not_saved
 from emulators.store import Body
@@ -20,6 +21,9 @@ def complete_check(company: Company, kind: str, body: Body) -> Body:
     added = body.pop("ExpenseLineAdd", None)
     if added is not None:
         body["ExpenseLineRet"] = [{"TxnLineID": company.records.line_id(), **line} for line in added]
+    if mods := body.pop("ExpenseLineMod", None):
+        kept = changed_lines(body.get("ExpenseLineRet", []), mods)
+        body["ExpenseLineRet"] = [{"TxnLineID": company.records.line_id(), **line} for line in kept]
     body["_open"] = None
     for line in body.get("ExpenseLineRet", []):
         account = company.account(line, "AccountRef", kind)
@@ -72,6 +76,10 @@ def complete_deposit(company: Company, kind: str, body: Body) -> Body:
     added = body.pop("DepositLineAdd", None)
     if added is not None:
         body["DepositLineRet"] = [_deposit_line(company, kind, line) for line in added]
+    if mods := body.pop("DepositLineMod", None):
+        body["DepositLineRet"] = [
+            _deposit_line(company, kind, line) for line in changed_lines(body.get("DepositLineRet", []), mods)
+        ]
     body["_total"] = sum(cents(line["Amount"]) for line in body.get("DepositLineRet", []))
     if body["_total"] < 0:
         raise bad_value("Amount", wire(body["_total"]), "The total of a deposit cannot be negative.")
@@ -80,7 +88,7 @@ def complete_deposit(company: Company, kind: str, body: Body) -> Body:
 
 
 def _deposit_line(company: Company, kind: str, line: Body) -> Body:
-    numbered = {"TxnLineID": company.records.line_id()}
+    numbered = {"TxnLineID": line.get("TxnLineID") or company.records.line_id()}
     payment_id = line.get("PaymentTxnID")
     if payment_id is None:
         company.account(line, "AccountRef", kind)
@@ -151,6 +159,7 @@ def transfer_legs(company: Company, _kind: str, body: Body) -> list[Leg]:
 # --- journal entry ---
 
 SIDES = {"JournalDebitLine": 1, "JournalCreditLine": -1}
+TYPES = {"Debit": "JournalDebitLine", "Credit": "JournalCreditLine"}
 
 
 def complete_journal(company: Company, kind: str, body: Body) -> Body:
@@ -158,6 +167,7 @@ def complete_journal(company: Company, kind: str, body: Body) -> Body:
     company.denominate(body, currency["ListID"] if currency else company.books.home, kind)
     body.setdefault("IsAdjustment", "false")
     body["_open"] = None
+    _take_sides(body)
     totals = dict.fromkeys(SIDES, 0)
     for side, sign in SIDES.items():
         for line in body.get(side, []):
@@ -167,6 +177,18 @@ def complete_journal(company: Company, kind: str, body: Body) -> Body:
         raise not_saved(kind, "Transaction is not in balance.  Make sure the debits equal the credits.")
     body["_total"] = totals["JournalDebitLine"]
     return body
+
+
+def _take_sides(body: Body) -> None:
+    """A Mod has one kind of line, which stays on its side unless it says another."""
+    mods = body.pop("JournalLineMod", None)
+    if mods is None:
+        return
+    present = [line | {"JournalLineType": side} for side, name in TYPES.items() for line in body.get(name, [])]
+    lines = changed_lines(present, mods)
+    for side, name in TYPES.items():
+        mine = [line for line in lines if line.get("JournalLineType") == side]
+        body[name] = [{key: value for key, value in line.items() if key != "JournalLineType"} for line in mine]
 
 
 def _journal_line(company: Company, kind: str, body: Body, line: Body, sign: int) -> None:

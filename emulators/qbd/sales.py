@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from emulators.qbd.books import Leg
 from emulators.qbd.company import MONEY, UNDEPOSITED, Company
+from emulators.qbd.lines import changed_lines
 from emulators.qbd.money import cents, times, wire
 from emulators.qbd.refusals import bad_value, missing
 from emulators.store import Body
@@ -32,7 +33,15 @@ def complete(company: Company, kind: str, body: Body) -> Body:
         body.setdefault("DueDate", body["TxnDate"])
     if added := body.pop(f"{kind}LineAdd", None):
         body[f"{kind}LineRet"] = [_line(company, kind, line) for line in added]
+    if mods := body.pop(f"{kind}LineMod", None):
+        present = [_without_price(line) for line in body.get(f"{kind}LineRet", [])]
+        body[f"{kind}LineRet"] = [_line(company, kind, line) for line in changed_lines(present, mods)]
     return _total(company, kind, body)
+
+
+def _without_price(line: Body) -> Body:
+    """A Mod that says an amount means the amount, whatever it was made of before."""
+    return {name: value for name, value in line.items() if name not in ("Quantity", "Rate")}
 
 
 def _line(company: Company, kind: str, line: Body) -> Body:

@@ -77,6 +77,7 @@ CUSTOMER = (
 SALE_HEAD = "TemplateRef? TxnDate? RefNumber:11? BillAddress? ShipAddress? IsPending?"
 SALE_LINE = "ItemRef? Desc? Quantity? UnitOfMeasure? Rate? ClassRef? Amount? TaxAmount? ServiceDate? SalesTaxCodeRef?"
 SALE_LINE_ADD = f"{SALE_LINE} OverrideItemAccountRef? Other1:29? Other2:29?"
+SALE_LINE_MOD = f"TxnLineID {SALE_LINE_ADD}"
 SALE_LINE_RET = f"TxnLineID {SALE_LINE} Other1:29? Other2:29?"
 FLAGS = "IsToBePrinted? IsToBeEmailed? IsTaxIncluded? CustomerSalesTaxCodeRef?"
 JOURNAL_LINE = "TxnLineID? AccountRef? Amount? TaxAmount? Memo? EntityRef? ClassRef? BillableStatus?"
@@ -110,6 +111,7 @@ PARTS = {
     "NameFilter": "MatchCriterion Name:209",
     "RefNumberFilter": "MatchCriterion RefNumber:20",
     "InvoiceLineAdd": SALE_LINE_ADD, "CreditMemoLineAdd": SALE_LINE_ADD, "SalesReceiptLineAdd": SALE_LINE_ADD,
+    "InvoiceLineMod": SALE_LINE_MOD, "CreditMemoLineMod": SALE_LINE_MOD, "SalesReceiptLineMod": SALE_LINE_MOD,
     "InvoiceLineRet": SALE_LINE_RET, "CreditMemoLineRet": SALE_LINE_RET, "SalesReceiptLineRet": SALE_LINE_RET,
     "AppliedToTxnAdd": "TxnID PaymentAmount? SetCredit* DiscountAmount? DiscountAccountRef? DiscountClassRef?",
     "AppliedToTxnMod": "TxnID PaymentAmount? SetCredit* DiscountAmount? DiscountAccountRef? DiscountClassRef?",
@@ -121,13 +123,19 @@ PARTS = {
     "RefundAppliedToTxnRet": "TxnID TxnType TxnDate RefNumber:20? CreditRemaining RefundAmount",
     "ApplyCheckToTxnAdd": "TxnID Amount?",
     "ExpenseLineAdd": "AccountRef? Amount? TaxAmount? Memo? CustomerRef? ClassRef? SalesTaxCodeRef? BillableStatus?",
+    "ExpenseLineMod": "TxnLineID AccountRef? Amount? TaxAmount? Memo? CustomerRef? ClassRef? SalesTaxCodeRef? "
+    "BillableStatus?",
     "ExpenseLineRet": "TxnLineID AccountRef? Amount? TaxAmount? Memo? CustomerRef? ClassRef? SalesTaxCodeRef? "
     "BillableStatus?",
     "CashBackInfoAdd": "AccountRef Memo? Amount?",
     "DepositLineAdd": "PaymentTxnID PaymentTxnLineID? OverrideMemo:4095? OverrideCheckNumber:11? OverrideClassRef? | "
     "EntityRef? AccountRef Memo? CheckNumber:11? PaymentMethodRef? ClassRef? Amount?",
+    "DepositLineMod": "TxnLineID (PaymentTxnID PaymentTxnLineID? OverrideMemo:4095? OverrideCheckNumber:11? "
+    "OverrideClassRef? | EntityRef? AccountRef? Memo? CheckNumber:11? PaymentMethodRef? ClassRef? Amount?)",
     "DepositLineRet": "TxnType? TxnID? TxnLineID PaymentTxnLineID? EntityRef? AccountRef? Memo? CheckNumber:11? "
     "PaymentMethodRef? ClassRef? Amount?",
+    "JournalLineMod": "TxnLineID JournalLineType:Debit/Credit? AccountRef? Amount? TaxAmount? Memo? EntityRef? "
+    "ClassRef? BillableStatus?",
     "JournalDebitLine": JOURNAL_LINE, "JournalCreditLine": JOURNAL_LINE,
     "DataExtRet": "OwnerID? DataExtName DataExtType DataExtValue",
     "SalesOrPurchase": "Desc? Price? AccountRef?",
@@ -221,10 +229,19 @@ MODS = {
     "DataExtDel": f"OwnerID DataExtName {DATA_EXT_TARGET}",
     "ReceivePaymentMod": "TxnID EditSequence CustomerRef? ARAccountRef? TxnDate? RefNumber:20? TotalAmount? "
     "ExchangeRate? PaymentMethodRef? Memo? DepositToAccountRef? AppliedToTxnMod*",
-    "InvoiceMod": "TxnID EditSequence CustomerRef? ARAccountRef? TxnDate? RefNumber:11? PONumber:25? DueDate? Memo? "
-    "Other? ExchangeRate? SetCredit*",
-    "CheckMod": "TxnID EditSequence AccountRef? PayeeEntityRef? RefNumber:11? TxnDate? Memo?",
-    "TransferMod": "TxnID EditSequence TxnDate? TransferFromAccountRef? TransferToAccountRef? Amount? Memo?",
+    "InvoiceMod": f"TxnID EditSequence CustomerRef? ClassRef? ARAccountRef? {SALE_HEAD} PONumber:25? TermsRef? "
+    f"DueDate? SalesRepRef? ItemSalesTaxRef? Memo? {FLAGS} Other? ExchangeRate? SetCredit* InvoiceLineMod*",
+    "CreditMemoMod": f"TxnID EditSequence CustomerRef? ClassRef? ARAccountRef? {SALE_HEAD} PONumber:25? TermsRef? "
+    f"DueDate? SalesRepRef? ItemSalesTaxRef? Memo? {FLAGS} Other? ExchangeRate? CreditMemoLineMod*",
+    "SalesReceiptMod": f"TxnID EditSequence CustomerRef? ClassRef? {SALE_HEAD} CheckNumber:25? PaymentMethodRef? "
+    f"DueDate? SalesRepRef? ItemSalesTaxRef? Memo? {FLAGS} DepositToAccountRef? Other? ExchangeRate? "
+    "SalesReceiptLineMod*",
+    "CheckMod": "TxnID EditSequence AccountRef? PayeeEntityRef? RefNumber:11? TxnDate? Memo? Address? IsToBePrinted? "
+    "IsTaxIncluded? SalesTaxCodeRef? ExchangeRate? ExpenseLineMod*",
+    "DepositMod": "TxnID EditSequence TxnDate? DepositToAccountRef? Memo? CurrencyRef? ExchangeRate? DepositLineMod*",
+    "JournalEntryMod": "TxnID EditSequence TxnDate? RefNumber:11? IsAdjustment? IsAmountsEnteredInHomeCurrency? "
+    "CurrencyRef? ExchangeRate? JournalLineMod*",
+    "TransferMod": "TxnID EditSequence TxnDate? TransferFromAccountRef? TransferToAccountRef? ClassRef? Amount? Memo?",
 }
 
 REMOVALS = {

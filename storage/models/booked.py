@@ -46,6 +46,7 @@ legs = Table(
     Index("ix_legs_movement", "link_id", "movement_id"),
     Index("ix_legs_source", "link_id", "source_id"),
     Index("ix_legs_reason", "link_id", "state", "reason"),
+    Index("ix_legs_dated", "link_id", "dated"),
 )
 
 # What matching found, with its reasons; replaced as a whole for the items it names.
@@ -150,7 +151,14 @@ outbox = Table(
     Index("ix_outbox_due", "connection_id", "state", "id"),
     Index("ix_outbox_newest", "link_id", "id"),
     Index("ix_outbox_marker", "connection_id", "marker"),
-    Index("ix_outbox_document", "connection_id", "document_id"),
+    Index("ix_outbox_document", "connection_id", "document_id", "state"),
+    Index(
+        "ix_outbox_after",
+        "link_id",
+        "after",
+        sqlite_where=text("after IS NOT NULL"),
+        postgresql_where=text("after IS NOT NULL"),
+    ),
 )
 
 # What is odd about documents in the books, found anew by every sync.
@@ -164,4 +172,22 @@ findings = Table(
     Column("since", Utc, nullable=False),
     Column("settled_by", String(100)),  # the person who left it as it is
     Column("settled_version", String(32)),  # of the document then; another one is another finding
+)
+
+# Days carried forward (storage.carried): of what is settled only the sum. Made of the rows above, at any time again.
+carried = Table(
+    "carried",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("as_of", BigInteger, nullable=False),  # the last entry of the audit then
+    Column("key", String(64), nullable=False),  # of the settings that the sums depend on
+)
+carried_days = Table(
+    "carried_days",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("sums", Json, nullable=False),  # {currency: minor units}, the same on both sides
+    Column("leg_ids", Json, nullable=False),  # what is not settled of the day
+    Column("document_ids", Json, nullable=False),
 )

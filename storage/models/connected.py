@@ -111,6 +111,7 @@ links = Table(
     Column("openings", Json),  # Stripe's balances at the start of the cut-over day; null until they are known
     Column("balances", Json, nullable=False),  # the Stripe balance at the last sync, by currency
     Column("balances_at", Utc),
+    Column("schedule", Json),  # storage.schedules; null: the installation's interval
 )
 
 # What a Web Connector is to make or note in the lists of its company file with its next visit, each once.

@@ -91,3 +91,25 @@ sign_ins = Table(
     Column("expires_at", Utc, nullable=False),
     Column("used_at", Utc),
 )
+
+# What somebody has to be told of; of one need at a time one stands.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subject", String(64), nullable=False),  # "connection 2", "link 1"
+    Column("cause", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("raised_at", Utc, nullable=False),
+    Column("lease_until", Utc),  # somebody is telling of it
+    Column("told_at", Utc),
+    Column("over_at", Utc),
+    Index(
+        "uq_alerts_subject",
+        "subject",
+        "cause",
+        unique=True,
+        sqlite_where=text("over_at IS NULL"),
+        postgresql_where=text("over_at IS NULL"),
+    ),
+)

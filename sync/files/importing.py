@@ -23,6 +23,7 @@ from sync.files.cells import DateOrder
 from sync.files.merging import contradiction, merge
 from sync.files.report import Item, Parsed, Problem, Report, understand
 from sync.files.table import FileError, read
+from sync.sound import plain_text, sound
 
 STEP = 1_000  # objects stored in one transaction
 Side = Literal["stripe", "quickbooks"]
@@ -61,6 +62,7 @@ def import_file(
     with database.read() as conn:
         known = books.find(conn, answers.company)
     parsed = _parse(found, report, name, answers, known)
+    _refuse_unsound(parsed)
     with database.write() as conn:
         company = books.ensure(conn, answers.company, parsed, _zone(answers, parsed, known), answers.currency, at)
     connection_id = company.processor_id if found == "stripe" else company.ledger_id
@@ -117,6 +119,23 @@ def _parse(side: Side, report: Report, name: str, answers: Answers, known: Compa
     if clearing and answers.clearing and not quickbooks.same(clearing, answers.clearing):
         raise FileError(f"The clearing account of these books is {clearing}. Import these under another company name.")
     return quickbooks.parse(report, currency, clearing or answers.clearing, answers.dates)
+
+
+def _refuse_unsound(parsed: Parsed) -> None:
+    """Rows of which something could not be stored."""
+    for items in (parsed.items, parsed.rest):
+        items[:] = [item for item in items if _is_sound(item, parsed)]
+
+
+def _is_sound(item: Item, parsed: Parsed) -> bool:
+    try:
+        for _, record in item.objects:
+            sound(record)
+    except ValueError as odd:
+        text = f"This row cannot be read ({plain_text(str(odd))}). Correct it, then import the file again."
+        parsed.problems.append(Problem(line=item.line, column="", value="", text=text))
+        return False
+    return True
 
 
 def _zone(answers: Answers, parsed: Parsed, known: Company | None) -> str:

@@ -74,16 +74,20 @@ def _decode(content: bytes) -> str:
     if b"\0" in content[:200]:
         return _decoded(content, "utf-16-be" if content[0] == 0 else "utf-16-le")
     try:
-        return content.decode("utf-8")
+        content.decode("utf-8")
     except UnicodeDecodeError:
         return _decoded(content, "cp1252")
+    return _decoded(content, "utf-8")
 
 
 def _decoded(content: bytes, encoding: str) -> str:
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
+        if "\0" not in text:  # which no text has, and PostgreSQL does not keep
+            return text
     except UnicodeDecodeError:
-        raise FileError("The letters of this file cannot be read. Save it as CSV in UTF-8.") from None
+        pass
+    raise FileError("The letters of this file cannot be read. Save it as CSV in UTF-8.")
 
 
 def _csv(text: str) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from sync.qbd import faults, reading
 from sync.qbd.errands import Errands, name_of
 from sync.qbd.sales import content
 from sync.qbd.writing import BALANCES, Writing
+from sync.sound import UNREADABLE
 
 LEASE_S = 600.0  # no other visit begins so soon after a write was taken along
 ABOUT_ONE = ("post", "status", "look up")
@@ -65,6 +66,14 @@ class QuickBooksDesktop:
             )
 
     def accept_response(self, connection_id: int, request: Request, response: Response) -> None:
+        try:
+            self._accept(connection_id, request, response)
+        except UNREADABLE as odd:
+            plain = "QuickBooks answered with something else than was asked. Nothing of it was kept."
+            raise Unclassified(plain, technical=f"{type(odd).__name__}: {odd}"[:300]) from None
+
+    def _accept(self, connection_id: int, request: Request, response: Response) -> None:
+        """Raises one of UNREADABLE, too, for an answer that is not to the question; nothing of it is kept then."""
         with self._database.write() as conn:
             if request.purpose in ABOUT_ONE:
                 self._writing.accept(conn, request, response)

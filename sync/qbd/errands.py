@@ -15,7 +15,7 @@ from reconcile.records import Customer
 from storage import audit, chart, connections, counterparts, errands, mirror
 from storage.errands import Errand
 from sync import choosing
-from sync.booking import ACTOR, UNREADABLE
+from sync.booking import ACTOR
 from sync.choosing import ChoiceError
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Unclassified
 from sync.ports import Clock, Part, Request, Response
@@ -24,6 +24,7 @@ from sync.qbd.markup import parse
 from sync.qbd.qbxml import Answer, Node, fold, message, ref, text_of, value
 from sync.qbd.records import STRIPE_ID_FIELD, TYPES
 from sync.qbd.wire import NAMESPACE
+from sync.sound import UNREADABLE
 
 ENTITY = {"account": "Account", "item": "ItemService", "vendor": "Vendor", "customer": "Customer"}
 LIST = ENTITY | {"item": "Item"}  # as they are read

@@ -25,6 +25,7 @@ from sync.qbd.qwc import OWNER_ID
 from sync.qbd.records import SOLD, TAX_ITEMS, Books, Currencies, home_currency, is_kept
 from sync.qbd.taxes import SalesTax
 from sync.qbd.wire import ENTITY, KIND
+from sync.sound import UNREADABLE, unreadable
 
 LISTS = ("Account", "Customer", "Vendor", "Item", "Class", "PaymentMethod")
 DOCUMENTS = (
@@ -389,7 +390,6 @@ def _fetched(reader: Books, element: Any) -> Fetched:
     try:
         kind, object_id, record = reader.read(element)
         return Fetched(kind=kind, id=object_id, record=record, raw=raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Tieout cannot read this {name} of QuickBooks ({error}). Nothing was done with it."
-        object_id = value(element, "TxnID") or value(element, "ListID") or "unknown"
-        return Fetched(kind=KIND.get(name, name.lower()), id=object_id, record=None, raw=raw, problem=problem)
+    except UNREADABLE as error:
+        own = {"id": value(element, "TxnID") or value(element, "ListID")}
+        return unreadable(KIND.get(name, name.lower())[:32], f"{name} of QuickBooks", own, raw, error)

@@ -24,6 +24,7 @@ from reconcile.records import (
 from sync.qbd.markup import local
 from sync.qbd.qbxml import value
 from sync.qbd.wire import KIND
+from sync.sound import sound
 
 Currencies = Mapping[str, str]  # the ISO code of each currency's ListID; empty in a company with one currency
 Minor = Callable[[str | None], int]
@@ -59,6 +60,10 @@ class Books:
 
     def read(self, element: Any) -> tuple[str, str, Record]:
         """Kind, id and record of any *Ret element. Raises ValueError."""
+        kind, object_id, record = self._read(element)
+        return kind, object_id, sound(record)
+
+    def _read(self, element: Any) -> tuple[str, str, Record]:
         name = local(element).removesuffix("Ret")
         if name in KIND:
             found = self.document(element)
@@ -89,7 +94,7 @@ class Books:
         memo, reference = value(element, "Memo") or "", value(element, "RefNumber")
         total, txn_id = _total(entity, element, minor), need(element, "TxnID")
         due = value(element, "DueDate")
-        return Document(
+        found = Document(
             id=f"{kind}:{txn_id}",
             kind=kind,
             ledger_id=txn_id,
@@ -117,6 +122,7 @@ class Books:
             exchange_rate=None if currency == self._home else value(element, "ExchangeRate") or "1",
             voided=memo.startswith("VOID:") and not total,
         )
+        return sound(found)
 
     def _account(self, element: Any) -> Account:
         currency, kind = self._currency(element), need(element, "AccountType")

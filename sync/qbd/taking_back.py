@@ -8,6 +8,7 @@ TxnVoid holds no document: what became of it is looked at.
 from collections.abc import Mapping
 from typing import Any
 
+from reconcile.postings import Posting
 from reconcile.records import Applied
 from storage import connections, hanging, outbox
 from storage.outbox import Item
@@ -19,8 +20,13 @@ from sync.qbd.qbxml import Answer
 CHANGES = wire.TAKES_BACK
 
 
+def needs_look(posting: Posting) -> bool:
+    """Whether the document must be read right before: what was not seen is neither taken back nor written over."""
+    return posting.undoes is not None or posting.change == "restore"
+
+
 def document_of(conn: Any, item: Item) -> str | None:
-    """The document that an item takes back, itself or by an opposite entry."""
+    """The document that an item changes, or takes back by an opposite entry."""
     undoes = item.posting.undoes or ""
     original = outbox.by_marker(conn, item.connection_id, [undoes]).get(undoes)
     return item.posting.target or (original.document_id if original else None)

@@ -2,13 +2,16 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from reconcile.postings import Posting, PostingLine
+from reconcile.records import Applied
+from reconcile.restoring import FIXED_ON_DESKTOP
 from sync.errors import Rejected
 from sync.markers import note
+from sync.qbd import restoring
 from sync.qbd.qbxml import MESSAGE_SET_ID_MAX, Node, amount, message, ref, value
 from sync.qbd.taxes import SalesTax, lines_of
 
@@ -48,13 +51,14 @@ def external_guid(posting: Posting) -> str:
 class Surroundings:
     """What the books say around a document: the receivables account of what it is applied to, the ListID of its
     currency if that is not the company's own, its sales tax, and, of a document that is changed, its InvoiceRet,
-    ReceivePaymentRet and so on.
+    ReceivePaymentRet and so on, and what is open on what it was posted for.
     """
 
     ar_account_id: str | None = None
     sales_tax: SalesTax | None = None
     currency_id: str | None = None
     target: Any | None = None
+    open_minor: Mapping[str, int] = field(default_factory=dict)  # by document id
 
 
 NOTHING = Surroundings()
@@ -68,11 +72,6 @@ def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) ->
             "Sales Tax), then retry; or record this by hand, then match it in Review."
         )
     name, builder = _way(posting)
-    if posting.change == "restore":
-        raise Rejected(
-            "Tieout cannot give a document in QuickBooks Desktop its old content again. Change it there by hand; or "
-            "undo it on the page Posted, then post it again in Review."
-        )
     if builder is None:
         raise Rejected(
             "Tieout cannot do this in QuickBooks Desktop: it would change a document that is there, or needs a kind of "
@@ -88,6 +87,9 @@ def write_body(posting: Posting, set_id: str, around: Surroundings = NOTHING) ->
 
 def _way(posting: Posting) -> tuple[str, "Builder | None"]:
     """The request that writes it, and what fills it."""
+    if posting.change == "restore":
+        is_fixed = posting.kind not in ENTITY or posting.kind in FIXED_ON_DESKTOP
+        return ("", None) if is_fixed else (f"{ENTITY[posting.kind]}Mod", _restore)
     if posting.change is not None:
         return CHANGES.get(posting.change, ("", None))
     return f"{ENTITY[posting.kind]}Add" if posting.kind in ENTITY else "", BUILDERS.get(posting.kind)
@@ -99,13 +101,7 @@ def message_request_id(set_id: str) -> str:
 
 
 def _payment(posting: Posting, around: Surroundings) -> list[Node]:
-    applied: list[Node] = [
-        (
-            "AppliedToTxnAdd",
-            [("TxnID", _txn_id(part.id)), ("PaymentAmount", amount(part.amount_minor, posting.currency))],
-        )
-        for part in posting.applied
-    ]
+    applied: list[Node] = [("AppliedToTxnAdd", _paid(posting, part)) for part in posting.applied]
     return [
         ref("CustomerRef", posting.party_id),
         ref("ARAccountRef", around.ar_account_id),
@@ -119,6 +115,16 @@ def _payment(posting: Posting, around: Surroundings) -> list[Node]:
         ("ExternalGUID", external_guid(posting)),
         *(applied or [("IsAutoApply", "false")]),
     ]
+
+
+def _paid(posting: Posting, part: Applied) -> list[Node]:
+    """What a payment pays of a document, and what of it is closed without money."""
+    paid: list[Node] = [("TxnID", _txn_id(part.id)), ("PaymentAmount", amount(part.amount_minor, posting.currency))]
+    for each in posting.discounts:
+        if each.document_id == part.id:
+            taken_off = amount(each.amount_minor, posting.currency)
+            paid += [("DiscountAmount", taken_off), ref("DiscountAccountRef", each.account_id)]
+    return paid
 
 
 def _credit_use(posting: Posting, around: Surroundings) -> list[Node]:
@@ -155,6 +161,13 @@ def _move(posting: Posting, around: Surroundings) -> list[Node]:
         for txn_id, minor in amounts
     ]
     return [("TxnID", value(around.target, "TxnID")), ("EditSequence", value(around.target, "EditSequence")), *applied]
+
+
+def _restore(posting: Posting, around: Surroundings) -> list[Node]:
+    """Raises ValueError."""
+    if around.target is None:
+        raise ValueError("The document is not in QuickBooks any more.")
+    return restoring.mod(posting, BUILDERS[posting.kind](posting, around), around.target, around.open_minor)
 
 
 def _void(posting: Posting, _around: Surroundings) -> list[Node]:

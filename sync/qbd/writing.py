@@ -5,22 +5,26 @@ nothing, the books are searched for our marker; only then the same bytes go out 
 their first sending may still count. What is older is decided anew. See docs/decisions/0013-desktop.md.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconcile.discrepancy import name
+from reconcile.money import Money
 from reconcile.postings import Posting
 from reconcile.records import Document
 from reconcile.reversal import changed_since_seen, is_taken_back
 from storage import audit, connections, mirror, outbox, replacing, undoing
 from storage.outbox import Item
-from sync.booking import ABSENT, ACTOR, ATTEMPTS, UNREADABLE, Booking, made
-from sync.difference import difference
+from sync.booking import ABSENT, ACTOR, ATTEMPTS, Booking, made
+from sync.difference import difference, outdated
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Response, Rng
 from sync.qbd import faults, reading, taking_back, wire
 from sync.qbd.markup import parse
 from sync.qbd.qbxml import DAMAGED, Answer, Node, answer, message, status_check, text_of, value
 from sync.qbd.revisits import NOT_FOUND
+from sync.sound import UNREADABLE
 
 SEARCH_BACK = timedelta(hours=26)  # before the newest we had read: the clock of that computer may be set back
 CHANGED_SET = 9001
@@ -58,17 +62,17 @@ class Writing:
 
     def next_planned(self, conn: Any, connection_id: int, visit: str) -> Request | None:
         """The next document; before a payment, the invoices that it and others pay are read again, and before an
-        undo, the document that it takes back.
+        undo or a restore, the document that it is about.
         """
         while items := outbox.ready(conn, connection_id, self._clock.now(), BALANCES_MAX):
             asked = self._balances(conn, connection_id, items, visit)
             if asked is not None:
                 return asked
             item = items[0]
-            asked = self._look_first(conn, item, visit) if item.posting.undoes else None
+            asked = self._look_first(conn, item, visit) if taking_back.needs_look(item.posting) else None
             if asked is not None:
                 return asked
-            if self._is_off(conn, item) if item.posting.undoes else self._is_back(conn, item):
+            if self._is_settled(conn, item):
                 continue
             try:
                 return self._send(conn, item, item.body or self._body(conn, item))
@@ -100,9 +104,12 @@ class Writing:
         reading.store(conn, connection_id, found.objects, now)
         position = mirror.cursor(conn, connection_id, BALANCES)
         if (look := position.get("look")) is not None:
+            asked = [look["document"]]
             mirror.move_cursor(conn, connection_id, BALANCES, position | {"look": None, "looked": look}, now)
-            if not found.objects and found.code in NOT_FOUND:
-                reading.remove_ids(conn, connection_id, [look["document"]], now)
+        else:
+            asked = [f"invoice:{each}" for each in position.get("last", [])]
+        if len(asked) == 1 and not found.objects and found.code in NOT_FOUND:  # of several the answer may have ended
+            reading.remove_ids(conn, connection_id, asked, now)
 
     # ---- sending
 
@@ -147,6 +154,7 @@ class Writing:
         if not wanted:
             return None
         position = {"visit": visit, "ids": sorted(asked | wanted), "n": (known or {"n": 0})["n"] + 1}
+        position["last"] = sorted(wanted)
         mirror.move_cursor(conn, connection_id, BALANCES, position, self._clock.now())
         return reading.by_id("Invoice", sorted(wanted), f"b{position['n']}")
 
@@ -162,9 +170,14 @@ class Writing:
         mirror.move_cursor(conn, item.connection_id, BALANCES, position, self._clock.now())
         return taking_back.look(document_id, position["n"])
 
-    def _is_off(self, conn: Any, item: Item) -> bool:
-        """Whether an undo must not be done as things are by now; then it is called off."""
-        problem = undoing.obstacle(conn, connections.link(conn, item.link_id), item)
+    def _is_settled(self, conn: Any, item: Item) -> bool:
+        """Whether nothing is to be sent as things are by now; an undo or a restore is called off then."""
+        if item.posting.undoes:
+            problem = undoing.obstacle(conn, connections.link(conn, item.link_id), item)
+        elif item.posting.change == "restore":
+            problem = outdated(conn, item)
+        else:
+            return self._is_back(conn, item)
         if problem is not None:
             self._booking.call_off(conn, item, problem)
         return problem is not None
@@ -275,6 +288,8 @@ class Writing:
         elif (missing := difference(outbox.resolved(conn, item), document)) is None:
             reading.look_again(conn, item.connection_id, outbox.resolved(conn, item).applied, self._clock.now())
             self._record_found(conn, item, element)
+        elif (item.look_up or {}).get("answered") and item.posting.change == "restore":
+            self._record_found(conn, item, element)  # done, and changed again since: a question of its own
         elif (item.look_up or {}).get("answered"):
             plain = f"QuickBooks took this and does not show it. {missing} Apply it in QuickBooks by hand, then retry."
             self._booking.set_aside(conn, item, item.attempt, Unclassified(plain, technical=missing))
@@ -398,6 +413,9 @@ def _around(conn: Any, connection_id: int, posting: Posting) -> wire.Surrounding
     """The receivables account is QuickBooks' own choice where it is not known. Raises Rejected."""
     if posting.change in taking_back.CHANGES:
         return wire.NOTHING
+    invoices: dict[str, Document] = mirror.load(conn, connection_id, "invoice", [each.id for each in posting.applied])
+    if posting.change is None:
+        _check_open(conn, connection_id, posting, invoices)
     target = _document(conn, connection_id, posting.target) if posting.target else None
     beside = [target, *(_document(conn, connection_id, part.id) for part in posting.applied)]
     accounts = [value(each, "ARAccountRef", "ListID") for each in beside if each is not None]
@@ -409,9 +427,33 @@ def _around(conn: Any, connection_id: int, posting: Posting) -> wire.Surrounding
                 f"QuickBooks does not use {posting.currency}. Switch it on there (Lists, Currency List), then retry."
             )
             raise Rejected(plain)
-    account = next(filter(None, accounts), None)
-    tax = reading.sales_tax(conn, connection_id)
-    return wire.Surroundings(ar_account_id=account, currency_id=currency_id, sales_tax=tax, target=target)
+    return wire.Surroundings(
+        ar_account_id=next(filter(None, accounts), None),
+        currency_id=currency_id,
+        sales_tax=reading.sales_tax(conn, connection_id),
+        target=target,
+        open_minor={each.id: each.open_minor for each in invoices.values()},
+    )
+
+
+def _check_open(conn: Any, connection_id: int, posting: Posting, invoices: Mapping[str, Document]) -> None:
+    """QuickBooks would refuse it time and again: what a person asked to post is not decided anew. Raises Rejected."""
+    for part in posting.applied:
+        kind, _, txn_id = part.id.partition(":")
+        if kind != "invoice":
+            continue
+        invoice, shown = invoices.get(part.id), _document(conn, connection_id, part.id)
+        what = name(kind, None if shown is None else value(shown, "RefNumber"), txn_id)
+        if invoice is None or invoice.voided:
+            trouble = f"{what}, which this payment is for, is not in QuickBooks any more"
+        elif invoice.open_minor < part.amount_minor:
+            left, wanted = (Money(minor, posting.currency) for minor in (invoice.open_minor, part.amount_minor))
+            trouble = f"Only {left} of {what} is still open in QuickBooks, and this payment is for {wanted} of it"
+        else:
+            continue
+        raise Rejected(
+            f"{trouble}. Put that right there, then retry; or record it there by hand and match it in Review."
+        )
 
 
 def _document(conn: Any, connection_id: int, document_id: str) -> Any | None:

@@ -17,6 +17,7 @@ from sync.qbo import faults, rates, reading
 from sync.qbo.limits import BATCH, Limits
 from sync.qbo.sales import content
 from sync.qbo.writing import Writing
+from sync.sound import UNREADABLE
 
 LEASE_WAIT_S = 10.0  # somebody else's write that is over this soon is waited for
 PATIENCE = 5  # reads that may fail in a row before the run gives up
@@ -122,16 +123,26 @@ class QuickBooksOnline:
                     rates.give_up(conn, connection_id, request, self._clock.now())
                     return None
             return error
-        with self._database.write() as conn:
-            match request.purpose:
-                case "post":
-                    return self._writing.accept_posted(conn, request, body)
-                case "look up":
-                    self._writing.accept_look_up(conn, request, body)
-                case "rate":
-                    rates.accept(conn, connection_id, request, body, self._clock.now())
-                case "read":
-                    reading.accept(conn, connection_id, request, body, self._clock.now())
+        try:
+            with self._database.write() as conn:
+                return self._accept(conn, connection_id, request, body)
+        except UNREADABLE as odd:
+            strange = faults.strange(odd, write=request.kind == "write")
+            with self._database.write() as conn:
+                self._writing.record_failure(conn, request, strange)
+            return strange
+
+    def _accept(self, conn: Any, connection_id: int, request: Request, body: Any) -> SyncError | None:
+        """Raises one of UNREADABLE for an answer that is not to the question; nothing of it is kept then."""
+        match request.purpose:
+            case "post":
+                return self._writing.accept_posted(conn, request, body)
+            case "look up":
+                self._writing.accept_look_up(conn, request, body)
+            case "rate":
+                rates.accept(conn, connection_id, request, body, self._clock.now())
+            case "read":
+                reading.accept(conn, connection_id, request, body, self._clock.now())
         return None
 
     def _try_again(self, error: SyncError) -> bool:

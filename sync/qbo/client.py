@@ -11,8 +11,9 @@ import requests
 from quickbooks import QuickBooks
 from requests.adapters import HTTPAdapter
 
+from sync.clock import SystemClock
 from sync.errors import Transient, Unauthorized
-from sync.ports import Request, Response
+from sync.ports import Clock, Request, Response
 
 MINOR_VERSION = 75
 CONNECT_TIMEOUT_S = 10
@@ -38,9 +39,13 @@ class Client(QuickBooks):  # type: ignore[misc]
         client: Client = QuickBooks.__new__(cls, minorversion=MINOR_VERSION)
         return client
 
-    def __init__(self, *, realm_id: str, tokens: Tokens, address: str | None = None) -> None:
+    def __init__(
+        self, *, realm_id: str, tokens: Tokens, address: str | None = None, clock: Clock | None = None
+    ) -> None:
+        assert realm_id.isascii(), "checked where it came from"
+        assert realm_id.isdigit(), "a company's id is a number"
         self.company_id = realm_id
-        self.tokens = tokens
+        self.tokens, self.clock = tokens, clock or SystemClock()
         if address:
             self.api_url_v3 = address
         self.session = requests.Session()
@@ -88,6 +93,8 @@ class Client(QuickBooks):  # type: ignore[misc]
             "Content-Type": "application/text" if text else "application/json",
         }
         method = "POST" if request.body else "GET"
+        if request.send_by is not None and self.clock.now() > request.send_by:
+            raise Transient("Tieout was held up before it could send this.", technical="held up past its lease")
         answer = self.process_request(method, url, headers, query, request.body.encode())
         kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
         return Response(status=answer.status_code, body=answer.text, headers=kept)

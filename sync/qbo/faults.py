@@ -5,6 +5,7 @@ from typing import Any
 from sync.errors import Ambiguous, Cause, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Response
 from sync.qbo.wire import decode
+from sync.sound import UNREADABLE
 
 # Intuit's codes (its page "Error codes", as of November 2026) in a bookkeeper's words.
 PLAIN = {
@@ -40,7 +41,10 @@ def check(response: Response, *, write: bool) -> Any:
     if response.lost is not None:
         raise _lost(response, write=write)
     body = _decode(response)
-    fault = _fault(body) or _throttled_inside(body)
+    try:
+        fault = _fault(body) or _throttled_inside(body)
+    except UNREADABLE:  # of a form that is none of QuickBooks'
+        body, fault = None, None
     if response.status == 200 and body is not None and fault is None:
         return body
     raise _classify(response, fault, write=write)
@@ -48,8 +52,24 @@ def check(response: Response, *, write: bool) -> Any:
 
 def of_item(content: Any) -> SyncError | None:
     """What went wrong with one item of a batch that was answered 200; None for nothing."""
-    fault = _fault(content)
+    try:
+        fault = _fault(content)
+    except UNREADABLE as odd:
+        return Ambiguous("QuickBooks gave an answer Tieout does not know.", technical=repr(odd)[:300])
     return None if fault is None else _classify(Response(status=200, body=""), fault, write=True)
+
+
+def strange(odd: Exception, *, write: bool) -> SyncError:
+    """A good answer whose content is not what was asked for."""
+    technical = f"{type(odd).__name__}: {odd}"[:300]
+    if write:
+        plain = (
+            "QuickBooks answered with something else. Tieout looks whether the document arrived before it tries again."
+        )
+        return Ambiguous(plain, technical=technical)
+    return Unclassified(
+        "QuickBooks answered with something else than was asked. Nothing was changed.", technical=technical
+    )
 
 
 def has_fault(content: Any) -> bool:

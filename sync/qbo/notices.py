@@ -11,6 +11,7 @@ from typing import Any
 
 from sync.ports import Hint
 from sync.qbo.wire import encode
+from sync.sound import UNREADABLE, sound_hint
 
 UNKNOWN = "books:unknown"
 
@@ -21,7 +22,7 @@ def hints_of(body: Any, realm_id: str, now: datetime) -> list[Hint]:
     for form, event in _events(body):
         try:
             realm, hint = _cloud(event) if form == "cloud" else _legacy(event)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except UNREADABLE:
             realm, hint = realm_id, _unknown(event, now)
         if realm == realm_id:
             hints.append(hint)
@@ -46,7 +47,7 @@ def _events(body: Any) -> Iterator[tuple[str, Any]]:
 
 def _cloud(event: Any) -> tuple[str, Hint]:
     """`qbo.invoice.updated.v1`. The suffixes of voided, merged and e-mailed are not documented."""
-    hint = Hint(
+    hint = _hint(
         event_id=str(event["id"]),
         kind=f"books:{event['type'].split('.')[1]}",
         object_id=str(event["intuitentityid"]),
@@ -60,7 +61,7 @@ def _legacy(event: Any) -> tuple[str, Hint]:
     """It has no id of its own: a repeated delivery is known by all it says."""
     realm, entity = event
     name, operation, at = entity["name"], entity["operation"], entity["lastUpdated"]
-    hint = Hint(
+    hint = _hint(
         event_id=f"{realm}:{name}:{entity['id']}:{operation}:{at}",
         kind=f"books:{name.lower()}",
         object_id=str(entity["id"]),
@@ -68,6 +69,14 @@ def _legacy(event: Any) -> tuple[str, Hint]:
         type=f"{name}.{operation}".lower(),
     )
     return realm, hint
+
+
+def _hint(**said: Any) -> Hint:
+    """Raises ValueError for an instant of no zone, too."""
+    hint = sound_hint(Hint(**said))
+    if hint.occurred_at.tzinfo is None:
+        raise ValueError("It names no time zone.")
+    return hint
 
 
 def _unknown(event: Any, now: datetime) -> Hint:

@@ -1,5 +1,6 @@
 """What an answer of QuickBooks holds, as records, and storing it."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from storage import mirror
 from sync.booking import ACTOR, store_found
 from sync.ports import Fetched
 from sync.qbo import records, wire
+from sync.sound import UNREADABLE, is_name, unreadable
 
 
 def kind_of(entity: str) -> str:
@@ -27,7 +29,9 @@ def home(conn: Any, connection_id: int) -> str:
 
 def is_stub(content: Any) -> bool:
     """Whether it only says that a document was voided: what it is now has to be read."""
-    return content.get("status") == "Voided" and "TxnDate" not in content
+    if not isinstance(content, dict) or content.get("status") != "Voided" or "TxnDate" in content:
+        return False
+    return is_name(content.get("Id")) and str(content["Id"]).isdigit()
 
 
 def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], now: datetime) -> list[tuple[str, str]]:
@@ -49,12 +53,12 @@ def forget(conn: Any, connection_id: int, entity: str, ledger_ids: Sequence[str]
 def read(entity: str, content: Any, currency: str) -> Fetched:
     """One object as a record; one that cannot be read is kept as it came, and the others go on."""
     kind = kind_of(entity)
-    raw = wire.encode(content)
     try:
-        if content.get("status") == "Deleted":
-            return Fetched(kind=kind, id=id_of(entity, str(content["Id"])), record=None)
+        raw = wire.encode(content)
+        if content.get("status") == "Deleted" and is_name(content["Id"]):
+            return Fetched(kind=kind, id=id_of(entity, content["Id"]), record=None)
         kind, object_id, record = records.read(entity, content, currency)
         return Fetched(kind=kind, id=object_id, record=record, raw=raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Tieout cannot read this {entity} of QuickBooks ({error}). Nothing was done with it."
-        return Fetched(kind=kind, id=str(content.get("Id")), record=None, raw=raw, problem=problem)
+    except UNREADABLE as error:
+        raw = json.dumps(content, default=str)
+        return unreadable(kind, f"{entity} of QuickBooks", content, raw, error)

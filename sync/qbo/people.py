@@ -26,7 +26,7 @@ class QuickBooksPeople:
 
     def note_counterpart(self, customer_id: str, counterpart_id: str, home_currency: str) -> Fetched | None:
         self._home = home_currency
-        found = self._query(f"SELECT * FROM Customer WHERE Id = '{customer_id}'")  # noqa: S608 - QuickBooks' own id
+        found = self._query(f"SELECT * FROM Customer WHERE Id = '{_escaped(customer_id)}'")  # noqa: S608
         body = found[0] if found else {}
         if not body or (body.get("Notes") or "").strip():
             return self._fetched(body) if records.counterpart(body) == counterpart_id else None
@@ -41,8 +41,7 @@ class QuickBooksPeople:
     def make(self, customer: Customer, currency: str, home_currency: str) -> Fetched | None:
         self._home = home_currency
         name = _name(customer) if currency == self._home else f"{_name(customer)} ({currency})"
-        escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-        namesakes = f"SELECT * FROM Customer WHERE DisplayName = '{escaped}' AND Active IN (true, false)"  # noqa: S608
+        namesakes = f"SELECT * FROM Customer WHERE DisplayName = '{_escaped(name)}' AND Active IN (true, false)"  # noqa: S608
         for body in self._query(namesakes):
             return self._fetched(body) if records.counterpart(body) == customer.id else None
         email = sorted(emails(customer))
@@ -80,3 +79,8 @@ def _name(customer: Customer) -> str:
     """QuickBooks takes no colon, tab or newline in a name, and 500 characters."""
     text = customer.name or (sorted(emails(customer)) or [customer.id])[0]
     return " ".join(text.replace(":", " ").split())[:480]
+
+
+def _escaped(text: str) -> str:
+    """As it stands between the quotation marks of a question."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")

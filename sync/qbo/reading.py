@@ -19,6 +19,7 @@ from sync.ports import Request
 from sync.qbo import objects, records
 from sync.qbo.faults import has_fault
 from sync.qbo.objects import home
+from sync.sound import UNREADABLE
 
 __all__ = ["accept", "after_page", "ask", "began_at", "home", "next_request", "page_query"]
 
@@ -28,6 +29,7 @@ PAGE = 1000  # Intuit's maximum, also of change data capture, which has no pages
 IDS = 500  # in one question
 CHANGES_REACH = timedelta(days=29)  # change data capture reaches back 30 days
 OVERLAP = timedelta(minutes=10)  # between two clocks
+CLOCKS_APART = timedelta(days=1)
 EPOCH = "2000-01-01T00:00:00Z"
 READING = "reading"  # the cursor's name
 
@@ -99,10 +101,18 @@ def _start(position: Any | None, now: datetime) -> dict[str, Any]:
 
 
 def _by_their_clock(position: dict[str, Any], body: Any) -> dict[str, Any]:
-    """The time of the first answer of a reading is where the next one begins: theirs, for ours may be another."""
+    """The time of the first answer of a reading is where the next one begins: theirs, for ours may be another.
+
+    Not one to come: what changed before it would never be asked for again.
+    """
     if position["timed"] or "time" not in body:
         return position
-    return position | {"at": body["time"], "timed": True}
+    try:
+        told = datetime.fromisoformat(body["time"])
+        is_past = datetime.fromisoformat(EPOCH) < told < datetime.fromisoformat(position["at"]) + CLOCKS_APART
+    except UNREADABLE:
+        return position
+    return position | {"at": body["time"], "timed": True} if is_past else position
 
 
 # ---- steps, their questions and what their answers mean

@@ -22,6 +22,7 @@ from reconcile.records import (
     TaxRate,
 )
 from sync.qbo.wire import KIND, LINKED_KIND
+from sync.sound import sound
 
 Body = Mapping[str, Any]
 
@@ -37,7 +38,7 @@ def document(entity: str, body: Body, home_currency: str) -> Document:
     total = body.get("TotalAmt", body.get("Amount", 0))
     effect = LEGS.get(entity)
     legs = effect(body, lambda value: to_minor(value, currency)) if effect else []
-    return Document(
+    found = Document(
         id=f"{kind}:{body['Id']}",
         kind=kind,
         ledger_id=body["Id"],
@@ -63,6 +64,7 @@ def document(entity: str, body: Body, home_currency: str) -> Document:
         voided=memo.startswith("Voided") and not total,
         updated_at=_instant(body),
     )
+    return sound(found)
 
 
 def customer(body: Body, home_currency: str) -> Customer:
@@ -156,14 +158,17 @@ def read(entity: str, body: Body, home_currency: str) -> tuple[str, str, Record]
     """Kind, id and record of any object of the company."""
     if entity in OTHERS:
         kind, reader = OTHERS[entity]
-        record = reader(body, home_currency)
+        record = sound(reader(body, home_currency))
         return kind, "company" if kind == "company" else body["Id"], record
     found = document(entity, body, home_currency)
     return found.kind, found.id, found
 
 
 def updated(body: Body) -> str:
-    return str(body["MetaData"]["LastUpdatedTime"])
+    """Raises one of UNREADABLE for what is no time: it becomes a part of questions."""
+    told: str = body["MetaData"]["LastUpdatedTime"]
+    datetime.fromisoformat(told)
+    return told
 
 
 # ---- what each transaction does to accounts

@@ -11,10 +11,10 @@ from reconcile.postings import Posting
 from reconcile.records import Document
 from reconcile.reversal import is_taken_back
 from storage.outbox import Item
-from sync.booking import UNREADABLE
 from sync.errors import Ambiguous
 from sync.ports import Part, Request
 from sync.qbo import records, wire
+from sync.sound import UNREADABLE
 
 NOT_FOUND = "610"
 REFUSED = "refused"  # in a look-up's position: why QuickBooks refused, should the document be there all the same

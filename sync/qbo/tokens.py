@@ -30,6 +30,7 @@ class IntuitClient(AuthClient):  # type: ignore[misc]
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
         headers = {"x-include-refresh-token-hard-expires-in": "true"} | dict(options.pop("headers", None) or {})
+        options["allow_redirects"] = False  # what is asked here holds secrets, and goes to Intuit alone
         answer: requests.Response = super().request(*arguments, **{"timeout": TIMEOUT_S, **options, "headers": headers})
         return answer
 

@@ -1,7 +1,6 @@
 """Postings as QuickBooks Online's JSON. Frozen into the outbox, so the same posting always gives the same bytes."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from reconcile.money import to_decimal
 from reconcile.postings import Posting, PostingLine
 from sync.markers import note
+from sync.sound import read_json
 
 ENTITY = {
     "payment": "Payment",
@@ -35,13 +35,7 @@ def encode(body: Any) -> str:
     return _encoder.encode(body).decode()
 
 
-def decode(text: str) -> Any:
-    """JSON with every fraction a Decimal: no float on the way in. Raises ValueError."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not a number.")
+decode = read_json
 
 
 def request_id(posting: Posting, attempt: int) -> str:

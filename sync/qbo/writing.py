@@ -14,15 +14,17 @@ from reconcile.records import Document
 from reconcile.reversal import is_taken_back
 from storage import connections, mirror, outbox, undoing
 from storage.outbox import Item
-from sync.booking import ABSENT, ATTEMPTS, UNREADABLE, Booking, Made, made
-from sync.difference import difference
+from sync.booking import ABSENT, ATTEMPTS, Booking, Made, made
+from sync.difference import difference, outdated
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
 from sync.qbo import faults, reading, records, taking_back, wire
 from sync.qbo.limits import BATCH
+from sync.sound import UNREADABLE
 
 BATCH_MAX = 30  # documents in one batch, as Intuit recommends
 DEADLINE_S = 110  # Intuit gives up a request after 120 s
+WORKED_ON_S = 120.0  # for so long, then, what was sent may still be applied
 
 
 class Writing:
@@ -50,7 +52,7 @@ class Writing:
         connections.lock_links(conn, connection_id)
         while items := outbox.ready(conn, connection_id, self._clock.now(), BATCH_MAX):
             first, link = items[0], connections.link(conn, items[0].link_id)
-            problem = undoing.obstacle(conn, link, first) if first.posting.undoes else None
+            problem = _obstacle(conn, link, first)
             if problem is None:
                 return self._send(conn, _together(items))
             self._booking.call_off(conn, first, problem)
@@ -148,6 +150,7 @@ class Writing:
             parts=tuple(Part(item.id, item.attempt + 1) for item in items),
             purpose="post",
             deadline_s=min(DEADLINE_S, self._lease_s),
+            send_by=now + timedelta(seconds=max(self._lease_s - WORKED_ON_S, self._lease_s / 5)),
         )
 
     # ---- recording
@@ -227,6 +230,13 @@ def _together(items: Sequence[Item]) -> list[Item]:
             chosen.append(item)
         touched |= applied
     return chosen
+
+
+def _obstacle(conn: Any, link: connections.Link, item: Item) -> str | None:
+    """Why an undo, or a restore, is not done any more."""
+    if item.posting.undoes:
+        return undoing.obstacle(conn, link, item)
+    return outdated(conn, item) if item.posting.change == "restore" else None
 
 
 def _goes_alone(item: Item) -> bool:

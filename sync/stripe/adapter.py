@@ -1,17 +1,19 @@
 """The processor port on Stripe: bulk listings, objects again by id, and the event list."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import index
 from typing import Any
 
-from reconcile.records import PayoutItems
-from sync.errors import Rejected
+from reconcile.records import Movement, PayoutItems
+from sync.errors import Rejected, Unclassified
 from sync.ports import EventPage, Fetched, Page
-from sync.stripe import again, records
-from sync.stripe.again import PAGE, SERVICES
-from sync.stripe.client import call, plain
-from sync.stripe.events import MATTERS, hint_of
+from sync.sound import is_name
+from sync.stripe import again
+from sync.stripe.again import PAGE, SERVICES, objects_in
+from sync.stripe.client import STRANGE, call, listed, plain
+from sync.stripe.events import MATTERS, hint_or_unknown
 from sync.stripe.records import fetched
 from sync.stripe.writing import StripeWriter
 
@@ -60,10 +62,9 @@ class StripeProcessor(StripeWriter):
         if cursor is not None:
             params["starting_after"] = cursor
         service = getattr(self._client.v1, SERVICES[stream])
-        listing = call(lambda: service.list(params))
-        bodies = [plain(body) for body in listing.data]
-        objects = tuple(found for body in bodies for found in _with_movements(stream, body))
-        return Page(objects=objects, cursor=bodies[-1]["id"] if listing.has_more and bodies else None)
+        listing = listed(lambda: service.list(params))
+        objects = tuple(found for body in listing.bodies for found in _with_movements(stream, body))
+        return Page(objects=objects, cursor=listing.cursor)
 
     def window(self, stream: str, since: datetime, until: datetime, cursor: Any | None) -> Page:
         """One page of what was created in a window, with what hangs on each object."""
@@ -71,8 +72,8 @@ class StripeProcessor(StripeWriter):
         if cursor is not None:
             params["starting_after"] = cursor
         listing = again.list_page(self._client, stream, params)
-        objects = [found for body in listing.data for found in again.with_parts(self._client, stream, plain(body))]
-        return Page(objects=tuple(objects), cursor=listing.data[-1].id if listing.has_more else None)
+        objects = [found for body in listing.bodies for found in again.with_parts(self._client, stream, body)]
+        return Page(objects=tuple(objects), cursor=listing.cursor)
 
     def fetch(self, kind: str, wanted: Mapping[str, datetime | None]) -> list[Fetched]:
         return again.fetch(self._client, kind, wanted)
@@ -82,37 +83,46 @@ class StripeProcessor(StripeWriter):
 
     def payout_items(self, payout_id: str) -> list[Fetched]:
         """The movements of an automatic payout, and the list of their ids."""
-        bodies = [plain(body) for body in again.walk(self._client, "balance_transactions", {"payout": payout_id})]
-        items = PayoutItems(id=payout_id, movement_ids=tuple(sorted(body["id"] for body in bodies)))
+        bodies = again.walk(self._client, "balance_transactions", {"payout": payout_id})
         movements = [fetched("movement", body) for body in bodies]
+        items = PayoutItems(id=payout_id, movement_ids=tuple(sorted(each.id for each in movements)))
         return [*movements, Fetched(kind="payout_items", id=payout_id, record=items, raw="")]
 
     def events(self, after: str | None, since: datetime) -> EventPage | None:
         """A page of events after `after`, oldest first; without one, all since an instant. None if `after` is gone."""
         if after is None:
-            bodies = [*again.walk(self._client, "events", {"created": {"gte": int(since.timestamp())}})]
+            bodies: Sequence[dict[str, Any]] = again.walk(
+                self._client, "events", {"created": {"gte": int(since.timestamp())}}
+            )
             more = False
         else:
             try:
-                listing = call(lambda: self._client.v1.events.list({"limit": PAGE, "ending_before": after}))
+                listing = listed(lambda: self._client.v1.events.list({"limit": PAGE, "ending_before": after}))
             except Rejected as error:
                 if error.code == "resource_missing":
                     return None
                 raise
-            bodies, more = listing.data, bool(listing.has_more)
-        hints = tuple(hint_of(plain(event)) for event in reversed(bodies) if event["type"] in MATTERS)
-        return EventPage(hints=hints, newest=bodies[0].id if bodies else after, more=more)
+            bodies, more = listing.bodies, listing.cursor is not None
+        newest = bodies[0].get("id") if bodies else after
+        if newest is not None and not is_name(newest):
+            raise Unclassified(STRANGE, technical="events without an id")
+        known = [event for event in reversed(bodies) if event.get("type") in MATTERS or not is_name(event.get("type"))]
+        hints = tuple(hint_or_unknown(event, since) for event in known)
+        return EventPage(hints=hints, newest=newest, more=more)
 
     def latest_event(self) -> str | None:
-        listing = call(lambda: self._client.v1.events.list({"limit": 1}))
-        return listing.data[0].id if listing.data else None
+        listing = listed(lambda: self._client.v1.events.list({"limit": 1}))
+        return call(lambda: str(listing.bodies[0]["id"])) if listing.bodies else None
 
     def balance(self) -> dict[str, int]:
-        body = plain(call(self._client.v1.balance.retrieve))
-        totals: dict[str, int] = defaultdict(int)
-        for part in [*body["available"], *body["pending"]]:
-            totals[part["currency"].upper()] += part["amount"]
-        return dict(totals)
+        def ask() -> dict[str, int]:
+            body = plain(self._client.v1.balance.retrieve())
+            totals: dict[str, int] = defaultdict(int)
+            for part in [*body["available"], *body["pending"]]:
+                totals[part["currency"].upper()] += index(part["amount"])
+            return dict(totals)
+
+        return call(ask)
 
     def reserved(self, before: datetime) -> dict[str, int]:
         """Summed over its movements, of the payments balance: what went into reserve and has not come back."""
@@ -120,21 +130,25 @@ class StripeProcessor(StripeWriter):
         for kind in RESERVES:
             params = {"type": kind, "created": {"lt": int(before.timestamp())}}
             for body in again.walk(self._client, "balance_transactions", params):
-                movement = records.movement(plain(body))
+                movement = fetched("movement", body).record
+                if not isinstance(movement, Movement):
+                    raise Unclassified(STRANGE, technical="a reserve that cannot be read")
                 if movement.category == "risk_reserved_funds" and movement.balance_type == "payments":
                     totals[movement.currency] -= movement.gross_minor
         return {currency: total for currency, total in totals.items() if total}
 
     def account(self) -> tuple[str, str, str]:
         """Id, name and time zone of the account the key belongs to."""
-        body = plain(call(self._client.v1.accounts.retrieve_current))
-        settings = body.get("settings") or {}
-        zone = (settings.get("dashboard") or {}).get("timezone") or "Etc/UTC"
-        name = (settings.get("dashboard") or {}).get("display_name") or body["id"]
-        return body["id"], name, zone
+
+        def ask() -> tuple[str, str, str]:
+            body = plain(self._client.v1.accounts.retrieve_current())
+            shown = (body.get("settings") or {}).get("dashboard") or {}
+            return str(body["id"]), str(shown.get("display_name") or body["id"]), shown.get("timezone") or "Etc/UTC"
+
+        return call(ask)
 
 
 def _with_movements(stream: str, body: dict[str, Any]) -> list[Fetched]:
     """A dispute shows its balance transactions whole, also those from before anybody listed them."""
-    inside = body["balance_transactions"] if stream == "dispute" else []
-    return [fetched("movement", each) for each in inside if isinstance(each, dict)] + [fetched(stream, body)]
+    inside = objects_in(body.get("balance_transactions")) if stream == "dispute" else []
+    return [fetched("movement", each) for each in inside] + [fetched(stream, body)]

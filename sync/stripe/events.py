@@ -4,11 +4,14 @@ An event is only a hint. Its body is rendered in the API version it was made und
 older webhook endpoint is fixed to), so nothing of it is used but which object to fetch again, and where to look for it.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sync.ports import Hint
+from sync.sound import UNREADABLE, instant, sound_hint
 from sync.stripe.records import KIND_OF_OBJECT
 
 # What a webhook endpoint of ours subscribes to, and which events of the list are looked at.
@@ -60,8 +63,17 @@ THIN = "v2.core.event"
 
 
 def hint_of(event: Mapping[str, Any]) -> Hint:
-    """What an event points at. Raises KeyError, TypeError or ValueError if it is no event."""
-    return _of_thin(event) if event.get("object") == THIN else _of_classic(event)
+    """What an event points at. Raises one of UNREADABLE if it is no event."""
+    return sound_hint(_of_thin(event) if event.get("object") == THIN else _of_classic(event))
+
+
+def hint_or_unknown(event: Mapping[str, Any], at: datetime) -> Hint:
+    """The same, but an event that cannot be read waits by itself, as one of a kind nobody knows."""
+    try:
+        return hint_of(event)
+    except UNREADABLE:
+        digest = hashlib.sha256(json.dumps(event, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        return Hint(event_id=f"unreadable:{digest}", kind="", object_id="", occurred_at=at, type="unreadable")
 
 
 def _of_classic(event: Mapping[str, Any]) -> Hint:
@@ -71,9 +83,9 @@ def _of_classic(event: Mapping[str, Any]) -> Hint:
         event_id=event["id"],
         kind=KINDS.get(pointed.get("object", ""), "") if object_id else "",
         object_id=object_id,
-        occurred_at=datetime.fromtimestamp(event["created"], UTC),
+        occurred_at=instant(event["created"]),
         type=event["type"],
-        object_created_at=datetime.fromtimestamp(created, UTC) if isinstance(created, int) else None,
+        object_created_at=instant(created) if isinstance(created, int) else None,
     )
 
 

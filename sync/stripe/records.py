@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from reconcile.records import (
@@ -20,6 +19,7 @@ from reconcile.records import (
     Refund,
 )
 from sync.ports import Fetched
+from sync.sound import UNREADABLE, instant, is_name, sound, unreadable
 
 Body = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ CATEGORY_OF_TYPE = {
 def movement(body: Body) -> Movement:
     return Movement(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         gross_minor=body["amount"],
         fee_minor=body["fee"],
@@ -53,7 +53,7 @@ def movement(body: Body) -> Movement:
         type=body["type"],
         source_id=_id(body.get("source")),
         status=body["status"],
-        available_on=_instant(body["available_on"]),
+        available_on=instant(body["available_on"]),
         balance_type=body.get("balance_type") or "payments",
         exchange_rate=None if body.get("exchange_rate") is None else str(body["exchange_rate"]),
         description=body.get("description") or "",
@@ -64,7 +64,7 @@ def charge(body: Body) -> Charge:
     billing = body.get("billing_details") or {}
     return Charge(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         amount_minor=body["amount"],
         captured_minor=body["amount_captured"],
@@ -83,7 +83,7 @@ def charge(body: Body) -> Charge:
 def refund(body: Body) -> Refund:
     return Refund(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         amount_minor=body["amount"],
         status=body.get("status") or "succeeded",
@@ -97,7 +97,7 @@ def refund(body: Body) -> Refund:
 def dispute(body: Body) -> Dispute:
     return Dispute(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         amount_minor=body["amount"],
         status=body["status"],
@@ -110,11 +110,11 @@ def dispute(body: Body) -> Dispute:
 def payout(body: Body) -> Payout:
     return Payout(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         amount_minor=body["amount"],
         status=body["status"],
-        arrives_on=_instant(body["arrival_date"]).date(),
+        arrives_on=instant(body["arrival_date"]).date(),
         automatic=body["automatic"],
         movement_id=_id(body.get("balance_transaction")),
         failure_movement_id=_id(body.get("failure_balance_transaction")),
@@ -127,7 +127,7 @@ def payout(body: Body) -> Payout:
 def invoice(body: Body) -> ProcessorInvoice:
     return ProcessorInvoice(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         total_minor=body["total"],
         status=body.get("status"),
@@ -175,7 +175,7 @@ def invoice_payment(body: Body) -> InvoicePayment:
     paid_with = body["payment"]
     return InvoicePayment(
         id=body["id"],
-        created_at=_instant(body["created"]),
+        created_at=instant(body["created"]),
         currency=_currency(body),
         invoice_id=_id(body["invoice"]) or "",
         status=body["status"],
@@ -193,8 +193,8 @@ def credit_note(body: Body) -> CreditNote:
     outside += body.get("out_of_band_amount") or 0
     return CreditNote(
         id=body["id"],
-        created_at=_instant(body["created"]),
-        effective_at=_instant(body.get("effective_at") or body["created"]),
+        created_at=instant(body["created"]),
+        effective_at=instant(body.get("effective_at") or body["created"]),
         currency=_currency(body),
         total_minor=body["total"],
         before_minor=body["pre_payment_amount"],
@@ -245,23 +245,20 @@ KIND_OF_OBJECT = {name: kind for kind, (name, _) in READERS.items()}
 
 def fetched(kind: str, content: dict[str, Any]) -> Fetched:
     """An object as a record; one that cannot be read is kept as it came, and the others go on."""
-    if content.get("deleted"):
-        return Fetched(kind=kind, id=content["id"], record=None)
     _, reader = READERS[kind]
-    raw = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    raw = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     try:
-        return Fetched(kind=kind, id=content["id"], record=reader(content), raw=raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Tieout cannot read this {kind.replace('_', ' ')} of Stripe's ({error}). Nothing was done with it."
-        return Fetched(kind=kind, id=str(content.get("id")), record=None, raw=raw, problem=problem)
+        object_id = content["id"]
+        if not is_name(object_id):
+            raise ValueError(f"its id is {str(object_id)[:60]!r}")
+        record = None if content.get("deleted") else sound(reader(content))
+        return Fetched(kind=kind, id=object_id, record=record, raw="" if record is None else raw)
+    except UNREADABLE as error:
+        return unreadable(kind, f"{kind.replace('_', ' ')} of Stripe's", content, raw, error)
 
 
 def _currency(body: Body) -> str:
     return str(body["currency"]).upper()
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _id(value: Any) -> str | None:

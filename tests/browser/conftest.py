@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -80,6 +80,13 @@ def forgiven() -> list[str]:
 @pytest.fixture
 def page(browser: BrowserContext, forgiven: list[str]) -> Iterator[Page]:
     """A page on which every console error and every request to another host fails the test."""
+    with watched(browser, forgiven) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser: BrowserContext, forgiven: Sequence[str] = ()) -> Iterator[Page]:
+    """Such a page of any browser."""
     found: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:

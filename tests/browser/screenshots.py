@@ -44,6 +44,7 @@ PAGES = {
     "connections": "/connections",
     "files": "/files",
     "mapping": "/mapping",
+    "rules": "/rules",
     "go-live": "/go-live",
     "dry-run": "/dry-run",
     "users": "/users",

@@ -197,7 +197,7 @@ class Online:
 
     def __init__(self, time: Clock, clock: FixedClock, qbo: QboEmulator, address: str) -> None:
         self._clock, self._qbo = clock, qbo
-        self._client = Client(realm_id=qbo.realm_id, tokens=self, address=f"{address}/v3")
+        self._client = Client(realm_id=qbo.realm_id, tokens=self, address=f"{address}/v3", clock=clock)
         self._token = str(qbo.issue_tokens()["access_token"])
         self._vendor = str(qbo.create("Vendor", {"DisplayName": "Stripe"})["Id"])
         self._accounts = {

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,19 @@ def test_a_timeout_of_a_write_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> No
     sent(monkeypatch, requests.exceptions.ReadTimeout())
     response = Client(realm_id="1", tokens=OneToken()).send(Request(kind="write", path="payment", body="{}"))
     assert response.lost == "lost: ReadTimeout"
+
+
+def test_a_write_that_was_held_up_past_its_time_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was paused before it sent: another may have written the same meanwhile, as something new."""
+    calls, clock = sent(monkeypatch, answered(200, "{}")), FixedClock()
+    client = Client(realm_id="1", tokens=OneToken(), clock=clock)
+    request = Request(kind="write", path="payment", body="{}", send_by=clock.now() + timedelta(seconds=30))
+    assert client.send(request).status == 200
+    clock.advance(31)
+    response = client.send(request)
+    assert len(calls) == 1
+    with pytest.raises(Transient):  # certainly not done, so that there is nothing to look for
+        faults.check(response, write=True)
 
 
 def test_what_an_error_of_the_library_forgets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from emulators.clock import Rng
 from emulators.qbd import Faults
 from emulators.qbd.faults import FAULTS
-from storage import audit, mirror
+from storage import audit, fold, mirror
 from storage.engine import Database
 from tests.integration.desktop import Desktop, open_desktop
 
@@ -96,6 +96,6 @@ def test_a_fault_at_any_request_neither_loses_nor_doubles(
 def check(company: Desktop) -> None:
     with company.environment.database.read() as conn:
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+        assert fold.verify(conn) == []
     markers = company.markers()
     assert len(markers) == len(set(markers))

@@ -8,7 +8,7 @@ import pytest
 from emulators.clock import Rng
 from emulators.qbd import Faults
 from reconcile.mapping import chosen, proposal
-from storage import audit, chart, mirror
+from storage import audit, chart, fold
 from storage.engine import Database
 from sync import mapping
 from sync.commands import NotAllowedError
@@ -73,7 +73,7 @@ def test_what_is_missing_is_made_once_and_chosen(sqlite_database: Database, tmp_
         assert (made.name, made.type) == ("Refunds owed", "Other Current Liability")
         with company.environment.database.read() as conn:
             assert audit.verify(conn) == []
-            assert mirror.verify(conn) == []
+            assert fold.verify(conn) == []
 
 
 def test_a_name_that_something_else_has_is_refused_with_its_reason(sqlite_database: Database, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from storage import audit, findings, mirror
+from storage import audit, findings, fold
 from storage.engine import Database
 from storage.findings import Finding
 from storage.models import audit as log
@@ -89,4 +89,4 @@ def post_again(company: Desktop, finding: Finding) -> None:
 def check(company: Desktop) -> None:
     with company.environment.database.read() as conn:
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+        assert fold.verify(conn) == []

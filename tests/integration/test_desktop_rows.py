@@ -14,7 +14,7 @@ from emulators.qbd.money import wire
 from emulators.stripe import controls
 from reconcile.money import to_minor
 from reconcile.postings import Policies
-from storage import audit, chart, connections, legs, mirror, queries
+from storage import audit, chart, connections, fold, legs, queries
 from storage.engine import Database
 from storage.records import to_json
 from tests import laws
@@ -44,7 +44,7 @@ def check(company: Desktop, visits: int = 2, **step: float) -> None:
     laws.check_legs(environment, link)
     with environment.database.read() as conn:
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+        assert fold.verify(conn) == []
     markers = company.markers()
     assert len(markers) == len(set(markers))
     assert sum(file.trial_balance().values()) == 0

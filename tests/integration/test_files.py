@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from emulators.truth import ChargeTruth
 from emulators.world import World, open_world
-from storage import audit, connections, imports, mirror, queries, review, users
+from storage import audit, connections, fold, imports, mirror, queries, review, users
 from storage.engine import Database, open_database
 from storage.imports import Import
 from storage.migrate import migrate
@@ -190,7 +190,7 @@ def test_the_proof_from_files_is_the_proof_from_the_apis(after: Pair, office: De
             assert row.category == "charge"
     with office.environment.database.read() as conn:
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+        assert fold.verify(conn) == []
 
 
 def test_the_same_files_again_change_nothing(before: Pair, database: Database, tmp_path: Path) -> None:

@@ -81,6 +81,23 @@ def test_a_document_somebody_changed_is_restored_or_left(company: Company) -> No
     assert set(found(company)) == {"changed"}
 
 
+def test_a_restore_that_somebody_was_quicker_than_is_asked_about_again(company: Company) -> None:
+    paid_charge(company)
+    sync_and_check(company)
+    (fee,) = company.ours("Purchase")
+    change(company, "Purchase", fee, Line=[fee["Line"][0] | {"Amount": 1}])
+    sync_and_check(company)
+    assert mend(company, found(company)["changed"], "restore")
+    (fee,) = company.ours("Purchase")
+    change(company, "Purchase", fee, Line=[fee["Line"][0] | {"Amount": 2}])  # nobody who asked has seen this
+    sync_and_check(company)
+    assert company.ours("Purchase")[0]["TotalAmt"] == 2
+    assert mend(company, found(company)["changed"], "restore")
+    sync_and_check(company)
+    assert company.ours("Purchase")[0]["TotalAmt"] > 2
+    assert found(company) == {}
+
+
 def test_a_document_somebody_deleted_is_posted_again_under_a_new_name(company: Company) -> None:
     paid_charge(company)
     sync_and_check(company)

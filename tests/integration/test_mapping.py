@@ -1,6 +1,7 @@
 """From an empty installation to books that tie out: chosen, looked at, switched on, posted."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 from emulators.world import open_world
-from reconcile.labels import LabelRule, Labels
+from reconcile.labels import Labels, PostingRule
 from reconcile.mapping import proposal
+from reconcile.rulebook import RuleBook
 from storage import chart, connections, dry_run
 from storage.engine import Database
 from storage.users import User
-from sync import commands, mapping, setup
+from sync import commands, mapping, ruling, setup
 from sync.commands import NotAllowedError, RefusedError
 from sync.environment import Environment
 from sync.processes import make_worker
@@ -100,6 +102,12 @@ def test_the_dry_run_writes_nothing_and_is_what_is_posted_then(office: Office, m
     laws.check(environment, office.stripe, office.qbo)
 
 
+def rules_of(environment: Environment) -> RuleBook:
+    with environment.database.read() as conn:
+        link = connections.link(conn, 1)
+    return ruling.book_of(link.mappings, link.policies)
+
+
 def opening_counts_what_is_there(office: Office) -> None:
     """At the first sync no clearing account was chosen yet; the one chosen since held something."""
     with office.environment.database.read() as conn:
@@ -147,12 +155,18 @@ def test_classes_and_locations_reach_the_books_by_rule(office: Office) -> None:
     mapping.read_chart(environment, accountant, 1)
     defaults = {"labels:class_id": online, "labels:location_id": main, "labels:payment_method_id": card}
     assert mapping.choose(environment, accountant, 1, defaults)
-    for rule, words in ((LabelRule(labels=Labels(class_id=abroad)), "no condition"), (LabelRule(text="x"), "nothing")):
+    seen = rules_of(environment)
+    for rule, words in (
+        (PostingRule(labels=Labels(class_id=abroad)), "no condition"),
+        (PostingRule(text="x"), "nothing"),
+        (PostingRule(least_minor=1, how="wait"), "without a currency"),
+    ):
         with pytest.raises(RefusedError, match=words):
-            mapping.change_rules(environment, accountant, 1, [], [rule])
-    assert mapping.change_rules(
-        environment, accountant, 1, [], [LabelRule(currency="EUR", labels=Labels(class_id=abroad))]
-    )
+            ruling.change_rules(environment, accountant, 1, seen, replace(seen, posting=(rule,)))
+    book = replace(seen, posting=(PostingRule(currency="EUR", labels=Labels(class_id=abroad)),))
+    assert ruling.change_rules(environment, accountant, 1, seen, book)
+    with pytest.raises(RefusedError, match="Somebody changed the rules"):
+        ruling.change_rules(environment, accountant, 1, seen, seen)
     sync(environment)
     shown = dry_run.documents(environment.database, 1, kind="payment", number=1, size=1_000)
     assert {"class Abroad", "class Online"} <= {label for each in shown for label in each.labels}

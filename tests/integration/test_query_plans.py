@@ -70,6 +70,7 @@ def look_at_pages(company: Company, charge: str) -> None:
     audit_view.way(database, link.id, charge)
     measures.per_day(database, link.id, "USD")
     measures.speed(database, link.id)
+    measures.entries(database, link.id, "USD", link.today(now), link.today(now), "fees")
     queries.tie_out(database, link.id, now)
     queries.totals(database, link.id)
     with database.read() as conn:

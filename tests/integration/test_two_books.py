@@ -22,7 +22,7 @@ from emulators.store import Store
 from emulators.world import open_world
 from reconcile.days import book_day
 from reconcile.records import Document
-from storage import audit, connections, mirror, outbox, queries
+from storage import audit, connections, fold, mirror, outbox, queries
 from storage.engine import Database
 from storage.models import legs
 from storage.models import outbox as postings
@@ -164,7 +164,7 @@ def tell(environment: Environment, store: Store) -> Told:
         proof = tie_out(conn, link, book_day(environment.clock.now(), link.time_zone))
         stands = conn.execute(select(legs).where(legs.c.link_id == link.id)).all()
         assert audit.verify(conn) == []
-        assert mirror.verify(conn) == []
+        assert fold.verify(conn) == []
     assert not [item for item in posted.values() if item.state not in (*IN_BOOKS, "withdrawn")]
     laws.check_legs(environment, link)
     posted = {marker: item for marker, item in posted.items() if item.state in IN_BOOKS}

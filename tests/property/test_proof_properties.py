@@ -4,9 +4,10 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from reconcile.carried import carry
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 
 CUTOVER, THROUGH = date(2026, 1, 10), date(2026, 1, 25)
@@ -110,6 +111,53 @@ def sound_books(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
         pl.DataFrame(rows, schema=LEG_SCHEMA, orient="row"),
         pl.DataFrame([*clearing, opening], schema=CLEARING_SCHEMA, orient="row"),
     )
+
+
+@st.composite
+def disturbed_books(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Sound books, most of them on their own day, in which somebody changed a few things."""
+    opening, legs, clearing = (frame.to_dicts() for frame in draw(sound_books()))
+    for row, document in zip(legs, clearing, strict=False):
+        if draw(st.integers(0, 3)):
+            row["booked_on"] = document["day"] = row["day"]
+    for changed in draw(st.lists(st.sampled_from(legs), max_size=2)):
+        changed.update(
+            draw(
+                st.sampled_from(
+                    [
+                        {"document_id": "payment:0"},
+                        {"state": "matched"},
+                        {"before_cutover": True, "document_id": None, "booked_minor": 0},
+                        {"undone": True, "amount_minor": 0},
+                        {"amount_minor": 7},
+                        {"booked_minor": 7},
+                    ]
+                )
+            )
+        )
+    for changed in draw(st.lists(st.sampled_from(clearing[:-1]), max_size=2)):
+        changed.update(draw(st.sampled_from([{"amount_minor": 7}, {"day": CUTOVER}, {"document_id": "payment:0"}])))
+    if draw(st.booleans()):  # a leg that two documents book
+        half = {"amount_minor": 3, "booked_minor": 3, "document_id": "payment:0"}
+        legs.append(legs[-1] | half)
+    return (
+        pl.DataFrame(opening, schema=OPENING_SCHEMA),
+        pl.DataFrame(legs, schema=LEG_SCHEMA),
+        pl.DataFrame(clearing, schema=CLEARING_SCHEMA),
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(worlds(), disturbed_books()))
+def test_what_is_settled_may_be_carried_forward_as_a_sum(
+    world: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+) -> None:
+    openings, legs, clearing = world
+    rest = carry(legs, clearing)
+    event("something is settled" if rest.settled.height else "nothing is settled")
+    whole, quick = prove(*world, THROUGH), prove(openings, rest.legs, rest.clearing, THROUGH, settled=rest.settled)
+    assert whole.days.equals(quick.days)
+    assert whole.items.equals(quick.items)
 
 
 def last_items(proof: Proof) -> list[tuple[str, int, str | None]]:

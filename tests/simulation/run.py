@@ -15,7 +15,7 @@ from emulators.clock import Rng
 from emulators.qbd import Faults
 from emulators.store import Body, Store
 from reconcile.names import MARKER
-from storage import audit, findings, mirror, users
+from storage import audit, findings, fold, mirror, users
 from storage.findings import Finding
 from storage.models import audit as audit_log
 from storage.models import legs, outbox
@@ -207,7 +207,7 @@ class _Run:
             waiting = {row.id: row for row in conn.execute(select(legs).where(legs.c.state == "waiting"))}
             mine = {kind: mirror.ids_of(conn, 2, kind) for kind in KINDS.values()}
             alarms = conn.execute(select(audit_log.c.id).where(audit_log.c.action == "older file")).all()
-            for problem in [*audit.verify(conn), *mirror.verify(conn)]:
+            for problem in [*audit.verify(conn), *fold.verify(conn)]:
                 self._complain(problem)
         if alarms and not self._schedule.restores:
             self._complain("The company file was taken for an older one, which it never was.")

@@ -38,12 +38,29 @@ def test_run_now_queues_one_run(database: Database) -> None:
     assert actions(database) == [("accountant@example.com", "asked for a sync")]
 
 
+def test_books_that_share_a_connection_are_synced_together(database: Database) -> None:
+    """Those under way are left out, and counted by nobody."""
+    seeded, person = factories.seed_link(database, NOW), user(database, "accountant")
+    second = factories.add_link(database, seeded, NOW, "Another shop")
+    with database.write() as conn:
+        other = connections.add_connection(
+            conn, system="qbo", external_id="2", name="Another company", mode="emulated", settings={}, at=NOW
+        )
+    third = factories.add_link(database, seeded, NOW, "A third shop", other)
+    assert commands.run_connection(database, CLOCK, person, seeded.processor_id) == 1
+    assert commands.run_connection(database, CLOCK, person, seeded.ledger_id) == 1
+    assert commands.run_all(database, CLOCK, person) == 1
+    assert [len(queries.history(database, each)) for each in (seeded.link_id, second, third)] == [1, 1, 1]
+    assert actions(database) == [("accountant@example.com", "asked for a sync")] * 3
+
+
 @pytest.mark.parametrize("role", ["viewer", "reviewer"])
 def test_roles_below_accountant_may_not(sqlite_database: Database, role: str) -> None:
     seeded, person = factories.seed_link(sqlite_database, NOW), user(sqlite_database, role)
     assert not commands.may(person, "run_now")
     for command in (
         lambda: commands.run_now(sqlite_database, CLOCK, person, seeded.link_id),
+        lambda: commands.run_all(sqlite_database, CLOCK, person),
         lambda: commands.switch_posting(sqlite_database, CLOCK, person, seeded.link_id, False),
         lambda: commands.retry_posting(sqlite_database, CLOCK, person, 1),
     ):

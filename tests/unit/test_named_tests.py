@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["docs/ACCOUNTING.md", "tests/contract/README.md"]
+DOCUMENTS = ["docs/ACCOUNTING.md", "docs/RELIABILITY.md", "docs/THREATS.md", "tests/contract/README.md"]
 FUNCTIONS: dict[str, set[str]] = defaultdict(set)  # by file; several folders may have one of a name
 for path in (ROOT / "tests").rglob("test_*.py"):
     FUNCTIONS[path.stem].update(re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))

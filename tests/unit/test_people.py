@@ -7,25 +7,17 @@ from storage import audit, users
 from storage.engine import Database
 from storage.models import audit as audit_table
 from storage.users import User
-from storage.vault import open_vault
 from sync import passwords, people
-from sync.clock import FixedClock, SeededRng
 from sync.commands import NotAllowedError, RefusedError
 from sync.environment import Environment
+from tests import factories
 
 PASSWORD = "a few good words"
 
 
 @pytest.fixture
 def environment(sqlite_database: Database, tmp_path: Path) -> Environment:
-    return Environment(
-        data_dir=tmp_path,
-        demo=False,
-        database=sqlite_database,
-        vault=open_vault(tmp_path, {}),
-        clock=FixedClock(),
-        rng=SeededRng(),
-    )
+    return factories.still_environment(sqlite_database, tmp_path)
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from storage import connections
+from storage import carried, connections
 from storage.engine import Database
-from storage.vault import open_vault
+from storage.models import carried_days
 from sync import printing
-from sync.clock import FixedClock, SeededRng
 from sync.environment import Environment
 from tests import factories
 
@@ -19,14 +18,7 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def environment(sqlite_database: Database, tmp_path: Path) -> Environment:
-    return Environment(
-        data_dir=tmp_path,
-        demo=False,
-        database=sqlite_database,
-        vault=open_vault(tmp_path),
-        clock=FixedClock(NOW),
-        rng=SeededRng(),
-    )
+    return factories.still_environment(sqlite_database, tmp_path, NOW)
 
 
 def test_a_proof_that_proves_nothing_or_contradicts_a_balance_fails(
@@ -60,3 +52,16 @@ def test_what_was_changed_behind_the_audit_log_is_found(
         conn.execute(text(harm))
     assert printing.check(environment) == 1
     assert said in capsys.readouterr().err
+
+
+def test_sums_that_were_changed_behind_are_found_and_dropped(
+    environment: Environment, sqlite_database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeded = factories.seed_company(sqlite_database, NOW)
+    assert carried.refresh(sqlite_database, seeded.link_id) > 0
+    assert printing.check(environment) == 0
+    with sqlite_database.write() as conn:
+        conn.execute(carried_days.update().values(sums={"USD": 1}))
+    assert printing.check(environment) == 1
+    assert "the sums of its settled days" in capsys.readouterr().err
+    assert printing.check(environment) == 0

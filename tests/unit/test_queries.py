@@ -116,6 +116,23 @@ def test_the_sums_of_the_days_are_those_of_the_entries(database: Database, compa
     assert days["refunds_minor"].sum() == days["disputes_minor"].sum() == 0
 
 
+def test_behind_each_bar_stands_what_it_counts(database: Database, company: Seeded) -> None:
+    days = measures.per_day(database, company.link_id, "USD")
+    for day, fees in days.select("day", "fees_minor").iter_rows():
+        listed, number = measures.entries(database, company.link_id, "USD", day, day, "fees")
+        assert sum(each.amount_minor for each in listed) == -fees
+        assert number == len(listed)
+    for day, standing, count in queries.activity(database, company.link_id, "USD").iter_rows():
+        listed, number = measures.entries(database, company.link_id, "USD", day, day, standing)
+        assert number == len(listed) == count
+        assert {each.standing for each in listed} == {standing}
+        assert all(each.document_ids for each in listed) == (standing in ("posted", "matched"))
+    _, number = measures.entries(
+        database, company.link_id, "USD", days["day"].min(), days["day"].max(), "fees", limit=1
+    )
+    assert number > 1
+
+
 def test_what_was_summed_up_is_summed_up_again_when_something_is_written(database: Database, company: Seeded) -> None:
     before = measures.per_day(database, company.link_id, "USD")
     assert measures.per_day(database, company.link_id, "USD") is before

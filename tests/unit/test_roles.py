@@ -26,7 +26,13 @@ from tests import factories
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"\| [^|]+ \| `(\w+)` \| ([^|]+) \|((?: ?✓? \|){5})")
-HELPERS = {("sync.commands", "check"), ("sync.commands", "entry"), ("sync.commands", "may"), ("sync.callback", "begin")}
+HELPERS = {
+    ("sync.commands", "check"),
+    ("sync.commands", "entry"),
+    ("sync.commands", "may"),
+    ("sync.callback", "begin"),
+    ("sync.holding", "hold"),
+}
 BY_KIND = {"undo"}  # takes what making the decision took: tests/integration/test_decisions.py
 PATHS = {"To Stripe": "sending", "Your account": "account"}
 

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from reconcile.postings import Posting
 from reconcile.records import PayoutItems
 from reconcile.snapshot import OpenDispute
 from storage import connections as store
-from storage import mirror, outbox, queries, search, users
+from storage import mirror, outbox, queries, schedules, search, users
 from storage import review as waiting
 from storage.engine import Database
 from storage.records import to_json
+from storage.schedules import Schedule
 from storage.search import Filter
 from storage.users import User
 from storage.vault import open_vault
@@ -230,10 +231,40 @@ def test_run_now(sqlite_database: Database) -> None:
     assert queries.history(sqlite_database, seeded.link_id)[0].cause == "admin@example.com"
 
 
+def test_a_schedule_is_chosen_and_shown(sqlite_database: Database) -> None:
+    link_id = factories.seed_company(sqlite_database, NOW).link_id
+    shown = draw("syncs", context(sqlite_database))
+    shown.selectbox(key="schedule-kind").select("weekly").run()
+    shown.selectbox(key="schedule-day").select("Friday").run()
+    shown.time_input(key="schedule-at").set_value(time(18, 30)).run()
+    shown.button(key="keep-schedule").click().run()
+    assert shown.toast[0].value == "The schedule is kept."
+    assert "Next: 2026-11-06 18:30" in said(draw("syncs", context(sqlite_database)))
+    with sqlite_database.read() as conn:
+        chosen = schedules.of_link(conn, link_id)
+    assert chosen is not None
+    assert chosen.schedule == Schedule(kind="weekly", at="18:30", weekday=4)
+
+
+def test_run_more_than_these_books(sqlite_database: Database) -> None:
+    """Offered once there are more; by connection only where one is shared."""
+    seeded = factories.seed_link(sqlite_database, NOW)
+    assert not [button for button in draw("syncs", context(sqlite_database)).button if "All" in button.label]
+    factories.add_link(sqlite_database, seeded, NOW, "Another shop")
+    test = draw("syncs", context(sqlite_database))
+    offered = [button.label for button in test.button if "All" in button.label]
+    assert offered == ["All · 2 Stripe accounts", "All of Tideway Trading · 2 Stripe accounts"]
+    next(button for button in test.button if button.label == offered[1]).click().run()
+    assert test.toast[0].value == "The sync starts in a moment."
+    assert all(queries.history(sqlite_database, link.id) for link in queries.links(sqlite_database))
+
+
 def test_a_viewer_is_offered_nothing_to_change(sqlite_database: Database) -> None:
     factories.seed_company(sqlite_database, NOW)
     shown = context(sqlite_database, role="viewer")
-    assert draw("syncs", shown).button(key="run-now").disabled
+    syncs_page = draw("syncs", shown)
+    assert syncs_page.button(key="run-now").disabled
+    assert "You are a viewer" in said(syncs_page)
     refused = draw("review", shown, reason="refused")
     assert all(button.disabled for button in refused.button if button.label == "Retry")
 

@@ -6,14 +6,16 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
-from reconcile.postings import Posting, PostingLine
+from reconcile.postings import Discount, Posting, PostingLine
 from reconcile.records import Applied, Document
 from reconcile.reversal import how_to_undo, taking_back
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient
 from sync.ports import Response
-from sync.qbd import faults, qbxml, reading, wire
+from sync.qbd import faults, qbxml, reading, restoring, wire
 from sync.qbd.records import Books
 
 SET_ID = "s0123456789abcdef012345"
@@ -97,6 +99,96 @@ def test_what_changes_a_document_fits_the_schema(schema: etree.XMLSchema) -> Non
     assert "<TxnID>E1-1</TxnID><PaymentAmount>210.00</PaymentAmount>" in moves
 
 
+RESTORED = [
+    replace(each, target=f"{each.kind}:B7-1", change="restore", original="ch_1:charge:r1:s1")
+    for each in POSTINGS
+    if each.kind != "ar_refund"
+]
+SHOWN = {  # a line as QuickBooks shows it, of each kind
+    **{kind: f"<{name}Ret><TxnLineID>L#</TxnLineID></{name}Ret>" for kind, name in restoring.LINES.items()},
+    "deposit": "<DepositLineRet><TxnLineID>L#</TxnLineID></DepositLineRet>",
+    "journal_entry": "<JournalDebitLine><TxnLineID>L#</TxnLineID></JournalDebitLine>",
+}
+
+
+@pytest.mark.specs
+@pytest.mark.parametrize("present", [0, 3])
+@pytest.mark.parametrize("posting", RESTORED, ids=lambda posting: posting.kind)
+def test_what_restores_a_document_fits_the_schema(schema: etree.XMLSchema, posting: Posting, present: int) -> None:
+    """Lines that are there are taken, one after the other; what is beyond them is new; what is left over goes."""
+    lines = (
+        "".join(SHOWN.get(posting.kind, "").replace("#", str(number)) for number in range(present)) + "<ItemLineRet/>"
+    )
+    ret = f"{wire.ENTITY[posting.kind]}Ret"
+    target = etree.fromstring(f"<{ret}><TxnID>B7-1</TxnID><EditSequence>17</EditSequence>{lines}</{ret}>")
+    around = wire.Surroundings(target=target, currency_id="8000001A-1", open_minor={"invoice:C5-1417118624": 100})
+    body = wire.write_body(posting, SET_ID, around)
+    schema.assertValid(etree.fromstring(body.encode()))
+    assert "<TxnID>B7-1</TxnID><EditSequence>17</EditSequence>" in body
+    assert "ExternalGUID" not in body
+    if posting.kind != "journal_entry":
+        assert "[tieout ch_1:charge:r1:s1]" in body
+    named = [each.text for each in etree.fromstring(body.encode()).iter("TxnLineID")]
+    assert len(named) == len(posting.lines) + bool(posting.discount_minor) + len(posting.applied) * (
+        posting.kind == "deposit"
+    )
+    kept = [each for each in named if each != "-1"]
+    assert kept == [f"L{number}" for number in range(len(kept))]
+    assert bool(kept) == (present > 0 and posting.kind in SHOWN and bool(posting.lines))
+    assert ("ClearItemLines" in body) == (posting.kind == "purchase")
+    if posting.kind == "payment" and posting.applied:
+        assert "<TxnID>C5-1417118624</TxnID><PaymentAmount>1.00</PaymentAmount>" in body, "as much as is open"
+
+
+@pytest.mark.specs
+@pytest.mark.parametrize(("open_minor", "is_whole"), [(21_000, True), (20_000, False)])
+def test_a_payment_restored_in_full_closes_again_what_it_closed(
+    schema: etree.XMLSchema, open_minor: int, is_whole: bool
+) -> None:
+    closed = Discount(document_id="invoice:C5-1417118624", amount_minor=400, account_id="80000014-1416570432")
+    posting = Posting(kind="payment", applied=ON_INVOICE, discounts=(closed,), target="payment:B7-1", **COMMON)
+    target = etree.fromstring(
+        "<ReceivePaymentRet><TxnID>B7-1</TxnID><EditSequence>1</EditSequence></ReceivePaymentRet>"
+    )
+    around = wire.Surroundings(target=target, open_minor={"invoice:C5-1417118624": open_minor})
+    body = wire.write_body(replace(posting, change="restore"), SET_ID, around)
+    schema.assertValid(etree.fromstring(body.encode()))
+    assert ("<DiscountAmount>4.00</DiscountAmount>" in body) == is_whole
+
+
+@given(
+    total=st.integers(0, 500),
+    present=st.dictionaries(st.sampled_from("ABCD"), st.integers(1, 300), max_size=4),
+    posted=st.dictionaries(st.sampled_from("ABE"), st.integers(1, 300), max_size=3),
+    room=st.dictionaries(st.sampled_from("ABE"), st.integers(0, 300)),
+)
+def test_a_restored_payment_stays_where_it_is_and_the_rest_goes_where_it_was_meant_to(
+    total: int, present: dict[str, int], posted: dict[str, int], room: dict[str, int]
+) -> None:
+    applied = tuple(Applied(id=f"invoice:{each}", amount_minor=minor) for each, minor in posted.items())
+    posting = Posting(kind="payment", change="restore", applied=applied, **COMMON | {"amount_minor": total})
+    shown = "".join(
+        f"<AppliedToTxnRet><TxnID>{each}</TxnID><Amount>{minor / 100:.2f}</Amount></AppliedToTxnRet>"
+        for each, minor in present.items()
+    )
+    target = etree.fromstring(f"<ReceivePaymentRet><TxnID>1</TxnID>{shown}</ReceivePaymentRet>")
+    nodes = restoring.mod(posting, [], target, {f"invoice:{each}": minor for each, minor in room.items()})
+    said = {content[0][1]: round(float(content[1][1]) * 100) for name, content in nodes if name == "AppliedToTxnMod"}
+    after = said or present
+    assert set(said) in (set(), set(present) | set(said)), "all of them, or none"
+    assert sum(after.values()) <= total or after == present
+    if sum(present.values()) <= total:
+        assert all(after.get(each, 0) >= minor for each, minor in present.items()), "nothing is taken off"
+    for each in after:
+        assert after[each] <= max(
+            present.get(each, 0), min(posted.get(each, 0), present.get(each, 0) + room.get(each, 0))
+        )
+    if left := total - sum(after.values()):
+        assert left < 0 or all(
+            after.get(each, 0) >= min(minor, present.get(each, 0) + room.get(each, 0)) for each, minor in posted.items()
+        ), "what is left could go nowhere"
+
+
 @pytest.mark.specs
 @pytest.mark.parametrize("kind", sorted(set(wire.ENTITY) - {"transfer"}))
 def test_what_takes_a_document_back_fits_the_schema(schema: etree.XMLSchema, kind: Any) -> None:
@@ -156,7 +248,8 @@ def test_text_is_what_quickbooks_can_store(text: str, stored: str) -> None:
         Posting(kind="refund_receipt", lines=ITEM, **COMMON),
         Posting(kind="payment", target="payment:A1-1", change="void", **COMMON),
         Posting(kind="transfer", target="transfer:A1-1", change="delete", **COMMON),
-        Posting(kind="purchase", target="purchase:A1-1", change="restore", **COMMON),
+        Posting(kind="purchase", target="purchase:A1-1", change="restore", **COMMON),  # it is gone
+        Posting(kind="ar_refund", target="ar_refund:A1-1", change="restore", **COMMON),
         MOVES,  # the payment is gone
         Posting(kind="sales_receipt", lines=ITEM, tax_minor=100, tax_code="TAX", **COMMON),
         Posting(kind="transfer", other_account_id="80000016-1", **COMMON | {"currency": "KWD", "amount_minor": 1_001}),

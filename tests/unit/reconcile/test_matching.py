@@ -341,6 +341,31 @@ def test_bare_frames_are_enough_and_wrong_ones_are_refused() -> None:
         match(pl.concat([bare, bare]), books)
 
 
+@pytest.mark.parametrize(
+    ("rules", "tier"),
+    [
+        (Rules(), "reference"),
+        (Rules(reference_patterns=("inv-#", "SO #")), "reference"),
+        (Rules(reference_patterns=("PO-#",)), ""),
+        (Rules(reads_description=False), ""),
+    ],
+)
+def test_rules_say_what_names_an_invoice(rules: Rules, tier: str) -> None:
+    paid = pl.DataFrame([charge(1, 100, description="for INV-1042, thanks")])
+    books = pl.DataFrame([invoice(7, 100, doc_number="INV-1042")])
+    answer = match(paid, books, rules).verdict("ch_1")
+    assert (answer.proposals[0].tier if answer.proposals else "") == tier
+
+
+def test_a_certified_tier_that_is_to_propose_only_takes_nothing() -> None:
+    model = Model().certified({"amount": 1})
+    paid, books = pl.DataFrame([charge(1, 100, **ACME)]), pl.DataFrame([invoice(7, 100, **ACME)])
+    found = [
+        match(paid, books, rules, model=model).verdict("ch_1") for rules in (Rules(), Rules(only_propose=("amount",)))
+    ]
+    assert [each.decision for each in found] == ["auto", "proposed"]
+
+
 def test_digests_change_with_the_block_they_are_of() -> None:
     processor = [charge(1, 100), charge(2, 100, currency="EUR")]
     before, after = run(processor, []), run(processor, [invoice(7, 100)])

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, check_balances, check_legs, prove
+from reconcile.checks import check_balances, check_legs
+from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Fee, Movement, PayoutItems
 
 CUTOVER, THROUGH = date(2026, 1, 10), date(2026, 1, 14)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.choices import PersonDecision
-from reconcile.postings import POSTED, Leg, LegDecision, Posting, PostingLine, Share
+from reconcile.postings import POSTED, Discount, Leg, LegDecision, Posting, PostingLine, Share
 from reconcile.proof import CLEARING_SCHEMA, LEG_SCHEMA, OPENING_SCHEMA, Proof, prove
 from reconcile.records import Applied, Document
 from reconcile.renewal import renew
@@ -156,6 +156,17 @@ def test_only_the_line_on_receivables_has_the_customer_and_the_day_is_the_first_
     assert entry.dated == DAY + timedelta(days=6)
     assert "the books are closed through" in entry.memo
     assert opposite(PAYMENT, SEEN, "m:charge-undo:r1:s1", "receivable", None).dated == DAY
+
+
+def test_what_a_payment_closed_without_money_is_owed_again_too() -> None:
+    short = replace(PAYMENT, discounts=(Discount(document_id="invoice:70", amount_minor=300, account_id="write-offs"),))
+    entry = opposite(short, SEEN, "txn_1:charge-undo:r1:s1", "receivable", DAY, on_desktop=True)
+    assert {line.account_id: line.amount_minor for line in entry.lines} == {
+        "receivable": 10_300,
+        "clearing": -10_000,
+        "write-offs": -300,
+    }
+    assert entry.discounts == ()
 
 
 def test_the_rate_of_an_opposite_entry_is_that_of_the_books() -> None:

@@ -1,0 +1,228 @@
+"""Days carried forward: of what is settled on a day only the sum is kept, so that a proof reads little.
+
+A sync carries forward every day that was touched since the last one did (`refresh`). A proof (`load`) reads the sums,
+what was not settled then, and anew each day that was touched since. What touches a day is in the audit: records that
+were stored, and postings that were made or taken back. `tests.laws` holds both ways of proving to the same answer.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import polars as pl
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+
+from reconcile.carried import Carried, carry
+from reconcile.proof import SETTLED_SCHEMA
+from storage import clearing, connections, proof
+from storage.connections import Link
+from storage.engine import Database, insert_ignore, upsert
+from storage.mirror import chunks
+from storage.models import audit, carried, carried_days, legs, mirror, outbox
+from storage.proof import Sides, Some
+from storage.records import DOCUMENT_KINDS
+from storage.types import encode
+
+DAYS_AT_ONCE = 7  # of a large company: some ten thousand entries
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`sums` by currency of what is settled, and the ids of what is not."""
+
+    day: date
+    sums: dict[str, int]
+    leg_ids: frozenset[str]
+    document_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The days of a link as they were when the audit ended with `as_of`, by what `key` stands for."""
+
+    as_of: int
+    key: str
+    days: dict[date, Day]
+
+
+def load(conn: Connection, link: Link, *periods: tuple[date, date]) -> Sides:
+    """What a proof of the link needs, as `storage.proof.load` would give it, with sums for what is settled; but nothing
+    is summed up in `periods` (their first and last days).
+    """
+    kept = _kept(conn, link)
+    if kept is None or kept.key != _key(conn, link):
+        return proof.load(conn, link)
+    shown = {day for day in kept.days if any(first <= day <= last for first, last in periods)}
+    touched = _touched(conn, link, kept.as_of) | shown
+    while True:
+        clean = {day: each for day, each in kept.days.items() if day not in touched}
+        sides = proof.load(conn, link, _some(touched, clean.values()))
+        more = _days_of_strays(sides.clearing, clean)
+        if not more:
+            return replace(sides, settled=_settled(clean.values()))
+        touched |= more
+
+
+def refresh(database: Database, link_id: int) -> int:
+    """Carries forward what was touched since this was done last; gives how many days that were."""
+    with database.read() as conn:
+        link = connections.link(conn, link_id)
+        if link.openings is None:
+            return 0
+        as_of, key, kept = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link), _kept(conn, link)
+        anew = kept is None or kept.key != key
+        days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept.as_of)
+    if kept is not None and kept.as_of == as_of and not anew:
+        return 0
+    made = [day for some in chunks(sorted(days), DAYS_AT_ONCE) for day in _carry(database, link, some)]
+    with database.write() as conn:
+        if _move(conn, link_id, kept, Kept(as_of, key, {})):
+            _store(conn, link_id, made, anew=anew)
+    return len(made)
+
+
+def verify(database: Database) -> list[str]:
+    """What is wrong, in sentences: links of which the sums prove something else than everything does.
+
+    Such sums are dropped, so that everything is read until the next sync makes them anew.
+    """
+    wrong = []
+    with database.read() as conn:
+        for link in connections.all_links(conn):
+            last = link.balances_at.date() if link.balances_at else link.cutover
+            whole, quick = (sides.prove(last) for sides in (proof.load(conn, link), load(conn, link)))
+            if not (whole.days.equals(quick.days) and whole.items.equals(quick.items)):
+                wrong.append(link)
+    with database.write() as conn:
+        for link in wrong:
+            conn.execute(carried_days.delete().where(carried_days.c.link_id == link.id))
+            conn.execute(carried.delete().where(carried.c.link_id == link.id))
+    return [
+        f"{link.name}: the sums of its settled days were not what its entries come to. They are dropped, and Overview "
+        "reads all entries until the next sync."
+        for link in wrong
+    ]
+
+
+# ---- days as they are now
+
+
+def _carry(database: Database, link: Link, days: Sequence[date]) -> list[Day]:
+    with database.read() as conn:
+        sides = proof.load(conn, link, Some(days=days))
+    found = carry(sides.legs, sides.clearing)
+    return [_day(found, day) for day in days]
+
+
+def _day(found: Carried, day: date) -> Day:
+    on = pl.col("day") == day
+    return Day(
+        day,
+        dict(found.settled.filter(on).select("currency", "amount_minor").iter_rows()),
+        frozenset(found.legs.filter(on)["leg_id"]),
+        frozenset(found.clearing.filter(on)["document_id"]),
+    )
+
+
+def _all_days(conn: Connection, link: Link) -> set[date]:
+    own = select(legs.c.dated).where(legs.c.link_id == link.id).distinct()
+    documents = select(mirror.c.dated).where(
+        mirror.c.connection_id == link.ledger_id, mirror.c.kind.in_(DOCUMENT_KINDS), mirror.c.dated.is_not(None)
+    )
+    return {*conn.execute(own).scalars(), *conn.execute(documents.distinct()).scalars()}
+
+
+def _touched(conn: Connection, link: Link, as_of: int) -> set[date]:
+    """The days of all that was stored, posted or taken back since the audit ended with `as_of`."""
+    heads = [f"{link.processor_id}/movement/", *(f"{link.ledger_id}/{kind}/" for kind in DOCUMENT_KINDS)]
+    ours = or_(audit.c.link_id == link.id, *(audit.c.subject.startswith(head, autoescape=True) for head in heads))
+    subjects = conn.execute(select(audit.c.subject).where(audit.c.id > as_of, ours).distinct()).scalars().all()
+    movements = [each.removeprefix(heads[0]) for each in subjects if each.startswith(heads[0])]
+    documents = [each.partition("/")[2].partition("/")[2] for each in subjects if each.startswith(tuple(heads[1:]))]
+    dated = mirror.c.connection_id == link.ledger_id, mirror.c.kind.in_(DOCUMENT_KINDS)
+    days = _days(conn, legs.c.dated, legs.c.movement_id, movements, legs.c.link_id == link.id)
+    days |= _days(conn, legs.c.dated, legs.c.id, subjects, legs.c.link_id == link.id)  # decided in a later sync
+    days |= _days(conn, mirror.c.dated, mirror.c.object_id, documents, *dated)
+    posted = outbox.c.link_id == link.id, outbox.c.connection_id == link.ledger_id
+    days |= _days(conn, outbox.c.dated, outbox.c.document_id, documents, *posted)
+    days |= _days(conn, outbox.c.dated, outbox.c.marker, subjects, *posted)
+    undone = {each for each in _values(conn, outbox.c.undoes, outbox.c.marker, subjects, *posted) if each}
+    return days | _days(conn, outbox.c.dated, outbox.c.marker, undone, *posted)
+
+
+def _days(conn: Connection, wanted: Any, column: Any, values: Collection[str], *mine: ColumnElement[bool]) -> set[date]:
+    return {day for day in _values(conn, wanted, column, values, *mine) if day is not None}
+
+
+def _values(
+    conn: Connection, wanted: Any, column: Any, values: Collection[str], *mine: ColumnElement[bool]
+) -> Iterable[Any]:
+    for chunk in chunks(sorted(values)):
+        yield from conn.execute(select(wanted).where(*mine, column.in_(chunk)).distinct()).scalars()
+
+
+# ---- days as they were kept
+
+
+def _some(touched: Collection[date], clean: Iterable[Day]) -> Some:
+    clean = list(clean)
+    return Some(
+        days=touched,
+        leg_ids={each for day in clean for each in day.leg_ids},
+        document_ids={each for day in clean for each in day.document_ids},
+    )
+
+
+def _days_of_strays(found: pl.DataFrame, clean: dict[date, Day]) -> set[date]:
+    """Days on which a document is that is in their sum too: something came to it since."""
+    told = found.select("document_id", "day").unique().iter_rows()
+    return {day for document_id, day in told if day in clean and document_id not in clean[day].document_ids}
+
+
+def _settled(days: Iterable[Day]) -> pl.DataFrame:
+    """SETTLED_SCHEMA."""
+    rows = [(currency, each.day, amount) for each in days for currency, amount in each.sums.items()]
+    return pl.DataFrame(rows, schema=SETTLED_SCHEMA, orient="row")
+
+
+def _kept(conn: Connection, link: Link) -> Kept | None:
+    row = conn.execute(select(carried).where(carried.c.link_id == link.id)).first()
+    if row is None:
+        return None
+    days = conn.execute(select(carried_days).where(carried_days.c.link_id == link.id))
+    found = [Day(each.day, each.sums, frozenset(each.leg_ids), frozenset(each.document_ids)) for each in days]
+    return Kept(row.as_of, row.key, {each.day: each for each in found})
+
+
+def _key(conn: Connection, link: Link) -> str:
+    """What else the sums depend on: which accounts count, in which currency, from when on."""
+    accounts = {each.id: each.currency for each in clearing.accounts_of(conn, link).values()}
+    told = [sorted(link.mappings.clearing.items()), accounts, link.cutover.isoformat(), link.time_zone]
+    return hashlib.sha256(encode(told)).hexdigest()
+
+
+def _move(conn: Connection, link_id: int, before: Kept | None, now: Kept) -> bool:
+    """False if somebody else was quicker: then theirs stands."""
+    if before is None:
+        row = {"link_id": link_id, "as_of": now.as_of, "key": now.key}
+        return insert_ignore(conn, carried, [row]) == 1
+    same = (carried.c.link_id == link_id, carried.c.as_of == before.as_of, carried.c.key == before.key)
+    return conn.execute(update(carried).where(*same).values(as_of=now.as_of, key=now.key)).rowcount == 1
+
+
+def _store(conn: Connection, link_id: int, days: Sequence[Day], *, anew: bool) -> None:
+    if anew:
+        conn.execute(carried_days.delete().where(carried_days.c.link_id == link_id))
+    rows = [
+        {
+            "link_id": link_id,
+            "day": each.day,
+            "sums": each.sums,
+            "leg_ids": sorted(each.leg_ids),
+            "document_ids": sorted(each.document_ids),
+        }
+        for each in days
+    ]
+    upsert(conn, carried_days, rows, ["link_id", "day"])
