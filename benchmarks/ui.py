@@ -1,9 +1,10 @@
 """What a view of each page costs, with few movements stored and with very many: `python -m benchmarks.ui`.
 
 A small company is synced from the stand-ins and every page drawn; then the same company is grown (`benchmarks.grown`)
-and every page drawn again. The last line printed is one JSON object: by page the seconds of a rerun, the bytes it sends
-to the browser and the SQL statements it takes, small and large, and their ratios. Drawn by Streamlit's own test runner,
-so without the network and the browser.
+and every page drawn again. The last line printed is one JSON object: by page the processor seconds of a rerun, which other
+work on the machine does not change, the bytes it sends to the browser and the SQL statements it takes, small and large,
+and their ratios; and the processor seconds of the first view after something was written, when nothing that was summed
+up is still right. Drawn by Streamlit's own test runner, so without the network and the browser.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from benchmarks.grown import grow
 from benchmarks.sync import _start, _sync
 from pages import audit, close, overview, payouts, problems, review, sending, syncs
 from pages.context import Context
+from storage import audit as audit_log
 from storage import problems as failed
 from storage import queries, sending_view, users
 from storage.users import User
@@ -32,7 +34,7 @@ from sync.environment import Environment, open_environment
 from sync.processes import make_worker
 from sync.qbo.limits import OFF
 
-RERUNS = 5
+RERUNS = 9
 PAGES: dict[str, tuple[Callable[[Context], None], dict[str, str]]] = {
     "overview": (overview.render, {}),
     "review": (review.render, {}),
@@ -81,7 +83,7 @@ def _synced(folder: Path, charges: int) -> Environment:
 
 
 def measure(environment: Environment) -> dict[str, dict[str, float]]:
-    """By page: the best time of several reruns, its bytes and statements."""
+    """By page: the least time of several reruns, their bytes and statements, and the time of the first view."""
     with environment.database.write() as conn:
         user_id = users.ensure_user(conn, email="bench@example.com", name="Bench", role="admin")
     user = User(id=user_id, email="bench@example.com", name="Bench", role="admin")
@@ -112,16 +114,24 @@ def _rerun(
     event.listen(environment.database.engine, "before_cursor_execute", count)
     try:
         test.run()
+        _write(environment)
         seconds = []
-        for _ in range(RERUNS):
-            statements[0], started = 0, time.perf_counter()
+        for _ in range(1 + RERUNS):
+            statements[0], started = 0, time.process_time()
             test.run()
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
         assert not test.exception, test.exception
     finally:
         local_script_runner.parse_tree_from_messages = parse
         event.remove(environment.database.engine, "before_cursor_execute", count)
-    return {"seconds": round(min(seconds), 4), "bytes": sent[0], "statements": statements[0]}
+    first, *again = (round(each, 4) for each in seconds)
+    return {"seconds": min(again), "first": first, "bytes": sent[0], "statements": statements[0]}
+
+
+def _write(environment: Environment) -> None:
+    """Something, so that what was summed up before is not taken for right any more."""
+    with environment.database.write() as conn:
+        audit_log.append(conn, environment.clock.now(), [audit_log.Entry(actor="bench", action="looked", subject="")])
 
 
 def _context(environment: Environment, user: User) -> Context:

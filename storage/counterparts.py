@@ -260,7 +260,8 @@ def in_another_currency(conn: Connection, link: Link, limit: int) -> list[Custom
             mirror_table.c.connection_id == link.processor_id,
             mirror_table.c.kind == "charge",
         )
-        .order_by(legs.c.dated.desc(), legs.c.id)
+        # These are few: by the day itself, SQLite would go along all days there are to find the newest of them.
+        .order_by(func.coalesce(legs.c.dated, legs.c.dated).desc(), legs.c.id)
         .limit(WAITING_MAX)
     )
     charges: list[Charge] = [from_json(body, Charge) for body in conn.execute(waiting).scalars()]

@@ -244,16 +244,19 @@ def _totals(conn: Connection, link_id: int) -> list[Total]:
 
 def activity(database: Database, link_id: int, currency: str) -> pl.DataFrame:
     """`day, standing, count`: where the legs of each day stand now."""
+    return remembered(database, link_id, ("activity", currency), lambda conn: _activity(conn, link_id, currency))
+
+
+def _activity(conn: Connection, link_id: int, currency: str) -> pl.DataFrame:
     query = (
         select(leg_table.c.dated, leg_table.c.state, leg_table.c.reason, func.count().label("number"))
         .where(leg_table.c.link_id == link_id, leg_table.c.currency == currency, leg_table.c.before_cutover.is_(False))
         .group_by(leg_table.c.dated, leg_table.c.state, leg_table.c.reason)
     )
     counts: dict[tuple[date, str], int] = defaultdict(int)
-    with database.read() as conn:
-        for row in conn.execute(query):
-            pending = row.state == "waiting" and row.reason in PENDING
-            counts[row.dated, "pending" if pending else row.state] += row.number
+    for row in conn.execute(query):
+        pending = row.state == "waiting" and row.reason in PENDING
+        counts[row.dated, "pending" if pending else row.state] += row.number
     rows = sorted((day, standing, count) for (day, standing), count in counts.items())
     schema = {"day": pl.Date, "standing": pl.String, "count": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import audit_view, closes, measures, payouts, posted, problems, queries, review, search
+from storage import audit_view, closes, measures, payouts, posted, problems, queries, review, search, sending_view
 from storage.engine import Database
 from tests.integration.conftest import Company
 from tests.integration.test_rows import paid_charge, use
@@ -73,6 +73,8 @@ def look_at_pages(company: Company, charge: str) -> None:
     measures.entries(database, link.id, "USD", link.today(now), link.today(now), "fees")
     queries.tie_out(database, link.id, now)
     queries.totals(database, link.id)
+    queries.activity(database, link.id, "USD")
+    sending_view.view(database, link.id)
     with database.read() as conn:
         closes.pack(conn, link.id, now.date())
 
