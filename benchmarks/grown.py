@@ -99,7 +99,9 @@ def _open_copies(lite: sqlite3.Connection, table: Table, rows: list[tuple[int, R
     """Keeps rows with the number left open, each once, with the place of their charge."""
     columns = list(rows[0][1])
     names = ", ".join(f'"{name}"' for name in columns)
-    lite.execute(f"CREATE TEMP TABLE open_{table.name} AS SELECT 0 AS place, {names} FROM {table.name} WHERE 0")
+    lite.execute(
+        f"CREATE TEMP TABLE open_{table.name} AS SELECT 0 AS place, {names} FROM {table.name} WHERE 0"  # noqa: S608
+    )
     once: dict[tuple[Any, ...], int] = {}
     for place, row in rows:
         once.setdefault(tuple(_left_open(row[name]) for name in columns), place)
@@ -118,7 +120,7 @@ def _left_open(value: Any) -> Any:
 
 def _copy(lite: sqlite3.Connection, first: int, last: int, places: int) -> None:
     """Copies number `first` to `last` of the charges before `places`, and an entry of the audit for each record."""
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "  # noqa: S608
     lite.execute("BEGIN")
     for table in (mirror, outbox, legs, matches):
         columns = [name for _, name, *_ in lite.execute(f"PRAGMA temp.table_info(open_{table.name})")][1:]

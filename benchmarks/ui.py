@@ -1,10 +1,10 @@
 """What a view of each page costs, with few movements stored and with very many: `python -m benchmarks.ui`.
 
 A small company is synced from the stand-ins and every page drawn; then the same company is grown (`benchmarks.grown`)
-and every page drawn again. The last line printed is one JSON object: by page the processor seconds of a rerun, which other
-work on the machine does not change, the bytes it sends to the browser and the SQL statements it takes, small and large,
-and their ratios; and the processor seconds of the first view after something was written, when nothing that was summed
-up is still right. Drawn by Streamlit's own test runner, so without the network and the browser.
+and every page drawn again. The last line printed is one JSON object: by page the processor seconds of a rerun (which
+other work on the machine hardly changes), the bytes it sends to the browser and the SQL statements it takes, small and
+large, and their ratios; and the processor seconds of the first view after something was written, when no sum that was
+kept counts any more. Drawn by Streamlit's own test runner, so without the network and the browser.
 """
 
 import argparse

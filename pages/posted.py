@@ -15,7 +15,13 @@ from storage.undoing import Step
 from sync import commands, undoing
 
 PAGE_SIZE = 50
-HOWS = {"void": "is voided", "delete": "is deleted", "entry": "stays; an opposite {} is made", None: "cannot be undone"}
+HOWS = {
+    "void": "is voided",
+    "delete": "is deleted",
+    "entry": "stays; an opposite {} is made",
+    "stay": "stays: it moves no money",
+    None: "cannot be undone",
+}
 ASKED = "It is undone in QuickBooks with the next sync, and goes back to Review."
 NO, YES = "No, or not yet", "Yes, it is marked R in the register"
 

@@ -15,7 +15,8 @@ from reconcile.days import first_open
 from reconcile.postings import Change, Posting, PostingKind, PostingLine
 from reconcile.records import Document
 
-How = Literal["void", "delete", "entry"]
+# stay: it moves no money and only applies a document that an opposite entry takes back.
+How = Literal["void", "delete", "entry", "stay"]
 
 VOIDED: tuple[PostingKind, ...] = ("payment", "sales_receipt", "invoice")
 DELETED_ON_DESKTOP: tuple[PostingKind, ...] = ("payment",)
@@ -51,6 +52,11 @@ def how_to_undo(
         return "void" if is_voided and document.amount_minor else "delete"
     opposites = OPPOSITES_ON_DESKTOP if on_desktop else OPPOSITES
     return "entry" if kind in opposites and document.amount_minor else None
+
+
+def only_applies(posting: Posting) -> bool:
+    """Whether it is a payment of nothing, by which QuickBooks Online applies the entry before it to an invoice."""
+    return posting.kind == "payment" and not posting.amount_minor and not posting.target
 
 
 def taking_back(posting: Posting, document: Document, marker: str, change: Change) -> Posting:

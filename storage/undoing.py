@@ -20,7 +20,7 @@ from reconcile.choices import PersonDecision
 from reconcile.money import Money
 from reconcile.postings import PostingKind
 from reconcile.records import Account, Document
-from reconcile.reversal import How, changed_since_seen, how_to_undo, opposite, taking_back
+from reconcile.reversal import How, changed_since_seen, how_to_undo, only_applies, opposite, taking_back
 from storage import connections, decisions, hanging, legs, markers, mirror, outbox
 from storage.connections import Link
 from storage.hanging import IN_BOOKS, Group, named
@@ -75,6 +75,8 @@ def preview(
         return None
     obstacles = list(hanging.obstacles(conn, link, group))
     steps = [_step(conn, link, group, item, is_reconciled=is_reconciled) for item in group.documents]
+    if not connections.is_desktop(conn, link.ledger_id):  # there, no payment of nothing is made
+        steps = _with_stays(steps)
     for step in steps:
         obstacles += _keeps(step, _receivables(conn, link, step.document))
     obstacles = list(dict.fromkeys(obstacles))
@@ -103,6 +105,23 @@ def _step(conn: Connection, link: Link, group: Group, item: Item, *, is_reconcil
         return Step(document=document, item=item, how=how)
     entry = opposite(item.posting, document, "", "", closed_through, on_desktop=on_desktop)
     return Step(document=document, item=item, how=how, entry_on=entry.dated, entry_kind=entry.kind)
+
+
+def _with_stays(steps: Sequence[Step]) -> list[Step]:
+    """What cannot be taken back, but need not be: it only applies an entry, which an opposite one takes back.
+
+    Unless somebody changed it: then it may apply something else.
+    """
+    by_entry = {step.item.posting.marker for step in steps if step.how == "entry"}
+    return [
+        replace(step, how="stay")
+        if step.how is None
+        and only_applies(step.item.posting)
+        and step.item.posting.after in by_entry
+        and not step.item.problem
+        else step
+        for step in steps
+    ]
 
 
 def _receivables(conn: Connection, link: Link, document: Document) -> int:
@@ -141,7 +160,7 @@ def _effects(conn: Connection, link: Link, group: Group, steps: Sequence[Step]) 
         for invoice in hanging.load(conn, link, [part.id for part in paid]).values():
             amount = sum(part.amount_minor for part in paid if part.id == invoice.id)
             shown = Money(amount, step.document.currency)
-            if step.how == "entry":
+            if step.how in ("entry", "stay"):
                 found.append(f"{named(invoice)} stays paid; by the opposite entry its customer owes {shown} again.")
             elif invoice.id not in group.found:
                 found.append(f"{shown} of {named(invoice)} is open again.")
@@ -163,7 +182,7 @@ def begin(conn: Connection, link: Link, undo: Undo, said: PersonDecision, at: da
     assert not undo.obstacles
     closed, after = hanging.closed_through(conn, link), None
     on_desktop = connections.is_desktop(conn, link.ledger_id)
-    for step in undo.steps:
+    for step in (each for each in undo.steps if each.how != "stay"):
         posting, document = step.item.posting, step.document
         source, kind, _, _ = posting.marker.rsplit(":", 3)
         marker = markers.next_free(conn, link.id, source, f"{kind}-undo")
@@ -205,10 +224,12 @@ def complete(conn: Connection, link: Link, item: Item) -> None:
     original = _original(conn, item)
     if original is None or original.state not in IN_BOOKS:
         return
-    markers.spend(conn, link.id, original.posting.marker)
+    gone = [original.posting.marker, *([] if item.posting.target else _staying(conn, link, original))]
+    for marker in gone:
+        markers.spend(conn, link.id, marker)
     leg_ids = [share.leg_id for share in original.posting.shares]
     free = []
-    for row in legs.unbook(conn, link.id, leg_ids, [original.posting.marker]):
+    for row in legs.unbook(conn, link.id, leg_ids, gone):
         rest = outbox.by_marker(conn, link.ledger_id, row.markers)
         if all(each.posting.target for each in rest.values()):  # changes of other documents went with theirs
             for marker in rest:
@@ -293,6 +314,13 @@ def _decision(conn: Connection, link_id: int, item: Item) -> decisions.Stored | 
         if stored.decision.kind == "undone" and {row.id for row in rows} & set(stored.decision.leg_ids):
             return stored
     return None
+
+
+def _staying(conn: Connection, link: Link, original: Item) -> list[str]:
+    """Markers of what only applies a document that an opposite one took back: it stands for nothing any more."""
+    these = (table.c.link_id == link.id, table.c.after == original.posting.marker, table.c.state.in_(IN_BOOKS))
+    rows = conn.execute(select(table.c.id).where(*these, table.c.undoes.is_(None))).scalars().all()
+    return [each.posting.marker for each in outbox.get_all(conn, rows).values() if only_applies(each.posting)]
 
 
 def _planned_after(conn: Connection, link_id: int, rows: Sequence[str]) -> list[str]:

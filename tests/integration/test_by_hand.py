@@ -21,7 +21,7 @@ from tests.integration.test_approvals import approve, limit, only, second
 from tests.integration.test_decisions import act, check_laws, person, waits
 from tests.integration.test_desktop_rows import check as check_desktop
 from tests.integration.test_rows import balance, euro_customer, sync_and_check
-from tests.integration.test_undo import ask, look
+from tests.integration.test_undo import ask, close_books, look, odd, reasons
 
 RECEIVABLE, RECEIVABLE_EUR = "Accounts Receivable (A/R)", "Accounts Receivable (A/R) - EUR"
 WRITE_OFFS, OUTSIDE_FEES = ROLES["write_offs"], ROLES["outside_fees"]
@@ -106,6 +106,38 @@ def test_two_invoices_are_closed_by_a_payment_and_what_somebody_kept_and_all_is_
     assert open_on(company) == [0, 0]
     assert (balance(company, OUTSIDE_FEES), balance(company, WRITE_OFFS)) == (0, 300)
     assert ":r2:" in company.ours("JournalEntry")[0]["PrivateNote"]
+
+
+def test_in_a_closed_period_opposite_entries_take_a_payment_and_what_was_written_off_back(company: Company) -> None:
+    detail = short_payment(company)
+    with_accounts(company)
+    match_short(company, waits(company), "write_off")
+    company.sync()
+    (written_off,) = company.ours("JournalEntry")
+    close_books(company, written_off["TxnDate"])
+    company.pass_time(days=3)
+    company.sync()
+    before = {entity: company.ours(entity) for entity in ("Payment", "JournalEntry")}
+
+    seen = look(company, "JournalEntry")
+    assert seen[1].obstacles == ()
+    assert [step.how for step in seen[1].steps] == ["stay", "entry", "entry"]
+    assert "Invoice INV-1 stays paid; by the opposite entry its customer owes 3.00 USD again." in seen[1].effects
+    ask(company, seen)
+    sync_and_check(company)
+    assert [body for body in company.ours("Payment") if body not in before["Payment"]] == []
+    entries = [body for body in company.ours("JournalEntry") if body not in before["JournalEntry"]]
+    assert sorted(body["TotalAmt"] for body in entries) == [3, 97]
+    assert all(body["TxnDate"] > written_off["TxnDate"] for body in entries)
+    assert open_on(company) == [0, 0]
+    assert (balance(company, RECEIVABLE), balance(company, WRITE_OFFS)) == (10_000, 0)
+    assert reasons(company) == ["undone"]
+    assert odd(company) == []
+
+    count = len(company.ours("JournalEntry"))
+    sync_and_check(company)
+    assert len(company.ours("JournalEntry")) == count
+    assert waits(company, "undone").item.source_id == detail.item.source_id
 
 
 def test_what_is_missing_is_limited_seen_as_it_is_and_stays_open_unless_it_is_explained(company: Company) -> None:
