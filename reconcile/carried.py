@@ -62,10 +62,11 @@ def _is_square() -> pl.Expr:
 
 def _square_documents(legs: pl.DataFrame, clearing: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
     """`document_id, currency` of those that do to the clearing account what good legs, and only they, booked on it."""
-    is_good = pl.col("leg_id").is_in(good["leg_id"].implode())
     one_day = pl.col("booked_on").n_unique() == 1
-    booked = legs.group_by(BOOK).agg(
-        is_square=is_good.all() & one_day,
+    # Joined: a list of the good ones, asked for by group, would be held as often as there are groups.
+    marked = legs.join(good.with_columns(is_good=pl.lit(value=True)), on="leg_id", how="left")
+    booked = marked.group_by(BOOK).agg(
+        is_square=pl.col("is_good").fill_null(value=False).all() & one_day,
         booked_minor=pl.col("booked_minor").sum(),
         booked_on=pl.col("booked_on").min(),
     )

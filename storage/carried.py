@@ -6,7 +6,7 @@ were stored, and postings that were made or taken back. `tests.laws` holds both 
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -25,7 +25,7 @@ from storage.proof import Sides, Some
 from storage.records import DOCUMENT_KINDS
 from storage.types import encode
 
-DAYS_AT_ONCE = 7  # of a large company: some ten thousand entries
+LEGS_AT_ONCE = 20_000  # days together have at most so many, or are one day: this is what is held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def refresh(database: Database, link_id: int) -> int:
         days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept.as_of)
     if kept is not None and kept.as_of == as_of and not anew:
         return 0
-    made = [day for some in chunks(sorted(days), DAYS_AT_ONCE) for day in _carry(database, link, some)]
+    made = [day for some in _portions(database, link_id, days) for day in _carry(database, link, some)]
     with database.write() as conn:
         if _move(conn, link_id, kept, Kept(as_of, key, {})):
             _store(conn, link_id, made, anew=anew)
@@ -107,6 +107,22 @@ def verify(database: Database) -> list[str]:
 
 
 # ---- days as they are now
+
+
+def _portions(database: Database, link_id: int, days: Collection[date]) -> Iterator[list[date]]:
+    with database.read() as conn:
+        query = select(legs.c.dated, func.count().label("number")).where(legs.c.link_id == link_id)
+        sizes = {row.dated: row.number for row in conn.execute(query.group_by(legs.c.dated))}
+    some: list[date] = []
+    held = 0
+    for day in sorted(days):
+        if some and held + sizes.get(day, 0) > LEGS_AT_ONCE:
+            yield some
+            some, held = [], 0
+        some.append(day)
+        held += sizes.get(day, 0)
+    if some:
+        yield some
 
 
 def _carry(database: Database, link: Link, days: Sequence[date]) -> list[Day]:
