@@ -14,7 +14,7 @@ from pages.workbook import workbook
 from reconcile.closing import Balance, Difference, Drift, Line
 from reconcile.money import to_decimal
 from storage import closes
-from storage.closes import Close, Pack
+from storage.closes import Close, Head, Pack
 from storage.queries import LinkView
 from sync import closing, commands
 from sync.commands import RefusedError
@@ -34,8 +34,9 @@ def render(context: Context) -> None:
         return
     assert context.link is not None
     opening.last_problem()
-    known = closes.all_of(context.database, context.link.id)
-    chosen = next((each for each in known if each.id == url.number("close")), None)
+    known = closes.heads(context.database, context.link.id)
+    wanted = next((each.id for each in known if each.id == url.number("close")), None)
+    chosen = closing.one(context.environment, context.link.id, wanted) if wanted is not None else None
     if chosen is not None:
         _one(context, context.link, chosen)
         return
@@ -46,16 +47,20 @@ def render(context: Context) -> None:
 # ---- what was closed
 
 
-def _past(context: Context, link: LinkView, known: list[Close]) -> None:
+def _past(context: Context, link: LinkView, known: list[Head]) -> None:
     if not known:
         return
-    drifts = closing.drifts(context.environment, link.id, [each for each in known if each.state != "reopened"])
+    standings = closing.standings(context.environment, link.id)
     st.html('<p class="t-head">Periods</p>')
     for each in known:
         left, right = st.columns([8, 2], vertical_alignment="center")
-        moved = drifts.get(each.id)
-        text = f"{words.count(len(moved), 'change')} since" if moved else ""
-        lost = "" if closes.is_whole(each) else style.mark("bad", "the stored figures are not what was prepared")
+        stands = standings.get(each.id)
+        text = f"{words.count(stands.drift, 'change')} since" if stands and stands.drift else ""
+        lost = (
+            ""
+            if stands is None or stands.is_whole
+            else style.mark("bad", "the stored figures are not what was prepared")
+        )
         left.html(
             f"<div><b>{each.first} to {each.last}</b> · {style.mark(*STATES[each.state])} · {escape(_who(each))} "
             f"{style.mark('bad', text) if text else ''} {lost}</div>"
@@ -63,7 +68,7 @@ def _past(context: Context, link: LinkView, known: list[Close]) -> None:
         right.button("Open", key=f"open-{each.id}", on_click=url.put, args=("close", each.id))
 
 
-def _who(each: Close) -> str:
+def _who(each: Head) -> str:
     parts = [f"prepared by {each.prepared_by}"]
     parts += [f"signed by {each.signed_by}"] if each.signed_by else []
     parts += [f"opened again by {each.reopened_by}: {each.why}"] if each.reopened_by else []
@@ -129,7 +134,7 @@ def _reopen(context: Context, chosen: Close) -> bool:
 # ---- the next period
 
 
-def _next(context: Context, link: LinkView, known: list[Close]) -> None:
+def _next(context: Context, link: LinkView, known: list[Head]) -> None:
     first = closing.next_first(context.environment, link.id)
     st.html(f'<p class="t-head">Next: from {first}</p>')
     yesterday = link.today(context.now) - timedelta(days=1)

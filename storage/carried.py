@@ -20,7 +20,7 @@ from storage import clearing, connections, proof
 from storage.connections import Link
 from storage.engine import Database, insert_ignore, upsert
 from storage.mirror import chunks
-from storage.models import audit, carried, carried_days, legs, mirror, outbox
+from storage.models import audit, carried, carried_days, closes, legs, mirror, outbox
 from storage.proof import Sides, Some
 from storage.records import DOCUMENT_KINDS
 from storage.types import encode
@@ -55,7 +55,7 @@ def load(conn: Connection, link: Link, *periods: tuple[date, date]) -> Sides:
     if kept is None or kept.key != _key(conn, link):
         return proof.load(conn, link)
     shown = {day for day in kept.days if any(first <= day <= last for first, last in periods)}
-    touched = _touched(conn, link, kept.as_of) | shown
+    touched = _touched(conn, link, kept) | shown
     while True:
         clean = {day: each for day, each in kept.days.items() if day not in touched}
         sides = proof.load(conn, link, _some(touched, clean.values()))
@@ -65,21 +65,35 @@ def load(conn: Connection, link: Link, *periods: tuple[date, date]) -> Sides:
         touched |= more
 
 
+def as_of(conn: Connection, link_id: int) -> int | None:
+    """The last entry of the audit when days were carried forward; None if none were."""
+    return conn.execute(select(carried.c.as_of).where(carried.c.link_id == link_id)).scalar()
+
+
+def clean_before(conn: Connection, link: Link) -> date:
+    """Every day before this one is as it was carried forward; the first day there is, if nothing was."""
+    kept = _kept(conn, link)
+    if kept is None or kept.key != _key(conn, link):
+        return date.min
+    return min(_touched(conn, link, kept), default=date.max)
+
+
 def refresh(database: Database, link_id: int) -> int:
     """Carries forward what was touched since this was done last; gives how many days that were."""
     with database.read() as conn:
         link = connections.link(conn, link_id)
         if link.openings is None:
             return 0
-        as_of, key, kept = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link), _kept(conn, link)
+        last, key, kept = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link), _kept(conn, link)
         anew = kept is None or kept.key != key
-        days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept.as_of)
-    if kept is not None and kept.as_of == as_of and not anew:
+        days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept)
+    if kept is not None and kept.as_of == last and not anew:
         return 0
     made = [day for some in _portions(database, link_id, days) for day in _carry(database, link, some)]
     with database.write() as conn:
-        if _move(conn, link_id, kept, Kept(as_of, key, {})):
+        if _move(conn, link_id, kept, Kept(last, key, {})):
             _store(conn, link_id, made, anew=anew)
+            _forget_drift(conn, link_id, date.min if kept is None or anew else min(days, default=date.max))
     return len(made)
 
 
@@ -150,15 +164,19 @@ def _all_days(conn: Connection, link: Link) -> set[date]:
     return {*conn.execute(own).scalars(), *conn.execute(documents.distinct()).scalars()}
 
 
-def _touched(conn: Connection, link: Link, as_of: int) -> set[date]:
-    """The days of all that was stored, posted or taken back since the audit ended with `as_of`."""
+def _touched(conn: Connection, link: Link, kept: Kept) -> set[date]:
+    """The days of all that was stored, posted or taken back since days were carried forward.
+
+    Of a document also the day that it was on then: its posting's, or that of which it was not settled.
+    """
     heads = [f"{link.processor_id}/movement/", *(f"{link.ledger_id}/{kind}/" for kind in DOCUMENT_KINDS)]
     ours = or_(audit.c.link_id == link.id, *(audit.c.subject.startswith(head, autoescape=True) for head in heads))
-    subjects = conn.execute(select(audit.c.subject).where(audit.c.id > as_of, ours).distinct()).scalars().all()
+    subjects = conn.execute(select(audit.c.subject).where(audit.c.id > kept.as_of, ours).distinct()).scalars().all()
     movements = [each.removeprefix(heads[0]) for each in subjects if each.startswith(heads[0])]
     documents = [each.partition("/")[2].partition("/")[2] for each in subjects if each.startswith(tuple(heads[1:]))]
     dated = mirror.c.connection_id == link.ledger_id, mirror.c.kind.in_(DOCUMENT_KINDS)
-    days = _days(conn, legs.c.dated, legs.c.movement_id, movements, legs.c.link_id == link.id)
+    days = {day for day, each in kept.days.items() if not each.document_ids.isdisjoint(documents)}
+    days |= _days(conn, legs.c.dated, legs.c.movement_id, movements, legs.c.link_id == link.id)
     days |= _days(conn, legs.c.dated, legs.c.id, subjects, legs.c.link_id == link.id)  # decided in a later sync
     days |= _days(conn, mirror.c.dated, mirror.c.object_id, documents, *dated)
     posted = outbox.c.link_id == link.id, outbox.c.connection_id == link.ledger_id
@@ -213,9 +231,10 @@ def _kept(conn: Connection, link: Link) -> Kept | None:
 
 
 def _key(conn: Connection, link: Link) -> str:
-    """What else the sums depend on: which accounts count, in which currency, from when on."""
+    """What else sums and balances depend on: which accounts count, in which currency, from when on, with how much."""
     accounts = {each.id: each.currency for each in clearing.accounts_of(conn, link).values()}
-    told = [sorted(link.mappings.clearing.items()), accounts, link.cutover.isoformat(), link.time_zone]
+    opened = sorted((each.currency, each.stripe_minor) for each in link.openings or ())
+    told = [sorted(link.mappings.clearing.items()), accounts, link.cutover.isoformat(), link.time_zone, opened]
     return hashlib.sha256(encode(told)).hexdigest()
 
 
@@ -226,6 +245,11 @@ def _move(conn: Connection, link_id: int, before: Kept | None, now: Kept) -> boo
         return insert_ignore(conn, carried, [row]) == 1
     same = (carried.c.link_id == link_id, carried.c.as_of == before.as_of, carried.c.key == before.key)
     return conn.execute(update(carried).where(*same).values(as_of=now.as_of, key=now.key)).rowcount == 1
+
+
+def _forget_drift(conn: Connection, link_id: int, first: date) -> None:
+    """What is known to have changed in periods that end on this day or later (storage.closes) is to be found anew."""
+    conn.execute(update(closes).where(closes.c.link_id == link_id, closes.c.last >= first).values(drift=None))
 
 
 def _store(conn: Connection, link_id: int, days: Sequence[Day], *, anew: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, func, select, type_coerce, update
 
 from reconcile.closing import Difference, Drift, Figures, Line, ageing, differences, drift, figures
 from reconcile.proof import CLEARING_SCHEMA, Proof
@@ -71,15 +71,17 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
-    """A period as somebody prepared it. `state`: prepared, signed, reopened, or replaced by a later preparation."""
+class Head:
+    """A period that somebody prepared, without its pack, which lists each document of it.
+
+    `state`: prepared, signed, reopened, or replaced by a later preparation.
+    """
 
     id: int
     link_id: int
     first: date
     last: date
     state: str
-    pack: Pack
     digest: str
     note: str
     prepared_by: str
@@ -89,6 +91,21 @@ class Close:
     reopened_by: str | None
     reopened_at: datetime | None
     why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close(Head):
+    """A period as somebody prepared it."""
+
+    pack: Pack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether the pack is, to the byte, what was prepared, and how many of its figures are otherwise now."""
+
+    is_whole: bool
+    drift: int
 
 
 # ---- a period as it is now
@@ -222,11 +239,23 @@ def _synced_at(conn: Connection, link: Link) -> datetime | None:
 # ---- what was prepared and signed
 
 
-def all_of(database: Database, link_id: int) -> list[Close]:
+def heads(database: Database, link_id: int) -> list[Head]:
     """The newest first, without what was replaced."""
     with database.read() as conn:
-        query = select(closes).where(closes.c.link_id == link_id, closes.c.state != "replaced")
-        return [_close(row) for row in conn.execute(query.order_by(closes.c.id.desc()))]
+        return _heads(conn, link_id)
+
+
+def _heads(conn: Connection, link_id: int) -> list[Head]:
+    columns = (closes.c[name] for name in Head.__dataclass_fields__)
+    query = select(*columns).where(closes.c.link_id == link_id, closes.c.state != "replaced")
+    return [Head(**row) for row in conn.execute(query.order_by(closes.c.id.desc())).mappings()]
+
+
+def all_of(database: Database, link_id: int) -> list[Close]:
+    """The newest first with their packs, without what was replaced: of a large company, more than a page can read."""
+    with database.read() as conn:
+        found = (get(conn, head.id) for head in _heads(conn, link_id))
+        return [each for each in found if each is not None]
 
 
 def get(conn: Connection, close_id: int) -> Close | None:
@@ -284,14 +313,62 @@ def is_whole(found: Close) -> bool:
     return _digest(to_json(found.pack)) == found.digest
 
 
-def drifts(conn: Connection, link_id: int, signed: Sequence[Close]) -> dict[int, list[Drift]]:
+# ---- what has changed since
+
+
+def standings(conn: Connection, link_id: int) -> dict[int, Standing]:
+    """Of every period that was not replaced, by id. One pack at a time is held in memory."""
+    link = connections.link(conn, link_id)
+    clean = carried.clean_before(conn, link)
+    found = {}
+    for head in _heads(conn, link_id):
+        body = conn.execute(select(type_coerce(closes.c.pack, Text)).where(closes.c.id == head.id)).scalar_one()
+        whole = hashlib.sha256(body.encode()).hexdigest() == head.digest
+        moved = [] if head.state == "reopened" else _drift(conn, link, head, clean)
+        found[head.id] = Standing(is_whole=whole, drift=len(moved))
+    return found
+
+
+def drifts(conn: Connection, link_id: int, known: Sequence[Head]) -> dict[int, list[Drift]]:
     """By id of a close: what is not as it was signed, or prepared, any more."""
     link = connections.link(conn, link_id)
-    if not signed or link.openings is None:
-        return {}
-    sides = carried.load(conn, link, *((each.first, each.last) for each in signed))
-    proven = sides.prove(max(each.last for each in signed))
-    return {each.id: drift(each.pack.figures, _figures(conn, sides, proven, each.first, each.last)) for each in signed}
+    clean = carried.clean_before(conn, link)
+    return {each.id: _drift(conn, link, each, clean) for each in known}
+
+
+def drift_now(conn: Connection, link: Link, head: Head) -> list[Drift]:
+    """What is not as it was prepared, with each document held against what there is now."""
+    found = get(conn, head.id)
+    if found is None or link.openings is None:
+        return []
+    sides = carried.load(conn, link, (found.first, found.last))
+    return drift(found.pack.figures, _figures(conn, sides, sides.prove(found.last), found.first, found.last))
+
+
+def recheck(database: Database, link_id: int) -> int:
+    """Keeps what has changed in periods of which a day was carried forward anew; gives how many these are."""
+    with database.read() as conn:
+        link, as_of = connections.link(conn, link_id), carried.as_of(conn, link_id)
+        unknown = closes.c.state.in_(("prepared", "signed")), closes.c.drift.is_(None)
+        query = select(closes.c.id).where(closes.c.link_id == link_id, *unknown)
+        ids = [] if as_of is None else list(conn.execute(query).scalars())
+    for close_id in ids:
+        with database.read() as conn:
+            found = get(conn, close_id)
+            moved = drift_now(conn, link, found) if found else []
+        with database.write() as conn:
+            if carried.as_of(conn, link_id) == as_of:  # else it may be about days that were carried forward since
+                conn.execute(update(closes).where(closes.c.id == close_id, *unknown).values(drift=to_json(moved)))
+    return len(ids)
+
+
+def _drift(conn: Connection, link: Link, head: Head, clean: date) -> list[Drift]:
+    """As it was kept, if every day through the end of the period is as it was carried forward then."""
+    if head.last < clean:
+        kept = conn.execute(select(closes.c.drift).where(closes.c.id == head.id)).scalar()
+        if kept is not None:
+            return [from_json(each, Drift) for each in kept]
+    return drift_now(conn, link, head)
 
 
 def _digest(body: object) -> str:

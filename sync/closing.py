@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.closing import Drift, Figures, drift
 from storage import audit, closes, connections, users
-from storage.closes import Close, Pack
+from storage.closes import Close, Head, Pack, Standing
 from storage.memo import remembered
 from storage.users import User
 from sync.commands import NEEDS, RefusedError, check
@@ -39,10 +39,20 @@ def next_first(environment: Environment, link_id: int) -> date:
         return closes.first_day(conn, connections.link(conn, link_id))
 
 
-def drifts(environment: Environment, link_id: int, known: Sequence[Close]) -> dict[int, list[Drift]]:
+def standings(environment: Environment, link_id: int) -> dict[int, Standing]:
+    """By id of a period: whether it is whole, and how much of it has changed since it was prepared or signed."""
+    return remembered(environment.database, link_id, "standings", lambda conn: closes.standings(conn, link_id))
+
+
+def drifts(environment: Environment, link_id: int, known: Sequence[Head]) -> dict[int, list[Drift]]:
     """By id of a period: what is not as it was when it was prepared or signed."""
     name = ("drifts", *(each.id for each in known))  # what was prepared never changes
     return remembered(environment.database, link_id, name, lambda conn: closes.drifts(conn, link_id, known))
+
+
+def one(environment: Environment, link_id: int, close_id: int) -> Close | None:
+    """A period with its pack; None if there is no such."""
+    return remembered(environment.database, link_id, ("close", close_id), lambda conn: closes.get(conn, close_id))
 
 
 def checks(found: Pack, link: connections.Link) -> list[Check]:
@@ -100,7 +110,7 @@ def sign_off(environment: Environment, actor: User, close_id: int) -> bool:
         found = _get(conn, close_id)
         if found.prepared_by == actor.email and users.others_at_least(conn, NEEDS["sign_off"], actor.id):
             raise RefusedError("You prepared this period, so somebody else has to sign it off.")
-        if closes.drifts(conn, found.link_id, [found]).get(found.id):
+        if closes.drift_now(conn, connections.link(conn, found.link_id), found):
             raise RefusedError("The books have changed since the period was prepared. It has to be prepared again.")
         if not closes.sign(conn, close_id, actor.email, environment.clock.now()):
             return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reconcile.days import book_day
-from storage import carried, connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
+from storage import carried, closes, connections, findings, inbox, legs, mirror, openings, outbox, rates, runs
 from storage.again import Found, Scope
 from storage.connections import Link
 from storage.engine import Database
@@ -91,6 +91,7 @@ class Worker:
         """Only saves time: without it proofs read everything."""
         try:
             carried.refresh(self.database, link_id)
+            closes.recheck(self.database, link_id)
         except Exception:
             log.exception("the settled days of link %s are not carried forward", link_id)
 

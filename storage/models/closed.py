@@ -24,5 +24,6 @@ closes = Table(
     Column("reopened_by", String(100)),
     Column("reopened_at", Utc),
     Column("why", Text),  # it was opened again
+    Column("drift", Json),  # what has changed since (storage.closes); null: not known since days were carried forward
     Index("ix_closes_link", "link_id", "last"),
 )

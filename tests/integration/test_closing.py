@@ -7,11 +7,14 @@ from io import BytesIO
 
 import pytest
 from openpyxl import load_workbook
+from sqlalchemy import select
 
 from pages.workbook import workbook
 from reconcile.closing import Drift
 from storage import closes, mirror, users
 from storage.closes import Close, Pack
+from storage.models import closes as closes_table
+from storage.records import from_json
 from storage.users import User
 from sync import closing
 from sync.commands import NotAllowedError, RefusedError
@@ -47,6 +50,13 @@ def sign(company: Company, close: Close, role: str = "manager") -> bool:
 
 def drift(company: Company, close: Close) -> list[Drift]:
     return closing.drifts(company.environment, link(company).id, [close])[close.id]
+
+
+def kept(company: Company, close: Close) -> list[Drift] | None:
+    """What the last sync kept of what has changed."""
+    with company.environment.database.read() as conn:
+        found = conn.execute(select(closes_table.c.drift).where(closes_table.c.id == close.id)).scalar_one()
+    return None if found is None else [from_json(each, Drift) for each in found]
 
 
 @pytest.fixture
@@ -106,6 +116,7 @@ def test_what_changes_after_the_sign_off_is_named_and_opened_again_with_a_reason
         ("clearing", f"purchase:{fee['Id']}", None),
     ], "it is dated after the period now"
     assert found[0].was_minor == -round(Decimal(str(fee["TotalAmt"])) * 100)
+    assert kept(company, close) == found
 
     manager, environment = person(company, "manager"), company.environment
     with pytest.raises(RefusedError, match="Say why"):
@@ -117,6 +128,30 @@ def test_what_changes_after_the_sign_off_is_named_and_opened_again_with_a_reason
     assert drift(company, again) == []
     states = {each.id: each.state for each in closes.all_of(environment.database, link(company).id)}
     assert states == {close.id: "reopened", again.id: "signed"}, "what was signed is kept"
+
+
+@on_sqlite
+def test_what_is_kept_of_changes_is_found_anew_when_a_document_leaves_the_period(closed: Company) -> None:
+    """Nothing else happens on its day, and nothing of ours says where it was."""
+    company = closed
+    accounts = {each["Name"]: each["Id"] for each in company.books("Account")}
+    body = {"FromAccountRef": {"value": accounts["Stripe clearing"]}, "ToAccountRef": {"value": accounts["Checking"]}}
+    typed = company.qbo.create("Transfer", body | {"Amount": 5, "TxnDate": LAST.isoformat()})
+    sync_and_check(company)
+    close = prepare(company, looked(company))
+    assert sign(company, close)
+    assert kept(company, close) is None
+    assert drift(company, close) == []
+    company.pass_time(days=1)
+    company.sync()
+    assert kept(company, close) == []
+    change(company, "Transfer", typed, TxnDate=(LAST + timedelta(days=1)).isoformat())
+    company.sync()
+    (found,) = drift(company, close)
+    assert (found.name, found.was_minor, found.now_minor) == (f"transfer:{typed['Id']}", -500, None)
+    assert kept(company, close) == [found]
+    standing = closing.standings(company.environment, link(company).id)[close.id]
+    assert (standing.is_whole, standing.drift) == (True, 1)
 
 
 @on_sqlite
