@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from pages import (
     audit,
+    callbacks,
     chrome,
     close,
     connections,
@@ -171,6 +172,7 @@ def draw() -> None:
     ]
     pages |= {page.url_path: page for page in (*work, *settings, *yours)}
     st.navigation({"": work, "Set up": settings, "People": yours}).run()
+    chrome.drawn()
 
 
 def _page(
@@ -221,6 +223,7 @@ def make_app(environment: Environment) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         _warm_up()
+        callbacks.run_whole()
         with _worker(environment) if is_single else nullcontext():
             yield
 

@@ -31,7 +31,7 @@ def top(context: Context, title: str) -> None:
     """The first line of a page. Also shows what came of the last action."""
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.html(style.SHEET.replace(".dark", ":root") if theme == "dark" else style.SHEET)
-    if message := st.session_state.pop(FLASH, None):
+    if message := st.session_state.get(FLASH):
         st.toast(message)
     left, right = st.columns(2, vertical_alignment="center")
     left.html(_title(context.link, title))
@@ -42,6 +42,11 @@ def top(context: Context, title: str) -> None:
         st.caption("You are a viewer: look at and export everything. What would change something is switched off.")
     if context.link is not None and title != "Connections":
         _warn(context, context.link)
+
+
+def drawn() -> None:
+    """A page was drawn to its end, so what came of the last action was said; a view broken off would say it again."""
+    st.session_state.pop(FLASH, None)
 
 
 def leave(address: str) -> None:

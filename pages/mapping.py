@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages import chrome, opening, style, words
+from pages import boxes, chrome, opening, style, words
 from pages.context import Context
 from reconcile.mapping import Role, candidates, chosen, proposal
 from reconcile.money import to_decimal
@@ -198,8 +198,8 @@ def role_row(context: Context, view: MappingView, role: Role) -> None:
     proposed = None if present else proposal(role, view.chart, taken)
     labels = {"": "not chosen"} | {key: _label(entry) for key, entry in fitting.items()}
     labels |= {present: labels.get(present, "cannot be used any more")} if present else {}
-    key = f"map-{role.id}"
-    st.session_state[key] = present or ""
+    box = f"map-{role.id}"
+    key = boxes.keyed(box, present or "")
     with choice:
         st.selectbox(
             role.title,
@@ -208,8 +208,8 @@ def role_row(context: Context, view: MappingView, role: Role) -> None:
             key=key,
             label_visibility="collapsed",
             disabled=not _may(context),
-            on_change=_chosen,
-            args=(context, role.id, key),
+            on_change=boxes.keep,
+            args=(box, key, partial(_choose, context, role.id)),
         )
     asked = None if present else view.asked.get(role.id)
     with more:
@@ -241,9 +241,8 @@ def _title(view: MappingView, role: Role) -> str:
     return f"{mark}{escape(role.title)}{optional}"
 
 
-def _chosen(context: Context, role_id: str, key: str) -> None:
-    value = st.session_state[key] or None
-    opening.do(context, lambda: _act(context, actions.choose, {role_id: value}), SAVED)
+def _choose(context: Context, role_id: str, value: str) -> None:
+    opening.do(context, lambda: _act(context, actions.choose, {role_id: value or None}), SAVED)
 
 
 def _label(entry: Any) -> str:
@@ -267,8 +266,8 @@ def policy_row(context: Context, view: MappingView, field: str) -> None:
     title, options = POLICIES[field]
     name, choice, _ = st.columns([4, 5, 3], vertical_alignment="center")
     name.html(escape(title))
-    key, present = f"policy-{field}", getattr(view.policies, field)
-    st.session_state[key] = present
+    box, present = f"policy-{field}", getattr(view.policies, field)
+    key = boxes.keyed(box, present)
     with choice:
         st.selectbox(
             title,
@@ -277,8 +276,8 @@ def policy_row(context: Context, view: MappingView, field: str) -> None:
             key=key,
             label_visibility="collapsed",
             disabled=not _may(context),
-            on_change=_policy,
-            args=(context, field, key),
+            on_change=boxes.keep,
+            args=(box, key, partial(_change_policy, context, field)),
         )
 
 
@@ -305,22 +304,27 @@ def _limit_rows(context: Context, view: MappingView, currency: str) -> None:
 
 
 def _limit_row(
-    title: str, key: str, present: str, hint: str, change: Callable[[str], bool], context: Context, *, may: bool
+    title: str, box: str, present: str, hint: str, change: Callable[[str], bool], context: Context, *, may: bool
 ) -> None:
     """Saved as soon as it is typed."""
     name, choice, more = st.columns([4, 5, 3], vertical_alignment="center")
     name.html(escape(title))
-    st.session_state[key] = present
+    key = boxes.keyed(box, present)
 
-    def save() -> None:
-        typed = st.session_state[key]
+    def save(typed: str) -> None:
         opening.do(context, lambda: change(typed), SAVED)
 
     with choice:
-        st.text_input(title, key=key, label_visibility="collapsed", disabled=not may, on_change=save)
+        st.text_input(
+            title,
+            key=key,
+            label_visibility="collapsed",
+            disabled=not may,
+            on_change=boxes.keep,
+            args=(box, key, save),
+        )
     more.caption(hint)
 
 
-def _policy(context: Context, field: str, key: str) -> None:
-    value = st.session_state[key]
+def _change_policy(context: Context, field: str, value: str) -> None:
     opening.do(context, lambda: _act(context, actions.change_policy, field, value), SAVED)

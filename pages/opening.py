@@ -67,11 +67,7 @@ def take(key: str) -> str:
 
 
 def do(context: Context, action: Callable[[], Any], done: str) -> None:
-    """Does it; a refusal stays on the page until the next action.
-
-    The action comes first: when the person clicks on at once, Streamlit ends a callback where it next touches the
-    state of the session, and what was promised must have been done by then.
-    """
+    """Does it; a refusal stays on the page until the next action."""
     consent = connected.last_consent(context.database, context.session)
     said = {}
     try:

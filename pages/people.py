@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from pages import chrome, opening, style, words
+from pages import boxes, chrome, opening, style, words
 from pages.context import Context
 from storage import users
 from storage.users import ROLES, UserView
@@ -98,8 +98,8 @@ def _ways(shown: UserView) -> str:
 
 
 def _choose_role(context: Context, shown: UserView) -> None:
-    key = f"role-{shown.user.id}"
-    st.session_state[key] = shown.user.role
+    box = f"role-{shown.user.id}"
+    key = boxes.keyed(box, shown.user.role)
     st.selectbox(
         f"Role of {shown.user.name}",
         ROLES,
@@ -107,13 +107,12 @@ def _choose_role(context: Context, shown: UserView) -> None:
         format_func=words.capitalised,
         label_visibility="collapsed",
         disabled=shown.has_left,
-        on_change=_change_role,
-        args=(context, shown, key),
+        on_change=boxes.keep,
+        args=(box, key, partial(_change_role, context, shown)),
     )
 
 
-def _change_role(context: Context, shown: UserView, key: str) -> None:
-    role = st.session_state[key]
+def _change_role(context: Context, shown: UserView, role: str) -> None:
     change = partial(people.change_role, context.environment, context.user, shown.user.id, role)
     opening.do(context, change, f"{shown.user.name} is {words.article(role)} now.")
 

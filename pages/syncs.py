@@ -11,7 +11,7 @@ import streamlit as st
 from pages import again, chrome, schedule, style, switch, words
 from pages.context import Context
 from storage import problems, queries
-from storage.queries import LinkView, Pulse, RunView, Side
+from storage.queries import LinkView, RunView, Side
 from sync import allowances, commands
 
 COUNTS = {
@@ -33,7 +33,7 @@ def render(context: Context) -> None:
         return
     assert context.link is not None
     assert context.pulse is not None
-    _actions(context, context.link, context.pulse)
+    _actions(context, context.link)
     if context.pulse.current is not None:
         _progress(context, context.link)
     elif context.pulse.last is not None and context.pulse.last.problem:
@@ -50,13 +50,13 @@ def render(context: Context) -> None:
     _history(queries.history(context.database, context.link.id), context.link)
 
 
-def _actions(context: Context, link: LinkView, pulse: Pulse) -> None:
+def _actions(context: Context, link: LinkView) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Run now",
             type="primary",
             key="run-now",
-            disabled=pulse.current is not None or not commands.may(context.user, "run_now"),
+            disabled=not commands.may(context.user, "run_now"),
             help=None if commands.may(context.user, "run_now") else "This takes the role accountant.",
             on_click=chrome.act,
             args=(partial(commands.run_now, context.database, context.clock, context.user, link.id),),

@@ -118,11 +118,12 @@ def test_a_person_runs_a_sync_and_sees_it_end(
     open_page(page, "Syncs")
     page.get_by_role("button", name="Run now").click()
     expect(page.get_by_text("Waiting for the worker to take it up")).to_be_visible(timeout=10_000)
-    expect(page.get_by_role("button", name="Run now")).to_be_disabled()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("A sync is under way already.")).to_be_visible(timeout=10_000)
     factories.take_run(sqlite_database, clock.now(), step="Reading payouts from Stripe", done=2, total=5)
     expect(page.get_by_text("Reading payouts from Stripe · 2 of 5")).to_be_visible(timeout=10_000)
     factories.finish_run(sqlite_database, seeded.link_id, clock.now())
-    expect(page.get_by_role("button", name="Run now")).to_be_enabled(timeout=10_000)
+    expect(page.get_by_text("Reading payouts from Stripe")).to_be_hidden(timeout=10_000)
     assert queries.history(sqlite_database, seeded.link_id)[0].cause == "admin@example.com"
 
 
