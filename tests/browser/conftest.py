@@ -18,13 +18,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
 ROOT = Path(__file__).parents[2]
 START_S = 60
+LOOKS_MS = 60_000  # how long a page may take to show something: tests assert what it shows, never how fast
 # Streamlit's frontend looks for its server under the address of the page first, and logs that it is not there.
 EXPECTED = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
 LOCAL = ("127.0.0.1", "localhost")
+
+expect.set_options(timeout=LOOKS_MS)
 
 
 @pytest.fixture
@@ -101,6 +104,7 @@ def watched(browser: BrowserContext, forgiven: Sequence[str] = ()) -> Iterator[P
             found.append(f"asked for {request.url}")
 
     page = browser.new_page()
+    page.set_default_timeout(LOOKS_MS)
     page.on("console", hear)
     page.on("pageerror", lambda error: found.append(str(error)))
     page.on("request", see)
@@ -114,6 +118,6 @@ def sign_in() -> Callable[..., None]:
 
     def follow(page: Page, address: str, token: str = "let-me-in") -> None:
         page.goto(f"{address}/sign-in?token={token}")
-        page.wait_for_selector("h1:has-text('Overview')", timeout=30_000)
+        page.wait_for_selector("h1:has-text('Overview')")
 
     return follow

@@ -50,16 +50,16 @@ def test_a_new_user_sees_the_company_synced_and_runs_a_sync(demo: str, page: Pag
             break
         except Exception:  # noqa: BLE001 - whatever the browser says of a port nobody listens on yet
             time.sleep(0.2)
-    page.wait_for_selector("h1:has-text('Overview')", timeout=60_000)
+    page.wait_for_selector("h1:has-text('Overview')")
     expect(page.get_by_text(re.compile("USD .*(open|tied out)")).first).to_be_visible(timeout=90_000)
 
     page.get_by_role("link", name=re.compile("Review")).click()
-    expect(page.get_by_role("heading", name="Review")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Review")).to_be_visible()
     page.get_by_role("link", name="Syncs").click()
-    expect(page.get_by_role("heading", name="Syncs")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Syncs")).to_be_visible()
     done = page.get_by_test_id("stDataFrame")
-    expect(done).to_be_visible(timeout=60_000)
+    expect(done).to_be_visible()
     page.get_by_role("button", name="Run now").click()
-    expect(page.get_by_text("The sync starts in a moment.")).to_be_visible(timeout=10_000)
-    expect(page.locator("td", has_text="owner@localhost").first).to_be_attached(timeout=30_000)
-    expect(page.locator("tr", has_text="owner@localhost").filter(has_text="done").first).to_be_attached(timeout=60_000)
+    expect(page.get_by_text("The sync starts in a moment.")).to_be_visible()
+    expect(page.locator("td", has_text="owner@localhost").first).to_be_attached()
+    expect(page.locator("tr", has_text="owner@localhost").filter(has_text="done").first).to_be_attached()

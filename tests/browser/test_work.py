@@ -29,7 +29,6 @@ from tests.integration.test_findings import change
 from tests.integration.test_problems import paid_invoice, run_queued, switch
 
 pytestmark = pytest.mark.browser
-SOON = 15_000  # ms
 PASSWORD = "a few good words"
 SignIn = Callable[..., None]
 numbers = count(1)
@@ -74,13 +73,13 @@ def test_a_failed_posting_is_mended_and_replayed(shop: Shop, page: Page, sign_in
     sign_in(page, shop.address, shop.invite("accountant"))
     page.goto(f"{shop.address}/problems?cause=mapping:fees:stripe_fee")
     cause = page.locator(".st-key-cause-mapping-fees-stripe_fee")
-    expect(cause.get_by_text("“Stripe fees” was made inactive in QuickBooks.")).to_be_visible(timeout=20_000)
+    expect(cause.get_by_text("“Stripe fees” was made inactive in QuickBooks.")).to_be_visible()
     expect(cause.get_by_text("1 entry · (3.20) USD")).to_be_visible()
     cause.get_by_role("link", name="Choose another one").click()
-    expect(page.get_by_text("What waits needs this")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("What waits needs this")).to_be_visible()
     page.locator(".st-key-wanted").get_by_role("combobox").click()
     page.get_by_role("option", name="Card fees").click()
-    expect(page.get_by_text("Saved.").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Saved.").first).to_be_visible()
     run_queued(company)
     (purchase,) = [body for body in company.ours("Purchase") if body["Id"] not in before]
     assert purchase["TotalAmt"] == 3.2
@@ -90,7 +89,7 @@ def test_a_failed_posting_is_mended_and_replayed(shop: Shop, page: Page, sign_in
     page.goto(f"{shop.address}/audit?record={charge_id}")
     name = f"purchase:{purchase['Id']}"
     way = re.compile(rf"(posted|verified) as {name} after 1 attempt")
-    expect(page.get_by_role("cell", name=way).last).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("cell", name=way).last).to_be_visible()
 
 
 def test_twenty_payments_are_reviewed_by_keyboard_alone(shop: Shop, page: Page, sign_in: SignIn) -> None:
@@ -106,9 +105,9 @@ def test_twenty_payments_are_reviewed_by_keyboard_alone(shop: Shop, page: Page, 
         """Presses a key once the page is drawn to its end, and waits until an item is shown."""
         drawn(page)
         page.keyboard.press(key)
-        expect(page.get_by_text(items[shown], exact=True)).to_be_visible(timeout=SOON)
+        expect(page.get_by_text(items[shown], exact=True)).to_be_visible()
 
-    expect(page.get_by_text(items[1], exact=True)).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(items[1], exact=True)).to_be_visible()
     for _ in range(20):  # keys are heard some moments after the page is drawn; on the first item this one does nothing
         page.keyboard.press("k")
         page.wait_for_timeout(500)
@@ -119,15 +118,15 @@ def test_twenty_payments_are_reviewed_by_keyboard_alone(shop: Shop, page: Page, 
     press("a", 1)
     press("a", 2)
     page.keyboard.press("u")
-    expect(page.get_by_text("Taken back")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Taken back")).to_be_visible()
     press("x", 3)
     page.keyboard.press("n")
-    expect(page.get_by_role("dialog")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("dialog")).to_be_visible()
     reach(page, "TEXTAREA")
     page.keyboard.type("is this one theirs?")
     reach(page, "BUTTON", "Keep it")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("is this one theirs?")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("is this one theirs?")).to_be_visible()
     press("j", 4)
     for shown in range(5, 20):
         press("a", shown)
@@ -143,7 +142,7 @@ def test_twenty_payments_are_reviewed_by_keyboard_alone(shop: Shop, page: Page, 
     button = page.get_by_role("button", name=re.compile("^Accept all 3 at 99.9 % or more"))
     button.click()
     page.get_by_role("dialog").get_by_role("button", name="Accept 3").click()
-    expect(page.get_by_text("Accepted 3.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Accepted 3.")).to_be_visible()
     company.sync()
     assert len(company.ours("Payment")) == before + 19
     laws.check(company.environment, company.stripe, company.qbo)
@@ -171,10 +170,10 @@ def test_two_people_accept_the_same_payment_at_once(
         for each, role in ((page, "reviewer"), (other, "accountant")):
             sign_in(each, shop.address, shop.invite(role))
             each.goto(f"{shop.address}/review?show=proposed&q=Both&item={item.source_id}")
-            expect(each.get_by_role("button", name=re.compile("^Accept Shortcut"))).to_be_enabled(timeout=SOON)
+            expect(each.get_by_role("button", name=re.compile("^Accept Shortcut"))).to_be_enabled()
         for each in (page, other):
             each.get_by_role("button", name=re.compile("^Accept Shortcut")).click()
-        said = [each.get_by_test_id("stToast").inner_text(timeout=SOON) for each in (page, other)]
+        said = [each.get_by_test_id("stToast").inner_text() for each in (page, other)]
     assert sorted("Accepted: Invoice" in text for text in said) == [False, True], said
     assert sorted("This has changed since you looked at it." in text for text in said) == [False, True], said
     (decided,) = review.standing(database, where, item.source_id)
@@ -209,24 +208,24 @@ def test_a_month_is_closed_and_a_change_afterwards_is_drift(shop: Shop, page: Pa
     last = START.date() + timedelta(days=3)
     sign_in(page, shop.address, shop.invite("accountant"))
     page.goto(f"{shop.address}/close?through={last}")
-    expect(page.get_by_text(f"Everything is synced through {last}.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(f"Everything is synced through {last}.")).to_be_visible()
     page.get_by_label("Note for whoever signs it off").fill("the payout arrives tomorrow")
     page.get_by_role("button", name="Prepare").click()
-    expect(page.get_by_text("Prepared. Somebody else signs it off.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Prepared. Somebody else signs it off.")).to_be_visible()
     (close,) = closes.all_of(database, link(company).id)
     assert (close.state, close.prepared_by) == ("prepared", "accountant@example.com")
     page.goto(f"{shop.address}/close?close={close.id}")
-    expect(page.get_by_role("button", name="Sign off")).to_be_disabled(timeout=SOON)
+    expect(page.get_by_role("button", name="Sign off")).to_be_disabled()
 
     sign_in(page, shop.address, shop.invite("manager"))
     page.goto(f"{shop.address}/close?close={close.id}")
     page.get_by_role("button", name="Sign off").click()
-    expect(page.get_by_text("Signed off. Later changes")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Signed off. Later changes")).to_be_visible()
     fee = company.ours("Purchase")[-1]
     change(company, "Purchase", fee, TxnDate=(last + timedelta(days=1)).isoformat())
     company.sync()
     page.goto(f"{shop.address}/close?close={close.id}")
-    expect(page.get_by_text("1 figure of this period changed after it was signed off.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("1 figure of this period changed after it was signed off.")).to_be_visible()
     expect(page.get_by_role("cell", name=f"Purchase {fee['Id']}")).to_be_visible()
 
     (signed,) = closes.all_of(database, link(company).id)
@@ -239,7 +238,7 @@ def test_a_month_is_closed_and_a_change_afterwards_is_drift(shop: Shop, page: Pa
     page.get_by_role("button", name="Open again").click()
     page.get_by_label("Why").fill("a fee went into the next month")
     page.get_by_role("button", name="Open the period again").click()
-    expect(page.get_by_text("It is open again.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("It is open again.")).to_be_visible()
     expect(page.get_by_text("1 figure of this period changed")).to_have_count(0)
     (opened_again,) = closes.all_of(database, link(company).id)
     assert (opened_again.state, opened_again.reopened_by) == ("reopened", "manager@example.com")
@@ -275,15 +274,15 @@ def test_an_accountant_syncs_some_days_again(shop: Shop, page: Page, sign_in: Si
         box.last.press("Enter")
     drawn(page)
     page.get_by_role("button", name="Show what these days would change").click()
-    expect(page.get_by_text("Looking at what would change")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Looking at what would change")).to_be_visible()
     run_queued(company)
-    expect(page.get_by_text("1 refused posting would be tried again.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("1 refused posting would be tried again.")).to_be_visible()
     expect(page.get_by_text("1 changed.")).to_be_visible()
     assert laws.marked(company.qbo) == documents, "a look changes nothing"
     page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_text("It is synced again in a moment.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("It is synced again in a moment.")).to_be_visible()
     run_queued(company)
-    expect(page.get_by_text(re.compile("synced again: 1 object had changed"))).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile("synced again: 1 object had changed"))).to_be_visible()
     (made,) = [each for each in laws.marked(company.qbo) if each not in documents]
     payment = company.qbo.read("Payment", made[0].partition(":")[2])
     assert payment["CustomerRef"]["value"] == customers[0][1]
@@ -294,7 +293,7 @@ def test_an_accountant_syncs_some_days_again(shop: Shop, page: Page, sign_in: Si
 
 def click_bar(page: Page, *, chart: int, bar: int) -> None:
     bars = page.locator(".js-plotly-plot").nth(chart).locator(".bars .point path")
-    expect(bars.nth(bar)).to_be_visible(timeout=SOON)
+    expect(bars.nth(bar)).to_be_visible()
     box = bars.nth(bar).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -316,16 +315,16 @@ def test_a_manager_reaches_a_stripe_id_from_a_chart(shop: Shop, page: Page, sign
     sign_in(page, shop.address, shop.invite("manager"))
     click_bar(page, chart=1, bar=0)
     listed = re.compile(r"^(Posted|Matched|Pending|Waiting), \d+ \w+ \d+ · \d+")
-    expect(page.locator(".t-head", has_text=listed)).to_be_visible(timeout=SOON)
+    expect(page.locator(".t-head", has_text=listed)).to_be_visible()
     click_bar(page, chart=2, bar=at)
-    expect(page.get_by_text(item.source_id, exact=True)).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(item.source_id, exact=True)).to_be_visible()
     assert f"age={age}" in page.url
     expect(page.get_by_text(re.compile(f" of {most.total} ·"))).to_be_visible()
     page.get_by_role("link", name="Its whole way").click()
-    expect(page.locator("h1", has_text="Audit")).to_be_visible(timeout=SOON)
-    expect(page.get_by_text(item.source_id).first).to_be_visible(timeout=SOON)
+    expect(page.locator("h1", has_text="Audit")).to_be_visible()
+    expect(page.get_by_text(item.source_id).first).to_be_visible()
     charge = company.stripe.request("GET", f"/v1/charges/{item.source_id}")
-    expect(page.get_by_text(re.compile(f"{charge['amount'] / 100:,.2f} USD")).first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(re.compile(f"{charge['amount'] / 100:,.2f} USD")).first).to_be_visible()
     assert f"record={item.source_id}" in page.url
     laws.check(company.environment, company.stripe, company.qbo)
 
@@ -342,23 +341,23 @@ def test_a_viewer_looks_and_exports_and_is_told_what_takes_another_role(
     expect(page.get_by_text("You are a viewer")).to_be_visible()
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
     open_page(page, "Syncs")
-    expect(page.get_by_role("button", name="Run now")).to_be_disabled(timeout=SOON)
+    expect(page.get_by_role("button", name="Run now")).to_be_disabled()
     open_page(page, "Close")
     with page.expect_download() as download:
         page.get_by_role("button", name="Excel workbook").click()
     assert download.value.suggested_filename.endswith(".xlsx")
     page.goto(f"{shop.address}/review?show=proposed&q=Seen")
     accept = page.get_by_role("button", name=re.compile("^Accept Shortcut"))
-    expect(accept).to_be_disabled(timeout=SOON)
+    expect(accept).to_be_disabled()
     page.goto(f"{shop.address}/users")
-    expect(page.get_by_text("Users and their roles are changed by an admin.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Users and their roles are changed by an admin.")).to_be_visible()
 
     sign_in(page, shop.address, shop.invite("reviewer"))
     page.goto(f"{shop.address}/review?show=proposed&q=Seen")
-    expect(accept).to_be_enabled(timeout=SOON)
+    expect(accept).to_be_enabled()
     give(shop, "reviewer@example.com", "viewer")
     accept.click()
-    expect(page.get_by_text("This takes the role reviewer or higher.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("This takes the role reviewer or higher.")).to_be_visible()
     give(shop, "reviewer@example.com", "reviewer")
     (item,) = search.page(database, where, Filter(show="proposed", text="Seen")).items
     assert not review.standing(database, where, item.source_id)
@@ -386,20 +385,20 @@ def test_somebody_is_let_in_sets_a_password_and_comes_back_with_it(
     sign_out(page)
 
     page.goto(invitation)
-    expect(page.get_by_text("rita@example.com")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("rita@example.com")).to_be_visible()
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
     open_page(page, "Your account")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("button", name="Set password").click()
-    expect(page.get_by_text("The password is set.")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("The password is set.")).to_be_visible()
     sign_out(page)
 
     page.goto(f"{shop.address}/account")
     assert "Your account" not in page.content(), "nothing is shown before the sign-in"
     enter(page, "Rita@example.com", "wrong")
-    expect(page.get_by_text("do not fit together")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("do not fit together")).to_be_visible()
     enter(page, "rita@example.com", PASSWORD)
-    expect(page.locator("h1", has_text="Your account")).to_be_visible(timeout=SOON)
+    expect(page.locator("h1", has_text="Your account")).to_be_visible()
     assert signed_in(database) == 1
 
     with database.read() as conn:
@@ -408,7 +407,7 @@ def test_somebody_is_let_in_sets_a_password_and_comes_back_with_it(
     assert admin is not None
     people.let_go(shop.company.environment, admin, rita.id)  # while the page is open
     page.get_by_role("link", name="Syncs").click()
-    page.wait_for_url("**/sign-in", timeout=SOON)
+    page.wait_for_url("**/sign-in")
     assert signed_in(database) == 0
     assert PASSWORD not in str(users.everybody(database, SystemClock().now()))
 
@@ -420,14 +419,14 @@ def invite(page: Page, email: str) -> str:
     page.get_by_label("Name", exact=True).fill("Rita")
     page.get_by_role("button", name="Add", exact=True).click()
     shown = page.locator("code", has_text="/sign-in?token=")
-    expect(shown).to_be_visible(timeout=SOON)
+    expect(shown).to_be_visible()
     return shown.inner_text().strip()
 
 
 def sign_out(page: Page) -> None:
     open_page(page, "Your account")
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/sign-in", timeout=SOON)
+    page.wait_for_url("**/sign-in")
 
 
 def enter(page: Page, email: str, password: str) -> None:
