@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -107,6 +108,17 @@ class Company:
     def ours(self, entity: str) -> list[dict[str, Any]]:
         """Documents that carry our marker."""
         return [body for body in self.books(entity) if "[tieout " in body.get("PrivateNote", "")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a company goes through runs on SQLite; a quarter of it on PostgreSQL too, always the same, the rest as soak.
+
+    What the two do differently has tests of its own, which all run on both.
+    """
+    for item in items:
+        is_company = "company" in getattr(item, "fixturenames", ()) and "postgres" in item.name
+        if is_company and crc32(item.nodeid.encode()) % 4:
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.fixture
