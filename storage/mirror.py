@@ -1,6 +1,7 @@
 """The mirror: the last known state of every object of both systems, and where each listing stands."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -327,13 +328,18 @@ def holds_any(conn: Connection, connection_id: int, *kinds: str) -> bool:
     return conn.execute(select(mirror.c.object_id).where(*these).limit(1)).first() is not None
 
 
-def load_marked(conn: Connection, connection_id: int, markers: Iterable[str]) -> dict[str, Document]:
-    """Documents in the books that carry one of our markers."""
-    found: dict[str, Document] = {}
-    for kind in DOCUMENT_KINDS:
-        for document in load_children(conn, connection_id, kind, markers):
-            found[document.marker] = document
-    return found
+def load_marked(
+    conn: Connection, connection_id: int, markers: Iterable[str], kinds: Sequence[str] = DOCUMENT_KINDS
+) -> dict[str, list[Document]]:
+    """Documents in the books that carry one of our markers: those that stand first, then as they were made."""
+    found: dict[str, list[Document]] = defaultdict(list)
+    wanted = set(markers)
+    for kind in kinds:
+        for document in load_children(conn, connection_id, kind, wanted):
+            found[document.marker].append(document)
+    for several in found.values():
+        several.sort(key=lambda each: (each.voided, len(each.id), each.id))
+    return dict(found)
 
 
 def close_movements(conn: Connection, connection_id: int, ids: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ Every step is one conditional UPDATE whose row count says whether it was still o
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,27 +154,6 @@ def any_sent(conn: Connection, link_id: int) -> bool:
     return conn.execute(select(outbox.c.id).where(*sent).limit(1)).first() is not None
 
 
-def adopt(conn: Connection, link_id: int, documents: Mapping[str, Document], at: datetime) -> list[Posting]:
-    """Planned postings whose document is in the books already, by its marker: a database from before it was posted."""
-    adopted = []
-    for marker, document in documents.items():
-        row = conn.execute(
-            update(outbox)
-            .where(outbox.c.link_id == link_id, outbox.c.marker == marker, outbox.c.state == "planned")
-            .values(
-                state="posted",
-                document_id=document.id,
-                document_version=document.version,
-                posted_at=at,
-                problem="Somebody voided this document in QuickBooks." if document.voided else None,
-            )
-            .returning(outbox.c.posting)
-        ).first()
-        if row is not None:
-            adopted.append(from_json(row.posting, Posting))
-    return adopted
-
-
 def doubtful(conn: Connection, connection_id: int, at: datetime, limit: int = 100) -> list[Item]:
     """Rows whose write may or may not have been applied, and whose time has come; the oldest first."""
     rows = conn.execute(
@@ -283,13 +262,15 @@ def claim(
 
 def record_posted(conn: Connection, written: Sequence[Written], at: datetime) -> list[Written]:
     """These documents are in the books; gives those that were not known to be, each of them once."""
-    rows = conn.execute(
-        select(outbox.c.id, outbox.c.attempt)
-        .where(outbox.c.id.in_([each.outbox_id for each in written]), outbox.c.state.in_(("sending", "doubtful")))
-        .with_for_update()
-    )
-    attempts = {row.id: row.attempt for row in rows}
-    ours = [each for each in written if _is_ours(each, attempts)]
+    known = {
+        row.id: row
+        for row in conn.execute(
+            select(outbox.c.id, outbox.c.state, outbox.c.attempt)
+            .where(outbox.c.id.in_([each.outbox_id for each in written]))
+            .with_for_update()
+        )
+    }
+    ours = [each for each in written if _is_ours(each, known.get(each.outbox_id))]
     if ours:
         conn.execute(
             update(outbox)
@@ -316,9 +297,14 @@ def record_posted(conn: Connection, written: Sequence[Written], at: datetime) ->
     return ours
 
 
-def _is_ours(each: Written, attempts: Mapping[int, int]) -> bool:
-    """Still under way, and by the attempt that tells us: one that slept past its lease must not speak for a later."""
-    return each.outbox_id in attempts and each.attempt in (None, attempts[each.outbox_id])
+def _is_ours(each: Written, known: Any) -> bool:
+    """Still under way, and by the attempt that tells us: one that slept past its lease must not speak for a later.
+
+    What was found by its marker is in the books, whatever we were about to do.
+    """
+    if known is None or known.state not in ("planned", "sending", "doubtful"):
+        return False
+    return each.attempt is None or (known.state != "planned" and each.attempt == known.attempt)
 
 
 def record_later(

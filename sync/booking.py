@@ -1,7 +1,7 @@
 """What every ledger does with what was read, and with the outcome of a write, whoever carried it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,11 +33,11 @@ class Made:
     def written(self) -> outbox.Written:
         return outbox.Written(self.item.id, self.attempt, self.document.id, self.document.version, self.problem)
 
-    def entry(self) -> audit.Entry:
+    def entry(self, action: str) -> audit.Entry:
         document = self.document
         return audit.Entry(
             actor="tieout",
-            action="posted",
+            action=action,
             subject=self.item.posting.marker,
             link_id=self.item.link_id,
             detail={"document": document.id, "amount_minor": document.amount_minor, "currency": document.currency},
@@ -46,6 +46,61 @@ class Made:
 
 def made(conn: Any, item: Item, attempt: int | None, document: Document, raw: str) -> Made:
     return Made(item, attempt, document, raw, difference(outbox.resolved(conn, item), document))
+
+
+def take_up(conn: Any, connection_id: int, items: Sequence[Item], now: datetime) -> int:
+    """Planned rows whose document is in the books already, by its marker, are posted, and never sent; gives how many.
+
+    So it is with a database from before they were posted, and with a write that arrived after all. What the document
+    shows otherwise than was planned stays on the row, for a person to see.
+    """
+    made_of = [item.posting for item in items if not item.posting.target]
+    kinds = sorted({posting.kind for posting in made_of})
+    marked = mirror.load_marked(conn, connection_id, [posting.marker for posting in made_of], kinds)
+    found = [
+        Made(item, None, document, mirror.raw(conn, connection_id, document.kind, document.id) or "", problem)
+        for item in items
+        for document, problem in _in_books(conn, item, marked)
+    ]
+    return len(record_made(conn, found, now, "found posted"))
+
+
+def _in_books(conn: Any, item: Item, marked: Mapping[str, Sequence[Document]]) -> Iterator[tuple[Document, str | None]]:
+    """The document that a planned row would make, or would change so, and what it shows otherwise; if it is there."""
+    posting = outbox.resolved(conn, item)
+    if posting.change in ("link", "move"):
+        target = mirror.load(conn, item.connection_id, posting.kind, [posting.target or ""]).get(posting.target or "")
+        if target is not None and difference(posting, target) is None:
+            yield target, None
+    elif not posting.target:
+        same = [each for each in marked.get(posting.marker, ()) if each.kind == posting.kind]
+        yield from ((each, difference(posting, each)) for each in same[:1])
+
+
+def record_made(conn: Any, written: Sequence[Made], now: datetime, action: str) -> list[Made]:
+    """Rows, mirror rows, legs and the audit, in one transaction; gives what was not known. Each document once, whoever
+    tells of it first.
+    """
+    for link_id in sorted({each.item.link_id for each in written if each.item.posting.undoes}):
+        connections.change_link(conn, link_id)  # before any row, as everywhere
+    news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in written], now)}
+    recorded = [each for each in written if each.item.id in news]
+    if not recorded:
+        return []
+    stored = [(each.document.kind, each.document.id, each.document, each.raw) for each in recorded]
+    mirror.store(conn, recorded[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
+    for each in recorded:
+        cents.complete(conn, each.item, each.document, now)
+    legs_of_link: dict[int, set[str]] = defaultdict(set)
+    for each in recorded:
+        legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)
+    for link_id, leg_ids in legs_of_link.items():
+        legs.record_posted(conn, link_id, sorted(leg_ids))
+    audit.append(conn, now, [each.entry(action) for each in recorded])
+    for each in recorded:
+        if each.item.posting.undoes:
+            undoing.complete(conn, connections.link(conn, each.item.link_id), each.item)
+    return recorded
 
 
 def store_found(
@@ -87,27 +142,7 @@ class Booking:
         return timedelta(seconds=min(high, low * 2**attempt) * (0.5 + self._rng.jitter() / 2))
 
     def record_posted(self, conn: Any, written: Sequence[Made]) -> None:
-        """Rows, mirror rows, legs and the audit, in one transaction. Each document once, whoever tells of it first."""
-        now = self._clock.now()
-        for link_id in sorted({each.item.link_id for each in written if each.item.posting.undoes}):
-            connections.change_link(conn, link_id)  # before any row, as everywhere
-        news = {each.outbox_id for each in outbox.record_posted(conn, [each.written() for each in written], now)}
-        recorded = [each for each in written if each.item.id in news]
-        if not recorded:
-            return
-        stored = [(each.document.kind, each.document.id, each.document, each.raw) for each in recorded]
-        mirror.store(conn, recorded[0].item.connection_id, stored, at=now, actor=ACTOR, is_news=False)
-        for each in recorded:
-            cents.complete(conn, each.item, each.document, now)
-        legs_of_link: dict[int, set[str]] = defaultdict(set)
-        for each in recorded:
-            legs_of_link[each.item.link_id].update(share.leg_id for share in each.item.posting.shares)
-        for link_id, leg_ids in legs_of_link.items():
-            legs.record_posted(conn, link_id, sorted(leg_ids))
-        audit.append(conn, now, [each.entry() for each in recorded])
-        for each in recorded:
-            if each.item.posting.undoes:
-                undoing.complete(conn, connections.link(conn, each.item.link_id), each.item)
+        record_made(conn, written, self._clock.now(), "posted")
 
     def record_gone(self, conn: Any, item: Item, attempt: int | None, voided: Document | None, raw: str) -> None:
         """A document was taken back: it is voided now, or deleted (None)."""

@@ -5,7 +5,7 @@ if it has, all is computed anew. What was recorded until then stays: a leg with 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,8 +26,11 @@ from storage import audit, connections, legs, mirror, outbox, snapshot, work
 from storage.engine import Database
 from storage.legs import MovementFacts
 from storage.work import Work
+from sync import recorded
+from sync.booking import take_up
 from sync.errors import Transient
 from sync.ports import Clock
+from sync.recorded import Recorded
 
 ROUNDS = 10  # a link whose data changes faster than this waits for the next sync
 PIECE = 1_000  # movements planned together, with all that belongs to them
@@ -139,7 +142,20 @@ class _Round:
                 return False
             documents = documents_of(matches)
             found = snapshot.load(conn, self.link, self.work.common, piece["movement_id"], documents)
-        return self._record(found, matches, plan(found, matches, sums=self.work.sums))
+            ours = recorded.load(conn, self.link, found)
+        return self._record(*self._plan(found, matches, ours))
+
+    def _plan(
+        self, found: Snapshot, matches: MatchResult, ours: Sequence[Recorded]
+    ) -> tuple[Snapshot, MatchResult, Plan]:
+        """With what our own documents record as they do, as far as it would be planned just so."""
+        while True:
+            assumed = recorded.assume(found, matches, ours)
+            planned = plan(*assumed, sums=self.work.sums)
+            agreed = [each for each in ours if recorded.is_planned(planned, each)]
+            if len(agreed) == len(ours):
+                return *assumed, recorded.without_taken(planned, ours)
+            ours = agreed
 
     def _close_disputes(self, handled: set[str]) -> bool:
         """Those none of whose movements is open."""
@@ -216,7 +232,7 @@ class _Recorder:
             conn, link_id=link.id, connection_id=link.ledger_id, postings=batch.postings, at=now
         )
         changed = legs.record(conn, link.id, batch.decisions, self._facts, now)
-        _adopt(conn, link, batch, now)
+        _take_up(conn, link, batch, now)
         for state in ("matched", "waiting"):
             counts[state] += sum(decision.state == state and not decision.markers for decision in changed)
         mirror.claim(conn, link.ledger_id, self._used_up(batch))
@@ -246,16 +262,12 @@ class _Recorder:
         ]
 
 
-def _adopt(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> None:
+def _take_up(conn: Any, link: connections.Link, batch: _Batch, now: datetime) -> None:
     """A database restored from a backup plans what it has already posted: the books show the marker."""
-    marked = mirror.load_marked(conn, link.ledger_id, [posting.marker for posting in batch.postings])
-    for posting in outbox.adopt(conn, link.id, marked, now):
-        legs.record_posted(conn, link.id, [share.leg_id for share in posting.shares])
-        detail = {"document": marked[posting.marker].id}
-        entry = audit.Entry(
-            actor="tieout", action="found posted", subject=posting.marker, link_id=link.id, detail=detail
-        )
-        audit.append(conn, now, [entry])
+    kinds = sorted({posting.kind for posting in batch.postings})
+    marked = mirror.load_marked(conn, link.ledger_id, [posting.marker for posting in batch.postings], kinds)
+    if marked:
+        take_up(conn, link.ledger_id, list(outbox.by_marker(conn, link.ledger_id, sorted(marked)).values()), now)
 
 
 def _batches(planned: Plan, but_for: set[str]) -> Iterator[_Batch]:

@@ -16,7 +16,7 @@ from reconcile.records import Document
 from reconcile.reversal import changed_since_seen, is_taken_back
 from storage import audit, connections, mirror, outbox, replacing, undoing
 from storage.outbox import Item
-from sync.booking import ABSENT, ACTOR, ATTEMPTS, Booking, made
+from sync.booking import ABSENT, ACTOR, ATTEMPTS, Booking, made, take_up
 from sync.difference import difference, outdated
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Response, Rng
@@ -65,6 +65,8 @@ class Writing:
         undo or a restore, the document that it is about.
         """
         while items := outbox.ready(conn, connection_id, self._clock.now(), BALANCES_MAX):
+            if take_up(conn, connection_id, items, self._clock.now()):
+                continue
             asked = self._balances(conn, connection_id, items, visit)
             if asked is not None:
                 return asked

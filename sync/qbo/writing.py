@@ -14,7 +14,7 @@ from reconcile.records import Document
 from reconcile.reversal import is_taken_back
 from storage import connections, mirror, outbox, undoing
 from storage.outbox import Item
-from sync.booking import ABSENT, ATTEMPTS, Booking, Made, made
+from sync.booking import ABSENT, ATTEMPTS, Booking, Made, made, take_up
 from sync.difference import difference, outdated
 from sync.errors import Ambiguous, Rejected, Stale, SyncError, Transient, Unauthorized, Unclassified
 from sync.ports import Clock, Part, Request, Rng
@@ -51,6 +51,8 @@ class Writing:
         """Whoever decides holds the links, as we do: nothing begins to hang on a document that is being undone."""
         connections.lock_links(conn, connection_id)
         while items := outbox.ready(conn, connection_id, self._clock.now(), BATCH_MAX):
+            if take_up(conn, connection_id, items, self._clock.now()):
+                continue
             first, link = items[0], connections.link(conn, items[0].link_id)
             problem = _obstacle(conn, link, first)
             if problem is None:
