@@ -76,13 +76,13 @@ def _nothing(wanted: Filter) -> None:
 
 
 def _chain(context: Context) -> None:
-    found = audit_view.checked(context.database)
+    found = audit_view.checked(context.database, context.environment.vault)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(style.line(*chain_said(found, context)))
         rest = found.last_id - found.entry_id
         label = f"Verify {words.count(rest, 'new entry', 'new entries')}" if found.at else "Verify the log"
-        if rest > 0 or found.problem:
-            st.button("Verify again" if found.problem else label, key="verify", on_click=_verify, args=(context,))
+        if rest > 0 and not found.problem:
+            st.button(label, key="verify", on_click=_verify, args=(context,))
         elif found.at:
             anew = {"anew": True}
             st.button("Verify all again", key="verify-all", on_click=_verify, args=(context,), kwargs=anew)
@@ -104,13 +104,13 @@ def chain_said(found: Checked, context: Context) -> tuple[str, str]:
 
 def _verify(context: Context, *, anew: bool = False) -> None:
     bar = st.progress(0.0, text="Verifying")
-    last = max(1, audit_view.checked(context.database).last_id)
+    last = max(1, audit_view.checked(context.database, context.environment.vault).last_id)
 
     def progress(entry_id: int) -> None:
         bar.progress(min(1.0, entry_id / last), text=f"Verified up to entry {entry_id:,} of {last:,}")
 
     def action() -> bool:
-        return not auditing.verify_chain(context.database, context.clock, context.user, anew=anew, progress=progress)
+        return not auditing.verify_chain(context.environment, context.user, anew=anew, progress=progress)
 
     chrome.act(action, done="Every entry is as it was written.", idle="The log was changed.")
 

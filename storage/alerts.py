@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select, update
 
-from storage import connections
+from storage import audit, connections
 from storage.engine import insert_ignore
 from storage.models import alerts, runs
 from storage.problems import of_connections
@@ -32,7 +32,11 @@ class Alert:
 
 
 def needs(conn: Connection, now: datetime) -> Iterator[Need]:
-    """What a person has to mend: a connection not ready, silent or about to end; a sync that goes on failing."""
+    """What a person has to mend: a connection not ready, silent or about to end; a sync that goes on failing; an audit
+    log that was changed.
+    """
+    if problem := audit.standing_problem(conn):
+        yield Need(subject="audit log", cause="changed", text=f"{problem} The page Audit says what to do.")
     sides = connections.all_connections(conn)
     resting = {side.id for side in sides if side.state == "disconnected"}  # by somebody, so that is no news
     told = set()

@@ -1,4 +1,8 @@
-"""The audit log: append-only, each row chained to the one before it by its hash."""
+"""The audit log: append-only, each row chained to the one before it by its hash.
+
+How far the chain was found whole is kept with a signature by a key that lies outside the database: who can write to
+the database alone can compute a whole other chain, but not make it the one that was verified.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,6 +15,7 @@ from sqlalchemy import Connection, Row, String, Text, select, text, type_coerce
 from storage.engine import tolerant
 from storage.models import audit, audit_checks
 from storage.types import encode
+from storage.vault import Vault
 
 START = "0" * 64
 _STORED = (  # moments and details to the letter
@@ -99,6 +104,22 @@ class Mark:
 
 
 BEGIN = Mark(0, START)
+SIGNED_AS = "audit"
+NOT_OURS = (
+    "The last check of the audit log is not signed by a key of this installation: somebody changed it in the database, "
+    "or that key was taken out of the vault. “Verify all again” on the page Audit reads every entry and signs anew."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """How far the chain was verified, when and by whom; what was wrong after that; whether its signature is ours."""
+
+    mark: Mark
+    at: datetime
+    actor: str
+    problem: str | None
+    is_ours: bool
 
 
 def verify(conn: Connection) -> list[str]:
@@ -131,16 +152,30 @@ def verify_after(conn: Connection, mark: Mark, limit: int = 10_000) -> tuple[Mar
     return mark, []
 
 
-def last_check(conn: Connection) -> tuple[Mark, datetime, str, str | None] | None:
-    """How far the chain was verified last, when and by whom, and what was wrong then; None if it never was."""
+def last_check(conn: Connection, vault: Vault) -> Check | None:
+    """The last one; None if the chain was never verified."""
     row = conn.execute(select(audit_checks).order_by(audit_checks.c.id.desc()).limit(1)).first()
-    return None if row is None else (Mark(row.entry_id, row.entry_hash), row.at, row.actor, row.problem)
+    if row is None:
+        return None
+    mark = Mark(row.entry_id, row.entry_hash)
+    is_ours = vault.has_signed(SIGNED_AS, _signed(mark), row.seal)
+    return Check(mark=mark, at=row.at, actor=row.actor, problem=row.problem, is_ours=is_ours)
 
 
-def record_check(conn: Connection, mark: Mark, at: datetime, actor: str, problem: str | None) -> None:
+def standing_problem(conn: Connection) -> str | None:
+    """What the last check found wrong."""
+    query = select(audit_checks.c.problem).order_by(audit_checks.c.id.desc()).limit(1)
+    return conn.execute(query).scalar()
+
+
+def record_check(conn: Connection, vault: Vault, mark: Mark, at: datetime, actor: str, problem: str | None) -> None:
     """The next check goes on from here."""
     row = {"at": at, "actor": actor, "entry_id": mark.entry_id, "entry_hash": mark.hash, "problem": problem}
-    conn.execute(audit_checks.insert().values(**row))
+    conn.execute(audit_checks.insert().values(**row, seal=vault.sign(SIGNED_AS, _signed(mark))))
+
+
+def _signed(mark: Mark) -> str:
+    return f"{mark.entry_id} {mark.hash}"
 
 
 def _lock(conn: Connection) -> None:

@@ -12,6 +12,7 @@ from storage import audit, connections, trace
 from storage.engine import Database
 from storage.models import audit as table
 from storage.trace import Step
+from storage.vault import Vault
 
 SYSTEMS = ("stripe", "quickbooks", "tieout")  # actors that are no people
 PEOPLE = "people"
@@ -131,14 +132,20 @@ def export(database: Database, link_id: int, wanted: Filter) -> Iterator[EntryVi
 # ---- the chain
 
 
-def checked(database: Database) -> Checked:
+def checked(database: Database, vault: Vault) -> Checked:
     with database.read() as conn:
         last_id = conn.execute(select(func.max(table.c.id))).scalar() or 0
-        found = audit.last_check(conn)
+        found = audit.last_check(conn, vault)
     if found is None:
         return Checked(last_id=last_id)
-    mark, at, actor, problem = found
-    return Checked(entry_id=mark.entry_id, at=at, actor=actor, problem=problem, hash=mark.hash, last_id=last_id)
+    return Checked(
+        entry_id=found.mark.entry_id,
+        at=found.at,
+        actor=found.actor,
+        problem=found.problem if found.is_ours else audit.NOT_OURS,
+        hash=found.mark.hash,
+        last_id=last_id,
+    )
 
 
 # ---- what fits

@@ -5,7 +5,9 @@ directory, made at the first run. Who has a backup of the database alone has no 
 is written inside it, so that one copied to another row does not open.
 """
 
+import hmac
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +31,7 @@ class Vault:
             raise VaultError("The vault has no key.")
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
+            self._keys = [urlsafe_b64decode(key) for key in keys]
         except ValueError:
             raise VaultError("A key of the vault is not 32 bytes in URL-safe base64.") from None
 
@@ -40,6 +43,14 @@ class Vault:
         if (owner, kind) != (owner_id, purpose):
             raise VaultError(f"What is stored as {purpose} of {owner_id} was sealed as something else.")
         return plaintext
+
+    def sign(self, purpose: str, text: str) -> str:
+        """A signature that nobody without a key can make; it tells nothing about the key."""
+        return _sign(self._keys[0], purpose, text)
+
+    def has_signed(self, purpose: str, text: str, signature: str) -> bool:
+        """Whether one of the keys made it, for this purpose and text."""
+        return any(hmac.compare_digest(_sign(key, purpose, text).encode(), signature.encode()) for key in self._keys)
 
     def rotate(self, ciphertext: bytes) -> bytes:
         """The same secret under the newest key, after which older keys can be removed."""
@@ -54,6 +65,12 @@ class Vault:
                 f"A stored secret does not open: it is damaged, or the key that sealed it is missing. "
                 f"Put that key into {KEYS_VARIABLE} or the file {FILE_NAME}, or connect again."
             ) from None
+
+
+def _sign(key: bytes, purpose: str, text: str) -> str:
+    """With a key of its own for each purpose, so that none signs what another one sealed."""
+    own = hmac.digest(key, f"tieout {purpose}".encode(), "sha256")
+    return hmac.digest(own, text.encode(), "sha256").hex()
 
 
 def open_vault(data_dir: Path, environment: Mapping[str, str] = os.environ) -> Vault:

@@ -2,38 +2,44 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
 
 from storage import audit, audit_view
-from storage.audit import BEGIN, Mark
+from storage.audit import BEGIN
 from storage.audit_view import EntryView, Filter
 from storage.engine import Database
 from storage.users import User
 from sync.commands import check, entry
+from sync.environment import Environment
 from sync.ports import Clock
 
 Progress = Callable[[int], None]
 
 
 def verify_chain(
-    database: Database, clock: Clock, actor: User, *, anew: bool = False, progress: Progress = lambda _: None
+    environment: Environment, actor: User, *, anew: bool = False, progress: Progress = lambda _: None
 ) -> list[str]:
     """Verifies the chain from where the last check ended, or `anew` from its beginning; what is wrong with it.
 
     `progress` is told the last entry that was found whole. How far it came is kept for the next time.
     """
-    with database.read() as conn:
+    with environment.database.read() as conn:
         check(conn, actor, "verify_chain")
-    return verify(database, clock, actor.email, anew=anew, progress=progress)
+    return verify(environment, actor.email, anew=anew, progress=progress)
 
 
 def verify(
-    database: Database, clock: Clock, actor: str, *, anew: bool = False, progress: Progress = lambda _: None
+    environment: Environment, actor: str, *, anew: bool = False, progress: Progress = lambda _: None
 ) -> list[str]:
-    """The same for the command line. In short reads: a long one would keep others from writing."""
+    """The same for the command line and the worker. In short reads: a long one would keep others from writing.
+
+    A last check that we did not sign is reported until somebody has the whole chain verified `anew`.
+    """
+    database, vault = environment.database, environment.vault
     with database.read() as conn:
-        last = audit.last_check(conn)
-    mark, known = (BEGIN, None) if last is None or anew else (last[0], last)
+        last = None if anew else audit.last_check(conn, vault)
+    if last is not None and not last.is_ours:
+        return [audit.NOT_OURS]
+    mark = BEGIN if last is None else last.mark
     while True:
         with database.read() as conn:
             reached, wrong = audit.verify_after(conn, mark)
@@ -41,14 +47,11 @@ def verify(
         if wrong or is_end:
             break
         progress(mark.entry_id)
-    if wrong or known is None or _is_news(mark, known):
+    problem = wrong[0] if wrong else None
+    if last is None or (mark, problem) != (last.mark, last.problem):
         with database.write() as conn:
-            audit.record_check(conn, mark, clock.now(), actor, wrong[0] if wrong else None)
+            audit.record_check(conn, vault, mark, environment.clock.now(), actor, problem)
     return wrong
-
-
-def _is_news(mark: Mark, known: tuple[Mark, Any, str, str | None]) -> bool:
-    return mark != known[0] or known[3] is not None
 
 
 def export(database: Database, clock: Clock, actor: User, link_id: int, wanted: Filter) -> Iterator[EntryView]:

@@ -77,7 +77,7 @@ def trace(environment: Environment, object_id: str) -> int:
 def check(environment: Environment) -> int:
     """Whether the audit log is whole and what is stored is what it says was stored; 0 if so."""
     wrong = stored.run(environment.database)
-    verify = partial(auditing.verify, environment.database, environment.clock, "command line")
+    verify = partial(auditing.verify, environment, "command line")
     is_readable = all(each.remedy != stored.UNREADABLE for each in wrong)
     # On from the last check too: the newest entries may be gone.
     if is_readable and (broken := verify() or verify(anew=True)):

@@ -14,7 +14,7 @@ import click
 import uvicorn
 
 from storage import connections, users
-from sync import alerting, logs, oidc, scheduler, supervisor
+from sync import alerting, auditing, logs, oidc, scheduler, supervisor
 from sync.adapters import connect
 from sync.demo import connect_demo
 from sync.environment import ANNOUNCEMENT, Environment, data_dir, open_environment, public_url
@@ -131,10 +131,21 @@ def work(environment: Environment, interval_s: int) -> None:
     try:
         worker = make_worker(environment)
         while True:
-            if not worker.work():
+            if worker.work():
+                _verify_audit(environment)
+            else:
                 environment.clock.sleep(IDLE_S)
     finally:
         clock.shutdown(wait=False)
+
+
+def _verify_audit(environment: Environment) -> None:
+    """What the run has added, on from where the chain was whole; the longer nobody looks, the less a key protects."""
+    try:
+        for wrong in auditing.verify(environment, "worker"):
+            log.error("%s", wrong)
+    except Exception:
+        log.exception("the audit log is not verified")
 
 
 def serve_hooks(environment: Environment, port: int) -> None:

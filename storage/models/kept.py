@@ -66,6 +66,7 @@ audit_checks = Table(
     Column("entry_id", Id, nullable=False),  # the last entry that was found whole; 0 for none
     Column("entry_hash", String(64), nullable=False),
     Column("problem", Text),  # what is wrong after it
+    Column("seal", String(64), nullable=False),  # signature of the entry and its hash, by a key of the vault
 )
 
 users = Table(

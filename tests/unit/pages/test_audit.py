@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from streamlit.testing.v1 import AppTest
 
 from pages import audit
@@ -15,11 +15,11 @@ from storage import audit_view
 from storage.audit_view import Filter
 from storage.engine import Database
 from storage.models import audit as table
-from storage.models import outbox
+from storage.models import audit_checks, outbox
 from sync import auditing, commands
 from sync.clock import FixedClock
 from tests import factories
-from tests.unit.pages.test_pages import NOW, context, draw, own_main, press, said
+from tests.unit.pages.test_pages import NOW, context, draw, environment, own_main, press, said
 
 __all__ = ["own_main"]  # a fixture
 LINK = 1
@@ -109,36 +109,64 @@ def test_the_chain_is_verified_on_from_where_it_was(demo: Database) -> None:
     test = draw("audit", context(demo, role="viewer"))
     assert "not verified yet" in said(test)
     press(test, "Verify the log")
-    first = audit_view.checked(demo)
+    first = audit_view.checked(demo, environment(demo).vault)
     assert (first.entry_id, first.problem) == (first.last_id, None)
     assert f"Chain verified up to entry {first.entry_id:,} of {first.last_id:,}" in said(test)
 
     add(demo, *(log.Entry(actor="a@example.com", action="did", subject="x") for _ in range(3)))
     test = draw("audit", context(demo))
     press(test, "Verify 3 new entries")
-    assert audit_view.checked(demo).entry_id == first.entry_id + 3
+    assert audit_view.checked(demo, environment(demo).vault).entry_id == first.entry_id + 3
 
     with demo.write() as conn:  # behind the application's back
         conn.execute(table.delete().where(table.c.id == first.entry_id + 3))
     add(demo, log.Entry(actor="b@example.com", action="did", subject="y"))
     press(draw("audit", context(demo)), "Verify all again")
-    assert audit_view.checked(demo).problem is None, "what is left hangs together"
-    assert auditing.verify(demo, FixedClock(NOW), "test") == []
+    assert audit_view.checked(demo, environment(demo).vault).problem is None, "what is left hangs together"
+    assert auditing.verify(environment(demo), "test") == []
     with demo.write() as conn:
         conn.execute(update(table).where(table.c.id == 2).values(actor="nobody"))
-    assert auditing.verify(demo, FixedClock(NOW), "test") == [], "verified before"
-    (wrong,) = auditing.verify(demo, FixedClock(NOW), "test", anew=True)
+    assert auditing.verify(environment(demo), "test") == [], "verified before"
+    (wrong,) = auditing.verify(environment(demo), "test", anew=True)
     assert wrong.startswith("Audit entry 2 ")
     assert "Audit entry 2 " in said(draw("audit", context(demo)))
 
 
 def test_entries_removed_from_the_end_are_missed(demo: Database) -> None:
-    assert auditing.verify(demo, FixedClock(NOW), "test") == []
+    assert auditing.verify(environment(demo), "test") == []
     with demo.write() as conn:
         last = audit_view.table.c.id
         conn.execute(table.delete().where(last > 10))
-    (wrong,) = auditing.verify(demo, FixedClock(NOW), "test")
+    (wrong,) = auditing.verify(environment(demo), "test")
     assert "is not the one that was verified before" in wrong
+
+
+def test_a_whole_other_chain_is_not_the_one_that_was_verified(demo: Database) -> None:
+    """Somebody who can write to the database, but has no key, computes every hash anew, and those of the checks too."""
+    here = environment(demo)
+    assert auditing.verify(here, "test") == []
+    with demo.write() as conn:
+        conn.execute(update(table).where(table.c.id == 2).values(actor="nobody"))
+        forge(conn)
+        assert log.verify(conn) == [], "by itself it is whole"
+        last = log.Mark(*conn.execute(select(table.c.id, table.c.hash).order_by(table.c.id.desc()).limit(1)).one())
+    assert "is not the one that was verified before" in auditing.verify(here, "test")[0]
+    with demo.write() as conn:
+        conn.execute(update(audit_checks).values(entry_id=last.entry_id, entry_hash=last.hash, problem=None))
+    assert auditing.verify(here, "test") == [log.NOT_OURS]
+    shown = draw("audit", context(demo))
+    assert log.NOT_OURS in said(shown)
+    press(shown, "Verify all again")
+    assert auditing.verify(here, "test") == [], "somebody has seen it"
+
+
+def forge(conn: Connection) -> None:
+    previous = log.START
+    for row in conn.execute(select(table).order_by(table.c.id)).all():
+        names = ("actor", "action", "subject", "link_id", "detail", "digest")
+        made = log.chain(previous, row.at, log.Entry(**{name: getattr(row, name) for name in names}))
+        conn.execute(update(table).where(table.c.id == row.id).values(previous=previous, hash=made))
+        previous = made
 
 
 def test_the_spreadsheet_has_what_fits_and_no_formulas(sqlite_database: Database) -> None:
