@@ -68,11 +68,12 @@ def from_plain(sides: Sides, plain: Plain) -> pl.DataFrame:
     named = plain.pairs.hstack(sides.ids(plain.pairs)).with_columns(
         doc_number=sides.whole[1]["doc_number"].gather(plain.pairs["document"])
     )
-    text = "Invoice {} is named in the {} and its open balance equals the charge."
+    parts = ("Invoice ", " is named in the ", " and its open balance equals the charge.")
+    text = pl.concat_str(pl.lit(parts[0]), "doc_number", pl.lit(parts[1]), "source", pl.lit(parts[2]))
     carries = "{} carries the id of this {} ({}): it is already in the books."
     return pl.concat(
         [
-            _single(named, "reference", "pays_invoice", score.REFERENCE, pl.format(text, "doc_number", "source")),
+            _single(named, "reference", "pays_invoice", score.REFERENCE, text),
             _single(
                 plain.recorded,
                 "recorded",
@@ -113,7 +114,7 @@ def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
     rest = _named(rest.drop("order").with_columns(rank=rank)).sort("item", "rank", "match_id")
     single = plain.with_columns(
         rank=pl.lit(1, dtype=pl.Int64),
-        match_id=pl.format("{}={}", "processor_id", pl.col("ledger_ids").list.first()),
+        match_id=pl.concat_str("processor_id", pl.lit("="), pl.col("ledger_ids").list.first()),
     )
     return pl.concat([single, rest])
 

@@ -13,6 +13,8 @@ from reconcile.rules import Rules
 from reconcile.score import email_key, with_name_keys
 
 NO_PAIRS = pl.DataFrame(schema={"item": pl.UInt32, "document": pl.UInt32})
+# The texts that may name an invoice, the one that counts more last.
+SOURCE = pl.Enum(["description", "reference"])
 # A number written in one piece: "1042", "INV-1042", "SO42".
 PLAIN_NUMBER = r"^[a-z]*-?[0-9]+$"
 STRIPE_ID = r"\b(?:ch|py|pi|re|pyr|po|dp|du|txn|in|cus|tu|tr)_[A-Za-z0-9]+"
@@ -201,13 +203,13 @@ def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     ).drop_nulls("word")
     whole = frame.select("company", "item", word=pl.col(column).str.to_lowercase())
     every = pl.concat([words, joined, whole]) if column == "reference" else pl.concat([words, joined])
-    key = reference_key(pl.col("word"))
+    keyed = every.filter(pl.col("word").str.contains(r"[0-9]")).with_columns(key=reference_key(pl.col("word")))
     # In free text a short number means nothing ("2 seats") unless it is called an invoice.
-    telling = (key.str.len_chars() >= 3) | pl.col("word").str.starts_with("inv") | (pl.lit(column) == "reference")
+    is_long, is_named = pl.col("key").str.len_chars() >= 3, pl.col("word").str.starts_with("inv")
+    telling = keyed if column == "reference" else keyed.filter(is_long | is_named)
     return (
-        every.filter(telling)
-        .select("item", "company", key=key, source=pl.lit(column))
-        .filter(pl.col("key").str.contains(r"\d"))
+        telling.filter(pl.col("key").str.contains(r"\d"))
+        .select("item", "company", "key", source=pl.lit(column, SOURCE))
         .unique()
     )
 
@@ -217,7 +219,7 @@ def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
     columns = ["item", "company", "key", "source"]
     charges = charges.select("item", "company", "reference", "description")
     one = charges["reference"].str.to_lowercase().str.contains(PLAIN_NUMBER).fill_null(False)
-    simple = numbers_of(charges.filter(one), "item", "reference").with_columns(source=pl.lit("reference"))
+    simple = numbers_of(charges.filter(one), "item", "reference").with_columns(source=pl.lit("reference", SOURCE))
     return pl.concat(
         [
             simple.select(columns),
@@ -229,18 +231,14 @@ def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
 
 def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and the invoices whose number they name; `source` is where ("reference" before "description")."""
-    pairs = reference_keys(charges).join(
-        numbers_of(invoices, "document", "doc_number"), on=["company", "key"], maintain_order="none"
-    )
-    columns = ["item", "document", "source", "key"]
+    keys, numbers = reference_keys(charges), numbers_of(invoices, "document", "doc_number")
+    # Lazily, so that no text is copied: only row numbers leave the join. In order, so that what is looked up later is.
+    named = keys.lazy().join(numbers.lazy(), on=["company", "key"], maintain_order="left")
+    pairs = named.select("item", "document", "source").collect()
     several = pairs["item"].is_duplicated()
     # One pair may have been found in both texts.
-    more = (
-        pairs.filter(several)
-        .group_by("item", "document")
-        .agg(pl.col("source").max(), pl.col("key").min())  # "reference" > "description"
-    )
-    return pl.concat([pairs.filter(~several).select(columns), more.select(columns)])
+    more = pairs.filter(several).group_by("item", "document").agg(pl.col("source").max())
+    return pl.concat([pairs.filter(~several), more])
 
 
 def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -274,8 +272,11 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
     settled = told.filter("is_other").with_columns(total_minor=pl.col("settled_minor").abs())
     texts = items.select("company", "kind", "currency", "settled_currency")
     pairs = []
+    # One number of both is looked up faster than two; should it ever stand for two pairs, the join below sees it.
+    key = pl.col("total_minor") * 2**20 + pl.col("day").to_physical()
+    wanted = typed.select(key.unique()).to_series().implode()
     for some, currency in ((told, "currency"), (settled, "settled_currency")):
-        near = some.select("item", "total_minor", "day").join(typed, on=["total_minor", "day"], how="semi")
+        near = some.filter(key.is_in(wanted)).select("item", "total_minor", "day")
         named = texts.select("company", "kind", currency=currency)[near["item"]]
         block = ["company", "currency", "total_minor", "kind", "day"]
         pairs.append(near.hstack(named).join(typed, on=block).select("item", "document"))

@@ -22,7 +22,7 @@ import polars as pl
 
 from reconcile import answers, score
 from reconcile.answers import Verdicts
-from reconcile.blocking import telling
+from reconcile.blocking import SOURCE, reference_key, telling
 from reconcile.decisions import Constraints
 from reconcile.digest import block_digests
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, canonical
@@ -46,8 +46,7 @@ __all__ = ["Allocation", "MatchResult", "Proposal", "Verdict", "match"]
 # What single tiers learn of a pair, beyond what every comparison tells.
 LEARNT = pl.DataFrame(
     schema={
-        "key": pl.String(),
-        "source": pl.String(),
+        "source": SOURCE,
         "name": pl.String(),
         **{f"{field}_level": pl.String() for field in ("identity", "reference", "text", "prior")},
         **{f"{field}_weight": pl.Int64() for field in ("identity", "reference", "text", "prior")},
@@ -216,12 +215,13 @@ def _evidence_of(part: Part, allocations: pl.DataFrame, ids: pl.Series | None) -
         mine = pl.col("processor_id").is_in(ids.implode())
         numbers = sides.whole[0].filter(pl.col("id").is_in(ids.implode()))["item"]
         pairs, others = pairs.filter(pl.col("item").is_in(numbers.implode())), [each.filter(mine) for each in others]
-    named = sides.compare(pairs.select("item", "document", "source", "key")).with_columns(
+    named = sides.compare(pairs.select("item", "document", "source")).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     compared = pl.concat([LEARNT, named, *others], how="diagonal_relaxed")
     compared = compared.with_columns(
         named_in=pl.when(pl.col("source") == "reference").then(pl.lit("reference")).otherwise(pl.lit("description")),
+        key=pl.when(pl.col("reference_level").is_not_null()).then(reference_key(pl.col("doc_number"))),
         competitors=pl.len().over("processor_id").cast(pl.Int64) - 1,
     ).unique(["processor_id", "ledger_id"], keep="first", maintain_order=True)
     pairs_taken = allocations.select("match_id", "processor_id", "ledger_id")

@@ -1,7 +1,5 @@
 """How alike the two sides of a pair are: a level and an integer weight (milli-bits) for every field."""
 
-from collections.abc import Mapping
-
 import polars as pl
 from rapidfuzz import fuzz, process
 
@@ -42,6 +40,8 @@ DOCUMENT = {
     "doc_number": "doc_number",
 }
 
+SIDES = ("item", "doc")
+NAME_KEYS = ("name_key", "words", "digits")
 # The fields that every comparison weighs.
 COMPARED = ("prior", "amount", "known", "name", "email", "date")
 AGREES = ("linked", "email", "name")
@@ -93,12 +93,9 @@ def name_keys(*columns: pl.Series) -> pl.DataFrame:
     )
 
 
-def with_name_keys(
-    frame: pl.DataFrame, column: str, prefix: str = "", names: pl.DataFrame | None = None
-) -> pl.DataFrame:
-    """The frame with the `name_keys` of a column, under a prefix; `names` are those of its names, if they are known."""
+def with_name_keys(frame: pl.DataFrame, column: str, names: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The frame with the `name_keys` of a column; `names` are those of its names, if they are known."""
     known = name_keys(frame[column]) if names is None else names
-    known = known.rename({name: f"{prefix}{name}" for name in ("name_key", "words", "digits")})
     return frame.join(known, left_on=column, right_on="name", how="left", maintain_order="left")
 
 
@@ -138,35 +135,37 @@ def _compare(
     model: Model,
     names: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    items = _rows(processor, "item", pairs, ITEM).with_columns(pl.col("day").dt.date())
-    documents = _rows(ledger, "document", pairs, DOCUMENT).with_columns(pl.col("open_minor").fill_null(0))
+    ordered = pairs.sort("item", "document")
+    items = processor.select(**ITEM)[ordered["item"]]
+    documents = ledger.select(**DOCUMENT)[ordered["document"]]
+    keys = (name_keys(items["item_name"], documents["doc_name"]) if names is None else names).lazy()
     wide = (
-        pairs.sort("item", "document")
-        .join(_with_keys(items, "item", names), on="item", maintain_order="left")
-        .join(_with_keys(documents, "doc", names), on="document", maintain_order="left")
+        pl.concat([ordered, items, documents], how="horizontal")
+        .lazy()
+        .with_columns(
+            pl.col("day").dt.date(),
+            pl.col("open_minor").fill_null(0),
+            *(email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key") for side in SIDES),
+        )
+        .join(keys.select(item_name="name", **_under("item")), on="item_name", how="left", maintain_order="left")
+        .join(keys.select(doc_name="name", **_under("doc")), on="doc_name", how="left", maintain_order="left")
         .join(
-            known.select("item", doc_customer="customer_key", is_known=pl.lit(True)),
+            known.lazy().select("item", doc_customer="customer_key", is_known=pl.lit(True)),
             on=["item", "doc_customer"],
             how="left",
             maintain_order="left",
         )
         .with_columns(days=(pl.col("date") - pl.col("day")).dt.total_days())
+        .collect(engine="in-memory")
     )
-    scored = wide.with_columns(name_score=_name_scores(wide)).drop(
-        f"{side}_{part}" for side in ("item", "doc") for part in ("words", "digits")
-    )
-    return _weigh(_level(scored, rules), model)
+    scored = wide.with_columns(name_score=_name_scores(wide)).lazy()
+    told = scored.drop(f"{side}_{part}" for side in SIDES for part in ("words", "digits"))
+    return _weigh(_level(told, rules), model).collect(engine="in-memory")
 
 
-def _rows(frame: pl.DataFrame, row: str, pairs: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
-    """The rows that take part in pairs, with these of their columns under other names."""
-    return frame.select(row, **columns)[pairs[row].unique().sort()]
-
-
-def _with_keys(frame: pl.DataFrame, side: str, names: pl.DataFrame | None) -> pl.DataFrame:
-    """Names and addresses without what people write differently."""
-    email = email_key(pl.col(f"{side}_email")).alias(f"{side}_email_key")
-    return with_name_keys(frame.with_columns(email), f"{side}_name", f"{side}_", names)
+def _under(side: str) -> dict[str, str]:
+    """The columns of `name_keys` by what they are called of one side."""
+    return {f"{side}_{name}": name for name in NAME_KEYS}
 
 
 def _name_scores(wide: pl.DataFrame) -> pl.Series:
@@ -175,23 +174,21 @@ def _name_scores(wide: pl.DataFrame) -> pl.Series:
     Names that differ in a number ("Branch 12", "Branch 13") are different however alike they look.
     """
     both = pl.col("item_words").is_not_null() & pl.col("doc_words").is_not_null()
-    other = wide.select(
-        "item_words", "doc_words", same=both & (pl.col("item_digits") == pl.col("doc_digits")), known=both
-    ).with_row_index("row")
-    told = other.filter(pl.col("same") & (pl.col("item_words") != pl.col("doc_words")))
-    scores = [pl.Series([], dtype=pl.Int64)]
-    for start in range(0, told.height, NAME_CHUNK):
-        part = told.slice(start, NAME_CHUNK)
-        ratios = process.cpdist(
-            part["item_words"].to_list(), part["doc_words"].to_list(), scorer=fuzz.ratio, score_cutoff=40
-        )
-        scores.append(pl.Series(ratios.astype("float64")).floor().cast(pl.Int64))
-    found = told.select("row", score=pl.concat(scores))
-    equal = pl.when("same").then(100).when("known").then(0).cast(pl.Int64)
-    return other.join(found, on="row", how="left", maintain_order="left").select(pl.coalesce("score", equal))["score"]
+    same = both & (pl.col("item_digits") == pl.col("doc_digits"))
+    judged = wide.select(
+        score=pl.when(same).then(100).when(both).then(0).cast(pl.Int64),
+        unlike=same & (pl.col("item_words") != pl.col("doc_words")),
+    )
+    scores, rows = judged["score"], judged["unlike"].arg_true()
+    for start in range(0, len(rows), NAME_CHUNK):
+        chunk = rows.slice(start, NAME_CHUNK)
+        words = [wide[f"{side}_words"].gather(chunk).to_list() for side in SIDES]
+        ratios = process.cpdist(*words, scorer=fuzz.ratio, score_cutoff=40)
+        scores = scores.scatter(chunk, pl.Series(ratios.astype("float64")).floor().cast(pl.Int64))
+    return scores
 
 
-def _level(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def _level(wide: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
     score, days = pl.col("name_score"), pl.col("days")
     name_level = (
         pl.when(pl.col("item_name_key") == pl.col("doc_name_key"))
@@ -233,7 +230,7 @@ def _level(wide: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     return levels.with_columns(customer=customer)
 
 
-def _weigh(wide: pl.DataFrame, model: Model) -> pl.DataFrame:
+def _weigh(wide: pl.LazyFrame, model: Model) -> pl.LazyFrame:
     converted = (pl.col("doc_currency") != pl.col("item_currency")) & (
         pl.col("doc_currency") == pl.col("settled_currency")
     )

@@ -13,7 +13,7 @@ from reconcile.tiers.state import PAIR, Sides, label
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Accepted pairs: those of references (`source, key`), and those of ids (compared, with `doc_label`).
+    """Accepted pairs: those of references (`source`), and those of ids (compared, with `doc_label`).
 
     Both have `currency` and `amount_minor`.
     """

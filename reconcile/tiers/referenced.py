@@ -56,7 +56,8 @@ def _left(row: Row, found: Found) -> int:
 
 def _open_rows(rows: list[Row], found: Found) -> list[Row]:
     """The pairs whose invoice has something left in the charge's currency."""
-    return [row for row in rows if row.doc_currency == row.item_currency and _left(row, found) > 0]
+    used = found.used.get
+    return [row for row in rows if row.doc_currency == row.item_currency and row.open_minor > used(row.ledger_id, 0)]
 
 
 def _judge_equal(found: Found, row: Row, rivals: list[str]) -> None:
@@ -130,10 +131,11 @@ def _judge_difference(
 
 
 def _propose(sides: Sides, found: Found, rows: list[Row], answer: Answer, *, fits: bool = True) -> None:
-    """A proposal; taken if the tier is certified for its probability and the answer fits what is open."""
-    told = [sides.model.prior + row.known_weight + row.name_weight + row.email_weight + row.date_weight for row in rows]
-    answer.weight = score.REFERENCE + min(told)
-    answer.probability_ppm = alone_ppm(min(told))
+    """A proposal of no more than is open; taken if the tier is certified for its probability."""
+    told = min(row.known_weight + row.name_weight + row.email_weight + row.date_weight for row in rows)
+    told += sides.model.prior
+    answer.weight = score.REFERENCE + told
+    answer.probability_ppm = alone_ppm(told)
     threshold = sides.model.thresholds.get(answer.tier, PPM)
     answer.accepted = (
         fits
@@ -141,16 +143,11 @@ def _propose(sides: Sides, found: Found, rows: list[Row], answer: Answer, *, fit
         and answer.processor_id not in found.waiting
         and all(row.customer in score.AGREES for row in rows)
         and not any(found.is_held(row.ledger_id, answer.processor_id) for row in rows)
-        and all(found.used[ledger_id] + amount <= _open_of(rows, ledger_id) for ledger_id, amount in answer.pairs)
     )
     if answer.accepted:
         found.accept(answer, rows[0].item_minor)
     else:
         found.hold(answer)
-
-
-def _open_of(rows: list[Row], ledger_id: str) -> int:
-    return sum(row.open_minor for row in rows if row.ledger_id == ledger_id)
 
 
 def _propose_difference(sides: Sides, found: Found, row: Row, asked: tuple[int, int]) -> None:
