@@ -36,13 +36,13 @@ class Customers:
 
     def of_items(self, items: pl.DataFrame) -> pl.DataFrame:
         """`item, customer_key` of these rows: through their documents, or their Stripe customer's other charges."""
-        direct = self.direct.join(items.select("item"), on="item", how="semi")
+        direct = self.direct.lazy().join(items.lazy().select("item"), on="item", how="semi")
         payer = pl.col("customer_id")
         if self.guests:
             payer = pl.coalesce(payer, email_key(pl.col("customer_email")))
-        people = items.select("item", "company", payer=payer)
-        known = people.join(self.aliases, on=["company", "payer"]).select("item", "customer_key")
-        return pl.concat([direct, known]).unique()
+        people = items.lazy().select("item", "company", payer=payer)
+        known = people.join(self.aliases.lazy(), on=["company", "payer"]).select("item", "customer_key")
+        return pl.concat([direct, known]).unique().collect(engine="in-memory")
 
 
 def customers_of(named: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
