@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PREREQUISITES := sudo apt install make python3-venv
 
-.PHONY: run install demo-reset test lint soak mono screenshots notebooks lock clean
+.PHONY: run install demo-reset test lint soak mono screenshots notebooks scale ray lock clean
 
 run: .venv/run.stamp ## the workbench with a demo company on the emulators
 	@$(BIN)/tieout demo $(ARGS)
@@ -33,11 +33,18 @@ screenshots: .venv/test.stamp ## docs/images: every page with the demo company
 notebooks: .venv/notebooks.stamp ## Jupyter with notebooks/ on what is stored; DEMO=1: on the demo company
 	@$(if $(DEMO),TIEOUT_DEMO=1) $(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks $(ARGS)
 
+scale: .venv/test.stamp ## every page with ten million movements stored: hours, and about 120 GB; MOVEMENTS=N: so many
+	@$(BIN)/python -m benchmarks.ui --large $(or $(MOVEMENTS),10000000)
+
+ray: .venv/ray.stamp ## matching on a Ray cluster of two processes here gives what one process gives, and how fast
+	@$(BIN)/python -m benchmarks.on_ray $(ARGS)
+
 lock: ## pins every package again; needs uv
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test pyproject.toml -o requirements-test.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra notebooks -c requirements-test.lock pyproject.toml -o requirements-notebooks.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra ray -c requirements.lock pyproject.toml -o requirements-ray.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info
@@ -60,8 +67,13 @@ clean:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What a checkout set up for tests has stays as it is: both locks name the same versions.
+# What a checkout set up for tests has stays as it is: the locks name the same versions.
 .venv/notebooks.stamp: requirements-notebooks.lock pyproject.toml | .venv/bin/pip
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/ray.stamp: requirements-ray.lock pyproject.toml | .venv/bin/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -171,7 +171,7 @@ def _touched(conn: Connection, link: Link, kept: Kept) -> set[date]:
     """
     heads = [f"{link.processor_id}/movement/", *(f"{link.ledger_id}/{kind}/" for kind in DOCUMENT_KINDS)]
     ours = or_(audit.c.link_id == link.id, *(audit.c.subject.startswith(head, autoescape=True) for head in heads))
-    subjects = conn.execute(select(audit.c.subject).where(audit.c.id > kept.as_of, ours).distinct()).scalars().all()
+    subjects = set(conn.execute(select(audit.c.subject).where(audit.c.id > kept.as_of, ours)).scalars())
     movements = [each.removeprefix(heads[0]) for each in subjects if each.startswith(heads[0])]
     documents = [each.partition("/")[2].partition("/")[2] for each in subjects if each.startswith(tuple(heads[1:]))]
     dated = mirror.c.connection_id == link.ledger_id, mirror.c.kind.in_(DOCUMENT_KINDS)
@@ -194,7 +194,7 @@ def _values(
     conn: Connection, wanted: Any, column: Any, values: Collection[str], *mine: ColumnElement[bool]
 ) -> Iterable[Any]:
     for chunk in chunks(sorted(values)):
-        yield from conn.execute(select(wanted).where(*mine, column.in_(chunk)).distinct()).scalars()
+        yield from conn.execute(select(wanted).where(*mine, column.in_(chunk))).scalars()  # DISTINCT reads all days
 
 
 # ---- days as they were kept

@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 FILE_NAME = "tieout.db"
 CONNECT_TIMEOUT_S = 10
 BUSY_TIMEOUT_S = 30  # without WAL a commit waits for readers: longer than a large company takes to read
+RECYCLED_S = 600
 WAL_SAFE_SINCE = (3, 51, 3)  # earlier SQLite can corrupt a WAL file that several connections use (its WAL-reset bug)
 
 Where = Callable[[Any], ColumnElement[bool]]
@@ -191,7 +192,8 @@ def _connect(url: URL) -> Engine:
         )
     # The driver must begin nothing by itself (isolation_level), and wait from its first statement on (timeout).
     options = {"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-    engine = create_engine(url, pool_size=10, max_overflow=20, connect_args=options)
+    # A connection learns what storage.statistics has found when it is opened.
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_recycle=RECYCLED_S, connect_args=options)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -1,11 +1,19 @@
-"""The names of our documents: each is used once, also after its document is gone."""
+"""The names of our documents: each is used once, also after its document is gone. And whose they are."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from storage.mirror import chunks
-from storage.models import outbox
+from storage.models import links, outbox
+
+
+def of_link(link_id: int) -> ColumnElement[bool]:
+    """Rows of a link, so that the few in some state are found without going through all it ever posted: the index of
+    states begins with the connection. The sum keeps SQLite from an index that begins with the link.
+    """
+    books = select(links.c.ledger_id).where(links.c.id == link_id).scalar_subquery()
+    return and_(outbox.c.link_id + 0 == link_id, outbox.c.connection_id == books)
 
 
 def next_free(conn: Connection, link_id: int, source: str, kind: str) -> str:

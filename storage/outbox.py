@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 from reconcile.postings import POSTED, Posting, Share
 from reconcile.records import Document
 from storage.engine import upsert
+from storage.markers import of_link
 from storage.mirror import chunks
 from storage.models import links, outbox
 from storage.records import from_json, to_json
@@ -120,7 +121,7 @@ def withdraw(
     `markers`: only these; `keep`: none of these; `limit`: no more than so many, the oldest.
     """
     these = outbox.c.marker.not_in(keep) if markers is None else outbox.c.marker.in_(markers)
-    planned = and_(outbox.c.link_id == link_id, outbox.c.state == "planned", outbox.c.asked_by.is_(None), these)
+    planned = and_(of_link(link_id), outbox.c.state == "planned", outbox.c.asked_by.is_(None), these)
     oldest = select(outbox.c.id).where(planned).order_by(outbox.c.id).limit(limit)
     rows = conn.execute(
         update(outbox)
@@ -436,14 +437,12 @@ def made(conn: Connection, connection_id: int, documents: Sequence[Document]) ->
 
 def unsettled(conn: Connection, link_id: int) -> list[Item]:
     """Rows that are not in the books yet, as far as we know."""
-    rows = conn.execute(
-        select(outbox).where(outbox.c.link_id == link_id, outbox.c.state.in_(UNSETTLED)).order_by(outbox.c.id)
-    )
+    rows = conn.execute(select(outbox).where(of_link(link_id), outbox.c.state.in_(UNSETTLED)).order_by(outbox.c.id))
     return [_item(row) for row in rows]
 
 
 def any_planned(conn: Connection, link_id: int) -> bool:
-    query = select(outbox.c.id).where(outbox.c.link_id == link_id, outbox.c.state == "planned").limit(1)
+    query = select(outbox.c.id).where(of_link(link_id), outbox.c.state == "planned").limit(1)
     return conn.execute(query).first() is not None
 
 

@@ -15,6 +15,7 @@ from reconcile.sending import Case, Decision, PaidPart, Sent, Standing
 from storage import connections, counterparts, mirror, sendings
 from storage.connections import Link
 from storage.engine import upsert
+from storage.markers import of_link
 from storage.mirror import chunks
 from storage.models import legs, matches, outbox, sent_invoices
 from storage.models import mirror as mirror_table
@@ -392,7 +393,7 @@ def _disputed(conn: Connection, link_id: int) -> frozenset[str]:
     """Documents of postings that are not in the books yet, and of answers that wait for a person."""
     found: set[str] = set()
     planned = select(outbox.c.posting).where(
-        outbox.c.link_id == link_id, outbox.c.state.in_(("planned", "sending", "doubtful", "waiting"))
+        of_link(link_id), outbox.c.state.in_(("planned", "sending", "doubtful", "waiting"))
     )
     for body in conn.execute(planned).scalars():
         applied: tuple[Applied, ...] = from_json(body, Posting).applied

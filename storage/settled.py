@@ -17,7 +17,7 @@ from storage.mirror import chunks
 from storage.models import mirror as mirror_table
 from storage.models import outbox as rows
 from storage.models import sent_invoices
-from storage.records import LINK_KEY, from_json
+from storage.records import DOCUMENT_KINDS, LINK_KEY, from_json
 
 IN_BOOKS = ("posted", "verified")
 
@@ -43,7 +43,11 @@ def outside(conn: Connection, link: Link) -> Iterator[tuple[ProcessorInvoice, Do
 
 def unasked(conn: Connection, link: Link, since: date) -> Iterator[tuple[Document, str, int]]:
     """Payments and credit memos of ours that are on invoices we did not ask for: with our marker, and how much."""
-    beside = and_(mirror_table.c.connection_id == rows.c.connection_id, mirror_table.c.object_id == rows.c.document_id)
+    beside = and_(
+        mirror_table.c.connection_id == rows.c.connection_id,
+        mirror_table.c.object_id == rows.c.document_id,
+        mirror_table.c.kind.in_(DOCUMENT_KINDS),  # else it is looked for in all there is
+    )
     found = conn.execute(
         select(rows.c.marker, rows.c.posting, mirror_table.c.record)
         .join(mirror_table, beside)

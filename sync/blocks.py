@@ -1,4 +1,7 @@
-"""Who matches the blocks: this process, or several. Another machine can be one more `BlockExecutor`."""
+"""Who matches the blocks: this process, several, or the machines of a Ray cluster.
+
+From what size which of them pays: docs/decisions/0029-matching-on-ray.md.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -7,6 +10,7 @@ from multiprocessing import get_context
 from typing import Protocol
 
 from reconcile.blocks import Block, Matched, match_block
+from sync.errors import Rejected
 
 
 class BlockExecutor(Protocol):
@@ -33,6 +37,35 @@ class Processes:
 
     def run(self, blocks: Sequence[Block]) -> list[Matched]:
         """One result a block, the largest block first."""
-        largest_first = sorted(blocks, key=lambda block: (-block.rows, block.company))
         with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(match_block, largest_first))
+            return list(pool.map(match_block, _largest_first(blocks)))
+
+
+@dataclass(frozen=True, slots=True)
+class OnRay:
+    """Every core of a Ray cluster, whose machines have the same Tieout installed with `pip install tieout[ray]`.
+
+    `address` is its head's, `host:port`. Ray matches a block again elsewhere if its machine is lost: matching is pure.
+    """
+
+    address: str
+
+    def run(self, blocks: Sequence[Block]) -> list[Matched]:
+        """One result a block, the largest block first. Raises Rejected without Ray, or if nobody answers."""
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise Rejected("Ray is not installed. Install Tieout with its extra: pip install tieout[ray].") from None
+        if not ray.is_initialized():
+            try:
+                ray.init(address=self.address, log_to_driver=False)
+            except ConnectionError as error:
+                plain = f"No Ray cluster answers at {self.address}. Start one, or match on this machine."
+                raise Rejected(plain, technical=str(error)) from None
+        remote = ray.remote(match_block)
+        found: list[Matched] = ray.get([remote.remote(block) for block in _largest_first(blocks)])
+        return found
+
+
+def _largest_first(blocks: Sequence[Block]) -> list[Block]:
+    return sorted(blocks, key=lambda block: (-block.rows, block.company))

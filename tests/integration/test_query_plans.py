@@ -2,13 +2,30 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
-from storage import audit_view, closes, measures, payouts, posted, problems, queries, review, search, sending_view
+from storage import (
+    audit_view,
+    closes,
+    connections,
+    markers,
+    measures,
+    payouts,
+    posted,
+    problems,
+    queries,
+    review,
+    search,
+    sending_view,
+    settled,
+    statistics,
+)
 from storage.engine import Database
+from storage.models import outbox
 from tests.integration.conftest import Company
 from tests.integration.test_rows import paid_charge, use
 
@@ -77,6 +94,7 @@ def look_at_pages(company: Company, charge: str) -> None:
     sending_view.view(database, link.id)
     with database.read() as conn:
         closes.pack(conn, link.id, now.date())
+        list(settled.unasked(conn, connections.link(conn, link.id), now.date() - timedelta(days=60)))
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -95,3 +113,25 @@ def test_no_table_is_gone_through_for_each_row_of_another(company: Company, stat
             plan = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
             found |= {(detail, statement) for detail in repeated(plan) if is_coarse(detail)}
     assert not found, "\n\n".join(f"{detail}\n{statement}" for detail, statement in sorted(found))
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_planned_is_found_among_what_was_posted_with_and_without_figures(company: Company) -> None:
+    """A small database keeps none; a large one does after a sync, and then SQLite would go by the link."""
+    paid_charge(company)
+    company.sync()
+    database = company.environment.database
+    planned = select(outbox.c.id).where(markers.of_link(1), outbox.c.state == "planned")
+    wanted = "USING INDEX ix_outbox_due (connection_id=? AND state=?)"
+    assert wanted in plan_of(database, planned)
+    assert not statistics.refresh(database)
+    assert statistics.refresh(database, rows_min=1)
+    with database.read() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'outbox'").scalar()
+    assert wanted in plan_of(database, planned)
+
+
+def plan_of(database: Database, query: Any) -> str:
+    with database.read() as conn:
+        told = query.compile(conn, compile_kwargs={"literal_binds": True})
+        return " | ".join(row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {told}"))

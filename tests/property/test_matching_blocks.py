@@ -1,5 +1,6 @@
 """Block by block, again only where something changed, or all at once: one answer."""
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from reconcile.blocks import changed, digests, joined, match_block, split
 from reconcile.decisions import DECISIONS_SCHEMA, Choice
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA
 from reconcile.shares import divide
-from sync.blocks import InProcess, Processes
+from sync.blocks import InProcess, OnRay, Processes
+from sync.errors import Rejected
 from tests.property.test_matching_properties import documents, items
 
 World = tuple[pl.DataFrame, pl.DataFrame]
@@ -104,3 +106,9 @@ def test_processes_give_what_one_process_gives_and_decisions_go_to_their_block()
         "ch_b": "none",
         "ch_c": "auto",
     }
+
+
+def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(Rejected, match="pip install tieout"):
+        OnRay("127.0.0.1:6379").run([])

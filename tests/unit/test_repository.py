@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-test.lock", "requirements-bench.lock", "requirements-notebooks.lock")
+LOCKS = tuple(f"requirements{use}.lock" for use in ("", "-test", "-bench", "-notebooks", "-ray"))
 LINES_MAX = 500
 
 # A letter in brackets matches only itself, so that these patterns do not find themselves.
