@@ -219,8 +219,7 @@ def _one(context: Context, link: LinkView, payout_id: str) -> None:
         st.html(_sides(found.view))
         if found.fees:
             st.html('<p class="t-head">Fees by kind</p>')
-            rows = [[escape(_plain(kind)), words.amount(total, payout.currency)] for kind, total in found.fees]
-            st.html(style.table(["Kind", payout.currency], rows, frozenset((1,))))
+            st.html(fees_by_kind(found))
     if found.lines:
         _entries(context, link, found)
 
@@ -265,6 +264,21 @@ def contents(found: Statement) -> str:
         rows.append([rest, "", "", "", words.amount(-own, payout.currency)])
     rows.append(["<b>Paid out</b>", "", "", "", f"<b>{words.amount(payout.amount_minor, payout.currency)}</b>"])
     return style.table(["", "Entries", "Gross", "Fees", f"Net, {payout.currency}"], rows, frozenset(range(1, 5)))
+
+
+def fees_by_kind(found: Statement) -> str:
+    """What Stripe took, the payout's own fee among it; if it ties, also what is not told apart by kind yet."""
+    payout = found.view.payout
+    kinds = [(_plain(kind), taken) for kind, taken in found.fees]
+    total = sum(taken for _, taken in kinds)
+    if found.view.tie.standing == "ties":
+        own = payout.amount_minor - sum(line.net_minor for line in found.lines)
+        every = own - sum(line.fee_minor for line in found.lines)
+        kinds += [("Not decided yet", every - total)] if every != total else []
+        total = every
+    rows = [[escape(kind), words.amount(taken, payout.currency)] for kind, taken in kinds]
+    rows.append(["<b>Together</b>", f"<b>{words.amount(total, payout.currency)}</b>"])
+    return style.table(["Kind", payout.currency], rows, frozenset((1,)))
 
 
 def _sides(view: PayoutView) -> str:
