@@ -17,8 +17,8 @@ from storage.queries import LinkView
 PAGE_SIZE, ENTRIES_SIZE = 25, 50
 ALL = "all"
 BANK = {
-    "pending": ("info", "on its way to the bank"),
-    "in_transit": ("info", "on its way to the bank"),
+    "pending": ("info", "on its way"),
+    "in_transit": ("info", "on its way"),
     "paid": ("good", "arrived"),
     "failed": ("bad", "failed"),
     "canceled": ("bad", "cancelled"),
@@ -126,10 +126,10 @@ def _list(shown: PayoutPage) -> None:
         column_config={
             "Arrives": st.column_config.DateColumn(format="YYYY-MM-DD", width=90),
             "Amount": st.column_config.TextColumn(alignment="right", width=105),
-            "Bank": st.column_config.TextColumn(width=162),
-            "Ties": st.column_config.TextColumn(width=150),
+            "Bank": st.column_config.TextColumn(width=105),
+            "Ties": st.column_config.TextColumn(width=155),
             "QuickBooks": st.column_config.TextColumn(width=100),
-            "Stripe": st.column_config.TextColumn(width=190),
+            "Stripe": st.column_config.TextColumn(width=208),
         },
         alt="Payouts; select one to open it",
     )

@@ -143,7 +143,7 @@ def _history(runs: list[RunView], link: LinkView) -> None:
 
 
 def frame(runs: list[RunView], link: LinkView) -> pl.DataFrame:
-    """A row a run; times on the link's clock."""
+    """A row a run; times on the link's clock. What none of them counted has no column."""
     zone = ZoneInfo(link.time_zone)
     columns: dict[str, list[str]] = {
         "Started": [f"{(run.started_at or run.scheduled_for).astimezone(zone):%Y-%m-%d %H:%M}" for run in runs],
@@ -153,6 +153,7 @@ def frame(runs: list[RunView], link: LinkView) -> pl.DataFrame:
         "Took": [words.clock_time(run.duration) for run in runs],
     }
     for name, label in COUNTS.items():
-        columns[label] = [f"{run.counts[name]:,}" if run.counts.get(name) else "" for run in runs]
+        if any(run.counts.get(name) for run in runs):
+            columns[label] = [f"{run.counts[name]:,}" if run.counts.get(name) else "" for run in runs]
     columns["What happened"] = [run.problem or run.step for run in runs]
     return pl.DataFrame(columns)
