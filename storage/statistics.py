@@ -1,7 +1,7 @@
 """SQLite's own figures of what is stored, by which it chooses between indexes. PostgreSQL keeps them by itself.
 
 Without them SQLite takes every index for equally good, and goes through all that a link ever posted to find the little
-that is open. A sample of each index is enough: some hundredths of a second, whatever the size.
+that is open. A sample of each index is enough.
 """
 
 from contextlib import closing
