@@ -4,9 +4,24 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Text, and_, exists, func, or_, select, true, type_coerce, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 
 from reconcile.records import Document, Record
 from storage import audit
@@ -148,10 +163,19 @@ def _rows(
         by_kind.setdefault(kind, []).append(object_id)
     for kind, ids in by_kind.items():
         for chunk in chunks(ids):
-            query = select(*columns).where(
-                mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk)
-            )
-            yield from conn.execute(query.with_for_update() if for_update else query)
+            query = _select_rows(tuple(columns), for_update)
+            yield from conn.execute(query, {"of": connection_id, "which": kind, "ids": list(chunk)})
+
+
+@cache
+def _select_rows(columns: tuple[Any, ...], for_update: bool) -> Select[Any]:
+    """Asked so often that making the statement anew would take longer than its answer."""
+    query = select(*columns).where(
+        mirror.c.connection_id == bindparam("of"),
+        mirror.c.kind == bindparam("which"),
+        mirror.c.object_id.in_(bindparam("ids", expanding=True)),
+    )
+    return query.with_for_update() if for_update else query
 
 
 def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
@@ -397,11 +421,14 @@ def _set_claimed(conn: Connection, connection_id: int, document_ids: Iterable[st
 # ---- cursors
 
 
+_SELECT_CURSOR = select(cursors.c.position).where(  # made once, for the same reason as `_select_rows`
+    cursors.c.connection_id == bindparam("of"), cursors.c.stream == bindparam("which")
+)
+
+
 def cursor(conn: Connection, connection_id: int, stream: str) -> Any:
     """Where a listing stands; None if it has not begun."""
-    return conn.execute(
-        select(cursors.c.position).where(cursors.c.connection_id == connection_id, cursors.c.stream == stream)
-    ).scalar()
+    return conn.execute(_SELECT_CURSOR, {"of": connection_id, "which": stream}).scalar()
 
 
 def move_cursor(conn: Connection, connection_id: int, stream: str, position: Any, at: datetime) -> None:

@@ -41,6 +41,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     syncs: int = 0
     crashes: int = 0
+    restored: bool = False  # an old copy of our database took its place
     digest: str = ""
     documents: dict[str, Any] = field(default_factory=dict)  # of ours in the books, by marker
     points: int = 0  # crash points of the first round
@@ -134,6 +135,7 @@ class _Run:
         self._post = Post(world)
         world.books.forgets, world.jump_s = schedule.forgets, float(schedule.jump_s)
         world.meanwhile, world.trouble.rival = self._meanwhile, self._rival
+        world.trouble.back_up_at = schedule.back_up_at
 
     def run(self) -> None:
         for number, each in enumerate(self._schedule.rounds):
@@ -211,6 +213,7 @@ class _Run:
         if any(name.endswith("jump") for name in world.trouble.struck):  # what was leased until then is free by then
             world.clock.advance(3 * 3_600)
         self._post.deliver("in order")
+        self._restore()
         for _ in range(HEALING):
             world.clock.advance(world.stripe.next_later_s() + 900)
             self._mend()
@@ -224,6 +227,14 @@ class _Run:
             if not (problem or rest or world.stripe.next_later_s()) and self._is_calm():
                 return
         self._outcome.problems.append(f"It does not come to rest: {problem or ''} {'; '.join(rest)}")
+
+    def _restore(self) -> None:
+        """An old copy of our database takes its place. What was at work in it counts as so until its lease ends."""
+        backup = self._world.trouble.backup
+        if backup is not None:
+            self._world.database.driver.deserialize(backup)
+            self._world.clock.advance(3_600)
+            self._outcome.restored = True
 
     def _is_calm(self) -> bool:
         with self._world.database.read() as conn:

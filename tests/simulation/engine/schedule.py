@@ -1,7 +1,7 @@
 """What happens in a seed: rounds of business, people's work and faults, drawn beforehand; then all is healed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emulators.clock import Rng
 from tests.simulation.engine.trouble import AT, CRASHES, Fault
@@ -21,6 +21,7 @@ RESTARTS_S = (1, 30, 200, 1_000)
 JUMPS_S = (-3, -1, 3, 200, 7_200)
 # How far into a round its faults lie: about as many times is each place reached.
 REACH = {"commit": 60, "fetch": 14, "read": 7, "look up": 2, "post": 2, "webhook": 3}
+RESTORED, BACK_UP_AT = 0.15, (1, 150)  # how often an old database is restored, and after how many commits it was copied
 # What the trouble of a round is about: places as often as they are named.
 THEMES = (
     ("commit", "fetch", "read", "post", "look up", "webhook"),
@@ -63,13 +64,17 @@ class Round:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`forgets`: QuickBooks keeps no request ids. `jump_s`: how far our clock jumps when it does."""
+    """`forgets`: QuickBooks keeps no request ids. `jump_s`: how far our clock jumps when it does.
+
+    `back_up_at`: after so many commits our database is copied, and that copy takes its place when all is healed.
+    """
 
     world: int
     rounds: tuple[Round, ...]
     forgets: bool
     small_pages: bool
     jump_s: int
+    back_up_at: int = 0
 
     @property
     def people(self) -> bool:
@@ -86,13 +91,17 @@ def draw(seed: int) -> Schedule:
         _round(business, chance, number, forgets=forgets, with_people=with_people)
         for number in range(business.pick((1, 1, 1, 2, 2, 3)))
     )
-    return Schedule(
+    drawn = Schedule(
         world=world,
         rounds=rounds,
         forgets=forgets,
         small_pages=chance.chance(0.1),
         jump_s=chance.pick(JUMPS_S),
     )
+    restored = Rng(f"backup {seed}")
+    if drawn.people or not restored.chance(RESTORED):  # what people decided since a backup they are asked again
+        return drawn
+    return replace(drawn, back_up_at=restored.between(*BACK_UP_AT))
 
 
 def _round(business: Rng, chance: Rng, number: int, *, forgets: bool, with_people: bool) -> Round:

@@ -62,6 +62,9 @@ class Trouble:
     points: int = 0
     place: str = "commit"  # what a commit counts as
     rival: Callable[[], None] = lambda: None  # another process is at work before a commit of ours
+    back_up_at: int = 0  # after so many commits of a seed the database is copied; 0: never
+    commits: int = 0
+    backup: bytes | None = None
     reached: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     _numbers: Counter[str] = field(default_factory=Counter)
@@ -79,6 +82,7 @@ class Trouble:
     def forget(self) -> None:
         """The next seed counts anew."""
         self.begin()
+        self.back_up_at, self.commits, self.backup = 0, 0, None
         self.reached, self.struck = Counter(), Counter()
 
     def begin(self, faults: tuple[Fault, ...] = (), crash_at: tuple[int, ...] = ()) -> None:
@@ -98,6 +102,11 @@ class Trouble:
         if what:
             self.struck[f"{place}: {what}"] += 1
         return what
+
+    def committed(self, driver: DriverConnection) -> None:
+        self.commits += 1
+        if self.commits == self.back_up_at:
+            self.backup = driver.serialize()
 
     def point(self, place: str, when: str, what: str) -> None:
         """A crash point: the process may end here."""
@@ -158,6 +167,7 @@ class Watched(Database):
             self.trouble.point(place, "before", what)
             if what == "disk full":
                 raise OperationalError("COMMIT", {}, FullError("database or disk is full"))
+        self.trouble.committed(self.driver)
         self.trouble.point(place, "after", what)
 
     @property

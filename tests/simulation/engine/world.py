@@ -314,7 +314,7 @@ def open_memory(trouble: Trouble | None = None) -> Watched:
 def make_template() -> Template:
     """A company with accounts, customers and a link that posts; nothing has been sold yet."""
     database, clock = open_memory(), Clock()
-    database.driver.deserialize(_migrated())
+    database.driver.deserialize(migrated())
     stripe, books = Stripe(clock.theirs), Books(clock.theirs, PAGE)
     found(books)
     for name, email in CUSTOMERS:
@@ -344,7 +344,7 @@ def make_template() -> Template:
     return Template(database.driver.serialize(), stripe, books, clock.true)
 
 
-def _migrated() -> bytes:
+def migrated() -> bytes:
     """An empty database of the newest schema. A migration wants a connection of its own, so it is made in a file."""
     with tempfile.TemporaryDirectory() as directory:
         on_disk = open_database(None, data_dir=Path(directory))
