@@ -1,12 +1,14 @@
 """`python -m tests.simulation --seeds 2000 --json`: runs seeds of faults; exit status 1 if a law was broken.
 
-Levels: `engine` is the worker, the outbox and the storage with both systems in memory; `desktop` the whole way to
-QuickBooks Desktop. `--pairs` enumerates the pairs of crash points of the engine's short scenarios instead.
+Levels: `engine` is the worker, the outbox and the storage with both systems in memory; `online` and `desktop` are the
+whole way to QuickBooks Online and Desktop. `--pairs` enumerates the pairs of crash points of the engine's short
+scenarios instead.
 """
 
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -14,12 +16,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault(
+    "POLARS_MAX_THREADS", "1"
+)  # frames of a few rows: handing them to threads takes longer than they do
 Told = dict[str, Any]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--level", choices=["engine", "desktop"], default="engine", help="default engine")
+    parser.add_argument("--level", choices=["engine", "online", "desktop"], default="engine", help="default engine")
     parser.add_argument("--seeds", type=int, default=100, help="how many (default 100)")
     parser.add_argument("--first", type=int, default=0, help="the first seed, or crash point (default 0)")
     parser.add_argument("--pairs", action="store_true", help="every pair of crash points of the short scenarios")
@@ -29,7 +34,8 @@ def main() -> int:
     logging.disable(logging.ERROR - 1)
     logging.getLogger("sync.worker").propagate = False
     began = time.monotonic()
-    told = _pairs(given) if given.pairs else _engine(given) if given.level == "engine" else _desktop(given)
+    levels = {"engine": _engine, "online": _online, "desktop": _desktop}
+    told = _pairs(given) if given.pairs else levels[given.level](given)
     told["seconds"] = round(time.monotonic() - began, 1)
     if given.json:
         print(json.dumps(told, indent=2))
@@ -46,12 +52,13 @@ def _engine(given: argparse.Namespace) -> Told:
     from tests.simulation.engine.trouble import AT
 
     simulation, reached, struck = Simulation(), Counter[str](), Counter[str]()
-    failed, syncs, crashes = [], 0, 0
+    failed, syncs, crashes, restored = [], 0, 0, 0
     never = {f"{place}: {what}" for place, kinds in AT.items() for what in kinds}
     for seed in range(given.first, given.first + given.seeds):
         outcome = simulation.run(seed, given.bug)
         reached, struck = reached + outcome.reached, struck + outcome.struck
         syncs, crashes = syncs + outcome.syncs, crashes + outcome.crashes
+        restored += outcome.restored
         if outcome.problems:
             schedule = [str(each) for each in draw(seed).rounds]
             failed.append({"seed": seed, "problems": outcome.problems, "schedule": schedule})
@@ -62,6 +69,7 @@ def _engine(given: argparse.Namespace) -> Told:
         "runs": given.seeds,
         "syncs": syncs,
         "crashes": crashes,
+        "restored": restored,
         "reached": dict(sorted(reached.items())),
         "struck": dict(sorted(struck.items())),
         "never struck": sorted(never - set(struck)),
@@ -80,6 +88,32 @@ def _pairs(given: argparse.Namespace) -> Told:
         failed += found.failed
     simulation.close()
     return {"level": "pairs", "runs": sum(each["pairs"] for each in told.values()), "scenarios": told, "failed": failed}
+
+
+def _online(given: argparse.Namespace) -> Told:
+    from tests.simulation.online.run import Simulation, as_json
+    from tests.simulation.online.schedule import AT, draw
+
+    with tempfile.TemporaryDirectory() as directory:
+        simulation = Simulation(Path(directory))
+        outcomes = [simulation.run(seed, given.bug) for seed in range(given.first, given.first + given.seeds)]
+        simulation.close()
+    struck = sum((each.struck for each in outcomes), Counter[str]())
+    never = {f"{place}: {what}" for place, (_, kinds) in AT.items() for what in kinds} - set(struck)
+    return {
+        "level": "online",
+        "first": given.first,
+        "runs": given.seeds,
+        "syncs": sum(each.syncs for each in outcomes),
+        "crashes": sum(each.crashes for each in outcomes),
+        "struck": dict(sorted(struck.items())),
+        "never struck": sorted(never),
+        "failed": [
+            as_json(each) | {"schedule": [str(one) for one in draw(each.seed).rounds]}
+            for each in outcomes
+            if not each.ok
+        ],
+    }
 
 
 def _desktop(given: argparse.Namespace) -> Told:

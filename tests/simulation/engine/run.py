@@ -76,7 +76,7 @@ class Simulation:
         reading.PAGE = world.books.page = SMALL_PAGE if plan.small_pages else PAGE
         try:
             known = patch.object(deciding, "match", self._known.match)
-            with _Errors(outcome) as errors, known, BUGS[bug]() if bug else nullcontext():
+            with Errors(outcome.problems) as errors, known, BUGS[bug]() if bug else nullcontext():
                 _Run(world, plan, outcome, errors).run()
         finally:
             reading.PAGE = before
@@ -108,14 +108,14 @@ class _Known:
         return self._answers[asked]
 
 
-class _Errors(logging.Handler):
+class Errors(logging.Handler):
     """What the worker takes for an error of its own: a full disk is one, anything else is a finding."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, problems: list[str]) -> None:
         super().__init__(logging.ERROR)
-        self._outcome = outcome
+        self._problems = problems
 
-    def __enter__(self) -> "_Errors":
+    def __enter__(self) -> "Errors":
         logging.getLogger("sync.worker").addHandler(self)
         return self
 
@@ -125,11 +125,11 @@ class _Errors(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and "disk is full" not in str(error):
-            self._outcome.problems.append(f"An error of our own: {type(error).__name__}: {error}"[:300])
+            self._problems.append(f"An error of our own: {type(error).__name__}: {error}"[:300])
 
 
 class _Run:
-    def __init__(self, world: World, schedule: Schedule, outcome: Outcome, errors: _Errors) -> None:
+    def __init__(self, world: World, schedule: Schedule, outcome: Outcome, errors: Errors) -> None:
         self._world, self._schedule, self._outcome = world, schedule, outcome
         self._acts = Acts(world, Rng(f"world {schedule.world}"))
         self._post = Post(world)

@@ -38,6 +38,7 @@ from tests.simulation.engine.trouble import Crash, Trouble, Watched
 START = datetime(2026, 11, 9, 15, tzinfo=UTC)
 ZONE = "America/New_York"
 LEASE_S, CALL_S = 150.0, 0.25  # how long a worker holds what it took, and how long a call takes
+CALLS_MAX = 500  # of a seed: many times what any takes
 PAGE, SMALL_PAGE = 40, 8  # rows QuickBooks gives at once: few, so that there is more than one page
 CLEARING, BANK, FEES, EQUITY, HELD, LOSSES, DISPUTE_FEES, OWED = "41", "35", "60", "39", "42", "61", "62", "43"
 ACCOUNTS = (
@@ -166,6 +167,7 @@ class World:
     jump_s: float = 0.0
     wrong: list[str] = field(default_factory=list)
     workers: int = 0
+    calls: int = 0
     _is_stepping_in: bool = False
 
     def __post_init__(self) -> None:
@@ -212,6 +214,8 @@ class World:
         """On the way to a call; gives what strikes it."""
         if self.database.is_busy:
             self.wrong.append(f"A {place} went out inside a transaction.")
+        self.calls += 1
+        assert self.calls <= CALLS_MAX, "It calls and calls, and comes to no end."
         self.clock.advance(CALL_S)
         what = self.trouble.at(place)
         self.trouble.point(place, "before", what)
