@@ -251,13 +251,6 @@ def _heads(conn: Connection, link_id: int) -> list[Head]:
     return [Head(**row) for row in conn.execute(query.order_by(closes.c.id.desc())).mappings()]
 
 
-def all_of(database: Database, link_id: int) -> list[Close]:
-    """The newest first with their packs, without what was replaced: of a large company, more than a page can read."""
-    with database.read() as conn:
-        found = (get(conn, head.id) for head in _heads(conn, link_id))
-        return [each for each in found if each is not None]
-
-
 def get(conn: Connection, close_id: int) -> Close | None:
     row = conn.execute(select(closes).where(closes.c.id == close_id)).first()
     return None if row is None else _close(row)
