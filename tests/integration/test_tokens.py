@@ -12,7 +12,7 @@ from emulators.clock import Clock, Rng
 from emulators.qbo.emulator import QboEmulator
 from emulators.server import serve
 from emulators.store import Store
-from storage import connections
+from storage import audit, connections
 from storage.engine import Database, open_database
 from storage.migrate import migrate
 from storage.vault import FILE_NAME, VaultError, open_vault
@@ -116,6 +116,7 @@ def test_a_new_key_seals_everything_and_old_ones_can_go(tmp_path: Path, monkeypa
             conn, system="qbo", external_id="1", name="x", mode="test", settings={}, at=now
         )
         connections.store_secret(conn, old, connection_id, "refresh_token", "RT1-secret", now)
+        audit.record_check(conn, old, audit.BEGIN, now, "test", None)
     done = CliRunner().invoke(main, ["rotate-key"])
     assert done.exit_code == 0, done.output
     assert "1 secrets" in done.output
@@ -125,4 +126,7 @@ def test_a_new_key_seals_everything_and_old_ones_can_go(tmp_path: Path, monkeypa
         assert connections.secret(conn, open_vault(tmp_path), connection_id, "refresh_token") == "RT1-secret"
         with pytest.raises(VaultError):
             connections.secret(conn, old, connection_id, "refresh_token")
+        found = audit.last_check(conn, open_vault(tmp_path))
+        assert found is not None
+        assert found.is_ours
     database.close()
