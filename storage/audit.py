@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, String, Text, func, select, text, type_coerce, update
+from sqlalchemy import Connection, Row, String, Text, select, text, type_coerce
 
 from storage.engine import tolerant
 from storage.models import audit, audit_checks
@@ -169,7 +169,8 @@ def standing_problem(conn: Connection) -> str | None:
 
 
 def record_check(conn: Connection, vault: Vault, mark: Mark, at: datetime, actor: str, problem: str | None) -> None:
-    """The next check goes on from here."""
+    """The next check goes on from here, and from nowhere before: an older mark would vouch for less of the chain."""
+    conn.execute(audit_checks.delete())
     row = {"at": at, "actor": actor, "entry_id": mark.entry_id, "entry_hash": mark.hash, "problem": problem}
     conn.execute(audit_checks.insert().values(**row, seal=vault.sign(SIGNED_AS, _signed(mark))))
 
@@ -178,9 +179,7 @@ def sign_anew(conn: Connection, vault: Vault) -> None:
     """The last check under the newest key, after which older keys can be removed; one that is not ours stays so."""
     last = last_check(conn, vault)
     if last is not None and last.is_ours:
-        newest = select(func.max(audit_checks.c.id)).scalar_subquery()
-        seal = vault.sign(SIGNED_AS, _signed(last.mark))
-        conn.execute(update(audit_checks).where(audit_checks.c.id == newest).values(seal=seal))
+        record_check(conn, vault, last.mark, last.at, last.actor, last.problem)
 
 
 def _signed(mark: Mark) -> str:

@@ -56,7 +56,7 @@ audit = Table(
     Index("ix_audit_at", "at"),
 )
 
-# How far the chain of the audit log was verified, each time somebody did: the next one goes on from there.
+# How far the chain of the audit log was verified last: the next time goes on from there.
 audit_checks = Table(
     "audit_checks",
     metadata,

@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 from streamlit.testing.v1 import AppTest
 
 from pages import audit
@@ -145,7 +145,10 @@ def test_a_whole_other_chain_is_not_the_one_that_was_verified(demo: Database) ->
     """Somebody who can write to the database, but has no key, computes every hash anew, and those of the checks too."""
     here = environment(demo)
     assert auditing.verify(here, "test") == []
+    add(demo, log.Entry(actor="a@example.com", action="did", subject="x"))
+    assert auditing.verify(here, "test") == []
     with demo.write() as conn:
+        assert conn.execute(select(func.count()).select_from(audit_checks)).scalar() == 1, "no older one to go back to"
         conn.execute(update(table).where(table.c.id == 2).values(actor="nobody"))
         forge(conn)
         assert log.verify(conn) == [], "by itself it is whole"
