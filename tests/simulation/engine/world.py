@@ -60,6 +60,27 @@ MAPPINGS = Mappings(
 
 
 @dataclass
+class Relief:
+    """A worker is held up past its lease, and another takes over what it held; nobody takes over from that one."""
+
+    _is_at_work: bool = False
+
+    def step_in(self, clock: "Clock", make_worker: Callable[[], Worker]) -> None:
+        if self._is_at_work:
+            return
+        self._is_at_work = True
+        try:
+            clock.advance(LEASE_S + 5)
+            other = make_worker()
+            while other.work():
+                pass
+        except Crash:
+            pass
+        finally:
+            self._is_at_work = False
+
+
+@dataclass
 class Clock:
     """The other companies' time, and ours, which may be off by `skew_s`. Waiting moves both."""
 
@@ -168,7 +189,7 @@ class World:
     wrong: list[str] = field(default_factory=list)
     workers: int = 0
     calls: int = 0
-    _is_stepping_in: bool = False
+    _relief: Relief = field(default_factory=Relief)
 
     def __post_init__(self) -> None:
         self.clock.ticks += [self.stripe.tick, self.books.tick]
@@ -194,19 +215,7 @@ class World:
         return User(id=1, email="accountant@example.com", name="Accountant", role="accountant")
 
     def step_in(self) -> None:
-        """A worker is held up past its lease, and another takes over what it held."""
-        if self._is_stepping_in:
-            return
-        self._is_stepping_in = True
-        try:
-            self.clock.advance(LEASE_S + 5)
-            other = self.worker()
-            while other.work():
-                pass
-        except Crash:
-            pass
-        finally:
-            self._is_stepping_in = False
+        self._relief.step_in(self.clock, self.worker)
 
     # ---- the way to the others
 

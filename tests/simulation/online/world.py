@@ -39,7 +39,7 @@ from sync.processes import make_worker
 from sync.qbo.limits import OFF
 from sync.worker import Worker
 from tests.simulation.engine.trouble import Crash, Trouble, Watched
-from tests.simulation.engine.world import CALL_S, LEASE_S, VAULT, Clock, migrated, open_memory
+from tests.simulation.engine.world import CALL_S, LEASE_S, VAULT, Clock, Relief, migrated, open_memory
 
 START = datetime(2026, 11, 9, 15, tzinfo=UTC)
 STRIPE, INTUIT, OURS = "stripe.simulated", "intuit.simulated", "tieout.simulated"
@@ -61,7 +61,7 @@ class World:
     loop: asyncio.AbstractEventLoop
     wrong: list[str] = field(default_factory=list)
     delivers: bool = True  # whether webhooks arrive at all
-    _is_stepping_in: bool = False
+    _relief: Relief = field(default_factory=Relief)
     _apps: dict[str, ASGIApp] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,19 +90,7 @@ class World:
         return make_worker(self.environment, LEASE_S)
 
     def step_in(self) -> None:
-        """A worker is held up past its lease, and another takes over what it held."""
-        if self._is_stepping_in:
-            return
-        self._is_stepping_in = True
-        try:
-            self.clock.advance(LEASE_S + 5)
-            other = self.worker()
-            while other.work():
-                pass
-        except Crash:
-            pass
-        finally:
-            self._is_stepping_in = False
+        self._relief.step_in(self.clock, self.worker)
 
     # ---- webhooks
 
