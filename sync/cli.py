@@ -117,7 +117,7 @@ def check() -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def simulate(options: tuple[str, ...]) -> None:
-    """Runs seeds of faults against Tieout itself: --seeds N, --first N, --level engine|online|desktop, --pairs, --json."""
+    """Runs seeds of faults against Tieout: --seeds N, --first N, --level engine|online|desktop, --pairs, --json."""
     from sync.simulating import simulate as run
 
     sys.exit(_plainly(lambda: run(options)))
