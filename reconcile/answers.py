@@ -116,7 +116,7 @@ def ranked(plain: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
         rank=pl.lit(1, dtype=pl.Int64),
         match_id=pl.concat_str("processor_id", pl.lit("="), pl.col("ledger_ids").list.first()),
     )
-    return pl.concat([single, rest])
+    return pl.concat([single, rest]).sort("item", maintain_order=True)
 
 
 def _named(answers: pl.DataFrame) -> pl.DataFrame:

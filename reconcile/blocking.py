@@ -9,10 +9,12 @@ import re
 
 import polars as pl
 
+from reconcile.joins import join_texts
 from reconcile.rules import Rules
 from reconcile.score import email_key, with_name_keys
 
 NO_PAIRS = pl.DataFrame(schema={"item": pl.UInt32, "document": pl.UInt32})
+NO_NAMES = pl.DataFrame(schema={"kind": pl.String, "company": pl.String, "item": pl.UInt32, "name": pl.String})
 # The texts that may name an invoice, the one that counts more last.
 SOURCE = pl.Enum(["description", "reference"])
 # A number written in one piece: "1042", "INV-1042", "SO42".
@@ -48,9 +50,16 @@ ON_CLEARING = {
 
 
 def names_of_processor(processor: pl.DataFrame, among: pl.Series) -> pl.DataFrame:
-    """`item, kind, company, name`: each item's own id and the other ids it is known by, of those in `among`."""
+    """`item, kind, company, name`: each item's own id and the other ids it is known by, of those in `among`.
+
+    `processor` is in the order of ids.
+    """
     wanted = pl.DataFrame({"name": among}).unique()
-    own = processor.select("kind", "company", "item", name="id").join(wanted, on="name", how="semi")
+    if wanted.is_empty() or processor.is_empty():
+        return NO_NAMES
+    # Rows come in the order of ids: a few are found faster than all are looked through.
+    places = processor["id"].search_sorted(wanted["name"]).clip(0, processor.height - 1)
+    own = processor.select("kind", "company", "item", name="id")[places].join(wanted, on="name", how="semi")
     others = (
         processor.select("kind", "company", "links", "item")
         .filter(pl.col("links").list.len() > 0)
@@ -232,22 +241,20 @@ def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
 def by_reference(charges: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Charges and the invoices whose number they name; `source` is where ("reference" before "description")."""
     keys, numbers = reference_keys(charges), numbers_of(invoices, "document", "doc_number")
-    # Lazily, so that no text is copied: only row numbers leave the join. In order, so that what is looked up later is.
-    named = keys.lazy().join(numbers.lazy(), on=["company", "key"], maintain_order="left")
-    pairs = named.select("item", "document", "source").collect()
+    pairs = join_texts(keys, numbers, ["company", "key"])
     several = pairs["item"].is_duplicated()
     # One pair may have been found in both texts.
     more = pairs.filter(several).group_by("item", "document").agg(pl.col("source").max())
-    return pl.concat([pairs.filter(~several), more])
+    return pl.concat([pairs.filter(~several).select(more.columns), more])
 
 
 def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Items and the unmarked, unclaimed documents of the same amount and currency within the window.
+    """Items and those documents people typed in that are of the same amount and currency, within the window.
 
     The amount may be the item's own or, if Stripe converted it, the settled one.
     """
     typed = _on_each_day(
-        documents.filter(pl.col("marker").is_null()).select(
+        documents.select(
             "company",
             "currency",
             "date",
@@ -284,9 +291,11 @@ def by_typed_amount(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) 
 
 
 def by_typed_effect(items: pl.DataFrame, documents: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Items and the unmarked documents that do to the clearing account what Stripe did, with or without its fee."""
+    """Items and those documents people typed in that do to the clearing account what Stripe did, with or without its
+    fee.
+    """
     effects = (
-        documents.filter(pl.col("marker").is_null(), pl.col("clearing").list.len() > 0)
+        documents.filter(pl.col("clearing").list.len() > 0)
         .select("company", "currency", "date", "document", ledger_kind="kind", minor="clearing")
         .explode("minor", empty_as_null=False, keep_nulls=False)
     )
@@ -333,13 +342,15 @@ def _days(offset: pl.Expr) -> pl.Expr:
     return pl.col("date") + pl.duration(days=offset)
 
 
-def by_paid_invoice(named: pl.DataFrame, processor: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
-    """Charges and the unmarked payments that paid the very invoice the charge names (pairs in `named`).
+def by_paid_invoice(
+    named: pl.DataFrame, processor: pl.DataFrame, ledger: pl.DataFrame, documents: pl.DataFrame
+) -> pl.DataFrame:
+    """Charges and the payments among `documents` that paid the very invoice the charge names (pairs in `named`).
 
     They are candidates whatever their date if the amount is equal, and whatever their amount if nothing is open.
     """
     applied = (
-        ledger.filter(pl.col("marker").is_null(), pl.col("kind") == "payment", pl.col("applied").list.len() > 0)
+        documents.filter(pl.col("kind") == "payment", pl.col("applied").list.len() > 0)
         .select("applied", payment="document", paid_minor="amount_minor", payment_currency="currency")
         .explode("applied", empty_as_null=False, keep_nulls=False)
         .with_columns(id=pl.col("applied").struct.field("id"), part=pl.col("applied").struct.field("amount_minor"))

@@ -13,8 +13,7 @@ tiers (`reconcile.tiers`), strongest first:
 """
 
 import gc
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,7 +28,6 @@ from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, canonical
 from reconcile.model import Model
 from reconcile.result import Allocation, MatchResult, Proposal, Verdict
 from reconcile.rules import Rules
-from reconcile.shares import Share, divide
 from reconcile.tiers.candidates import match_candidates
 from reconcile.tiers.decided import match_decided
 from reconcile.tiers.left import list_unmatched
@@ -55,15 +53,13 @@ LEARNT = pl.DataFrame(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What was decided of some companies; `answers` (ranked) count the items of all."""
+class Decided:
+    """What all tiers found together; the `answers` are ranked."""
 
     sides: Sides
     plain: Plain
-    compared: tuple[pl.DataFrame, ...]  # what the tiers looked at
-    recorded: frozenset[str]  # items
+    found: Found
     answers: pl.DataFrame
-    discrepancies: pl.DataFrame
 
 
 def match(
@@ -95,22 +91,13 @@ def _match(
     constraints: Constraints,
     aliases: pl.DataFrame | None,
 ) -> MatchResult:
-    def decide(share: Share) -> Part:
-        left, rows = _taking_part(share, constraints)
-        sides = Sides.of(left, _not_idle(share.ledger, constraints), rules, model, constraints, aliases)
-        return _decide(sides, share.processor, rows)
-
-    shares = divide(*inputs)
-    if len(shares) == 1:
-        return _result([decide(shares[0])], inputs, constraints)
-    with ThreadPoolExecutor(len(shares)) as pool:
-        return _result(list(pool.map(decide, shares)), inputs, constraints)
+    processor, ledger = _taking_part(inputs[0], constraints), _not_idle(inputs[1], constraints)
+    decided = _decide(Sides.of(processor, ledger, rules, model, constraints, aliases), inputs[0])
+    return _result(decided, inputs, constraints)
 
 
-def _decide(sides: Sides, processor: pl.DataFrame, rows: pl.Series) -> Part:
-    """Every tier on all of some companies; `processor` are all their items, `rows` the places of those that take part
-    among the items of all companies.
-    """
+def _decide(sides: Sides, processor: pl.DataFrame) -> Decided:
+    """Every tier; `processor` are all items, also those that take no part."""
     plain = match_plain(sides)
     rest = sides.without(plain.taken("item"), plain.taken("document"))
     found = Found()
@@ -118,16 +105,10 @@ def _decide(sides: Sides, processor: pl.DataFrame, rows: pl.Series) -> Part:
     for answer in found.answers:
         answer.accepted &= answer.processor_id not in found.waiting or answer.tier == "recorded"
     names = answers.ANSWERS_SCHEMA.names()
-    several = pl.concat([frame.select(names) for frame in (answers.from_python(rest, found.answers), candidates)])
+    found_apart = (answers.from_python(rest, found.answers), *found.frames, candidates)
+    several = pl.concat([frame.select(names) for frame in found_apart])
     ranked = answers.ranked(answers.from_plain(sides, plain).select(names), several)
-    return Part(
-        sides=sides,
-        plain=plain,
-        compared=tuple(found.evidence),
-        recorded=frozenset(found.recorded),
-        answers=ranked.with_columns(item=rows.gather(ranked["item"])),
-        discrepancies=answers.discrepancies_of(found),
-    )
+    return Decided(sides=sides, plain=plain, found=found, answers=ranked)
 
 
 @contextmanager
@@ -142,12 +123,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _taking_part(share: Share, constraints: Constraints) -> tuple[pl.DataFrame, pl.Series]:
-    """The items that people did not take out, and their places."""
+def _taking_part(processor: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
+    """The items that people did not take out."""
     if not constraints.ignored_items:
-        return share.processor, share.rows
-    stays = ~share.processor["id"].is_in(sorted(constraints.ignored_items))
-    return share.processor.filter(stays), share.rows.filter(stays)
+        return processor
+    return processor.filter(~pl.col("id").is_in(sorted(constraints.ignored_items)))
 
 
 def _not_idle(ledger: pl.DataFrame, constraints: Constraints) -> pl.DataFrame:
@@ -170,49 +150,42 @@ def _match_one_by_one(sides: Sides, found: Found, processor: pl.DataFrame) -> pl
     return candidates
 
 
-def _result(parts: Sequence[Part], inputs: tuple[pl.DataFrame, pl.DataFrame], constraints: Constraints) -> MatchResult:
-    ranked = pl.concat([part.answers for part in parts]).sort("item", maintain_order=True)
+def _result(decided: Decided, inputs: tuple[pl.DataFrame, pl.DataFrame], constraints: Constraints) -> MatchResult:
+    ranked, sides = decided.answers, decided.sides
     allocations = answers.allocations_of(ranked)
-    discrepancies = pl.concat([part.discrepancies for part in parts]).unique().sort(pl.all())
+    discrepancies = answers.discrepancies_of(decided.found).unique().sort(pl.all())
     return MatchResult(
         matches=answers.matches_of(ranked),
         allocations=allocations,
         discrepancies=discrepancies,
-        evidence_of=lambda ids: _evidence(parts, allocations, ids),
-        rule_version=parts[0].sides.rules.version,
-        model_version=parts[0].sides.model.version,
+        evidence_of=lambda ids: _evidence(decided, allocations, ids),
+        rule_version=sides.rules.version,
+        model_version=sides.model.version,
         digests_of=lambda: block_digests(*inputs),
         verdicts=Verdicts(
             ids=inputs[0]["id"],
             answers=ranked,
             problems=discrepancies.filter(pl.col("processor_id").is_not_null()),
-            notes=_notes(parts, constraints),
-            customers_of=lambda: {item: who for part in parts for item, who in _certain_customers(part.sides).items()},
+            notes=_notes(decided, constraints),
+            customers_of=lambda: _certain_customers(sides),
         ),
     )
 
 
-def _notes(parts: Sequence[Part], constraints: Constraints) -> dict[str, tuple[str, str]]:
+def _notes(decided: Decided, constraints: Constraints) -> dict[str, tuple[str, str]]:
     """Code and text of the items that people took out; those that ids brought back in are not among them."""
     nothing = "Somebody decided that nothing in the books belongs to this."
     notes = dict.fromkeys(constraints.ignored_items, ("IGNORED", "Somebody decided to ignore this."))
-    recorded = frozenset[str]().union(*(part.recorded for part in parts))
-    return notes | dict.fromkeys(constraints.unmatched_items - recorded, ("", nothing))
+    return notes | dict.fromkeys(constraints.unmatched_items - decided.found.recorded, ("", nothing))
 
 
-def _evidence(parts: Sequence[Part], allocations: pl.DataFrame, ids: pl.Series | None) -> pl.DataFrame:
+def _evidence(decided: Decided, allocations: pl.DataFrame, ids: pl.Series | None) -> pl.DataFrame:
     """EVIDENCE_SCHEMA of every pair that became part of an answer; of some items only, if they are named."""
-    if ids is not None:
-        allocations = allocations.filter(pl.col("processor_id").is_in(ids.implode()))
-    told = [_evidence_of(part, allocations, ids) for part in parts]
-    return score.evidence(pl.concat(told, how="diagonal_relaxed"))
-
-
-def _evidence_of(part: Part, allocations: pl.DataFrame, ids: pl.Series | None) -> pl.DataFrame:
-    """The compared pairs of these allocations."""
-    sides, pairs, others = part.sides, part.plain.pairs, [part.plain.recorded, *part.compared]
+    sides, plain = decided.sides, decided.plain
+    pairs, others = plain.pairs, [plain.recorded, *decided.found.evidence]
     if ids is not None:
         mine = pl.col("processor_id").is_in(ids.implode())
+        allocations = allocations.filter(mine)
         numbers = sides.whole[0].filter(pl.col("id").is_in(ids.implode()))["item"]
         pairs, others = pairs.filter(pl.col("item").is_in(numbers.implode())), [each.filter(mine) for each in others]
     named = sides.compare(pairs.select("item", "document", "source")).with_columns(
@@ -225,7 +198,7 @@ def _evidence_of(part: Part, allocations: pl.DataFrame, ids: pl.Series | None) -
         competitors=pl.len().over("processor_id").cast(pl.Int64) - 1,
     ).unique(["processor_id", "ledger_id"], keep="first", maintain_order=True)
     pairs_taken = allocations.select("match_id", "processor_id", "ledger_id")
-    return compared.join(pairs_taken, on=["processor_id", "ledger_id"])
+    return score.evidence(compared.join(pairs_taken, on=["processor_id", "ledger_id"]))
 
 
 def _certain_customers(sides: Sides) -> dict[str, str]:

@@ -36,11 +36,19 @@ class Money:
         return Money(-self.minor, self.currency)
 
     def __str__(self) -> str:
-        return f"{to_decimal(self.minor, self.currency):,} {self.currency}"
+        return f"{_figure(self.minor, exponent(self.currency))} {self.currency}"
 
     def _check(self, other: "Money") -> None:
         if self.currency != other.currency:
             raise MoneyError(f"{self} and {other} are of different currencies.")
+
+
+def _figure(minor: int, decimals: int) -> str:
+    """Major units with commas between thousands: "1,234.50"."""
+    if not decimals:
+        return f"{minor:,}"
+    whole, part = divmod(abs(minor), 10**decimals)
+    return f"{'-' if minor < 0 else ''}{whole:,}.{part:0{decimals}}"
 
 
 def exponent(currency: str) -> int:

@@ -86,8 +86,11 @@ def _numbers(frame: pl.DataFrame, row: str, ids: list[str]) -> pl.DataFrame:
 
 def _contradicting(found: pl.DataFrame, sides: Sides) -> pl.DataFrame:
     """Pairs whose e-mail addresses differ and whose names do not agree either."""
-    left, right = (side["customer_email"].gather(found[row]) for side, row in zip(sides.whole, PAIR, strict=True))
-    unlike = found.select(PAIR).filter((left != right).fill_null(False))
+    unlike = found.select(PAIR)
+    # Names that are equal, or of which one is missing, do not differ either.
+    for column in ("customer_email", "customer_name"):
+        left, right = (side[column].gather(unlike[row]) for side, row in zip(sides.whole, PAIR, strict=True))
+        unlike = unlike.filter((left != right).fill_null(False))
     return (
         sides.compare(unlike)
         .filter((pl.col("email_level") == "differs") & (pl.col("customer") == "differs"))

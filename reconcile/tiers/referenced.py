@@ -9,12 +9,13 @@ from reconcile import score
 from reconcile.discrepancy import Code, listed, money
 from reconcile.groupwise import alone_ppm
 from reconcile.model import PPM
-from reconcile.tiers.state import Answer, Found, Row, Sides, grouped, points
+from reconcile.tiers.state import Answer, Found, Row, Sides, grouped, label, points, series
 
 READ = (
     *("source", "item_currency", "item_minor", "item_name", "doc_currency", "open_minor", "doc_name", "customer"),
     *("email_level", "amount_weight", "known_weight", "name_weight", "email_weight", "date_weight", "reference_weight"),
 )
+TOLD = ("known", "name", "email", "date")  # beside the number
 
 
 def match_named(sides: Sides, found: Found) -> None:
@@ -25,6 +26,7 @@ def match_named(sides: Sides, found: Found) -> None:
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     found.evidence.append(named)
+    named = _judge_lone(sides, found, named)
     groups = [(processor_id, rows, _open_rows(rows, found)) for processor_id, rows in grouped(named, READ)]
     equal: dict[str, list[str]] = defaultdict(list)
     same = [[row for row in is_open if _left(row, found) == row.item_minor] for _, _, is_open in groups]
@@ -46,6 +48,63 @@ def match_named(sides: Sides, found: Found) -> None:
             asked[row.ledger_id] = (so_far + row.item_minor, _left(row, found))
     for processor_id, rows in rest:
         _judge_difference(sides, found, processor_id, rows, asked)
+
+
+def _judge_lone(sides: Sides, found: Found, named: pl.DataFrame) -> pl.DataFrame:
+    """Most differences in whole columns: of a charge and an open invoice that only name each other, whose customer
+    agrees. What is decided is what `_judge_difference` would; gives the other pairs.
+    """
+    touched = series({*found.used, *found.held})
+    alone = ~pl.col("item").is_duplicated() & ~pl.col("document").is_duplicated()
+    is_open = (pl.col("doc_currency") == pl.col("item_currency")) & (pl.col("open_minor") > 0)
+    is_lone = named.select(
+        alone
+        & is_open
+        & (pl.col("open_minor") != pl.col("item_minor"))
+        & pl.col("customer").is_in(score.AGREES)
+        & ~pl.col("ledger_id").is_in(touched)
+    ).to_series()
+    lone = named.filter(is_lone)
+    if lone.is_empty():
+        return named
+    told = sides.model.prior + lone.select(pl.sum_horizontal(f"{name}_weight" for name in TOLD)).to_series()
+    gaps = map(money, lone["item_minor"] - lone["open_minor"], lone["doc_currency"])
+    lone = lone.with_columns(
+        told.alias("told"),
+        probability_ppm=pl.Series(map(alone_ppm, told), dtype=pl.Int64),
+        gap=pl.Series(gaps, dtype=pl.String),
+        doc_label=label("doc_kind", "doc_number", "ledger_id"),
+        least_minor=pl.min_horizontal("item_minor", "open_minor"),
+        is_part=pl.col("item_minor") < pl.col("open_minor"),
+    )
+    threshold = sides.model.thresholds.get("reference_difference", PPM)
+    certain = pl.col("is_part") & (pl.col("probability_ppm") >= threshold)
+    accepted = certain & ~pl.col("processor_id").is_in(series(found.waiting))
+    text = "{} is named in the {} and the customer agrees, but the amounts differ by {}."
+    found.frames.append(
+        lone.select(
+            "item",
+            "processor_id",
+            "probability_ppm",
+            tier=pl.lit("reference_difference"),
+            role=pl.lit("pays_invoice"),
+            accepted=accepted,
+            weight=pl.col("told") + score.REFERENCE,
+            reason=pl.format(text, "doc_label", "source", "gap"),
+            currency="doc_currency",
+            ledger_ids=pl.concat_list("ledger_id"),
+            amounts=pl.concat_list("least_minor"),
+        )
+    )
+    taken = found.frames[-1]["accepted"]
+    found.used.update(lone.filter(taken).select("ledger_id", "least_minor").iter_rows())
+    for ledger_id, processor_id in lone.filter(~taken).select("ledger_id", "processor_id").iter_rows():
+        found.held[ledger_id].add(processor_id)
+    for code, word, mask in ((Code.PARTIAL, "less", lone["is_part"]), (Code.OVERPAID, "more", ~lone["is_part"])):
+        said = pl.format(f"The charge is {{}} {word} than what is open on {{}}.", "gap", "doc_label")
+        for processor_id, ledger_id, sentence in lone.filter(mask).select("processor_id", "ledger_id", said).iter_rows():
+            found.differs(processor_id, ledger_id, code, sentence)
+    return named.filter(~is_lone)
 
 
 def _left(row: Row, found: Found) -> int:
@@ -132,7 +191,7 @@ def _judge_difference(
 
 def _propose(sides: Sides, found: Found, rows: list[Row], answer: Answer, *, fits: bool = True) -> None:
     """A proposal of no more than is open; taken if the tier is certified for its probability."""
-    told = min(row.known_weight + row.name_weight + row.email_weight + row.date_weight for row in rows)
+    told = min(sum(getattr(row, f"{name}_weight") for name in TOLD) for row in rows)
     told += sides.model.prior
     answer.weight = score.REFERENCE + told
     answer.probability_ppm = alone_ppm(told)

@@ -194,6 +194,7 @@ class Found:
     """What the tiers have found so far."""
 
     answers: list[Answer] = field(default_factory=list)
+    frames: list[pl.DataFrame] = field(default_factory=list)  # answers found in whole columns, of other items
     discrepancies: list[Discrepancy] = field(default_factory=list)
     evidence: list[pl.DataFrame] = field(default_factory=list)
     recorded: set[str] = field(default_factory=set)  # items that a document names, or a person has decided
@@ -229,7 +230,8 @@ class Found:
 
     def answered(self) -> set[str]:
         """The charges of which it is said, or proposed, what they pay."""
-        return {answer.processor_id for answer in self.answers if answer.role == "pays_invoice"}
+        alone = {answer.processor_id for answer in self.answers if answer.role == "pays_invoice"}
+        return alone.union(*(frame["processor_id"] for frame in self.frames))
 
 
 def series(ids: Iterable[str]) -> pl.Series:
@@ -267,26 +269,27 @@ def _typed_pairs(sides: Sides) -> pl.DataFrame:
     processor, ledger = sides.whole
     named = pl.concat([each.select(PAIR) for each in (sides.links, sides.references)])
     taken = sides.identity.select("document")
-    free = taken.join(blocking.summaries(ledger), on="document", how="anti")
-    own, near, effect = (
-        sides.constraints.allow(pairs).join(sides.identity, on="item", how="anti").join(gone, on="document", how="anti")
-        for pairs, gone in (
-            (blocking.by_paid_invoice(named, processor, ledger), taken),
-            (blocking.by_typed_amount(processor, ledger, sides.rules), taken),
-            (blocking.by_typed_effect(processor, ledger, sides.rules), free),
-        )
+    people = ledger.filter(pl.col("kind") != "invoice", pl.col("marker").is_null())
+    near = people.join(taken, on="document", how="anti")
+    # An entry with several lines on the clearing account may record more than the item it names.
+    several = people.filter(pl.col("clearing").list.len() > 1).join(taken, on="document")
+    found = (
+        blocking.by_typed_effect(processor, pl.concat([near, several]), sides.rules),
+        blocking.by_typed_amount(processor, near, sides.rules),
+        blocking.by_paid_invoice(named, processor, ledger, near),
     )
+    pairs = pl.concat([each.with_columns(way=pl.lit(way, pl.UInt8)) for way, each in enumerate(found)])
+    pairs = sides.constraints.allow(pairs).join(sides.identity, on="item", how="anti")
     # The customers of the invoices a charge names count as its own.
-    asked = pl.concat([own, near, effect]).select("item").unique()
+    asked = pairs.select("item").unique()
     known = sides.customers.of_items(processor.select(*WHO)[asked["item"]])
     more = customers_of(named.join(asked, on="item", how="semi"), ledger)
-    customers = pl.concat([known, more]).unique()
-    compared = [sides.compare(pairs, customers) for pairs in (effect, near, own)]
     # What an entry does to the clearing account is a part of its total, and may be less than the item by the fee.
-    compared[0] = compared[0].with_columns(is_equal=pl.lit(True))
-    who = pl.col("customer") != "differs"
     return (
-        pl.concat([compared[0].filter(who), compared[1].filter(who), compared[2]])
+        sides.compare(pairs, pl.concat([known, more]).unique())
+        .filter((pl.col("customer") != "differs") | (pl.col("way") == len(found) - 1))
+        .with_columns(is_equal=pl.col("is_equal") | (pl.col("way") == 0))
+        .sort("item", "document", "way")
         .unique(["item", "document"], keep="first", maintain_order=True)
-        .sort("item", "document")
+        .drop("way")
     )

