@@ -15,6 +15,8 @@ from reconcile.score import email_key, with_name_keys
 
 NO_PAIRS = pl.DataFrame(schema={"item": pl.UInt32, "document": pl.UInt32})
 NO_NAMES = pl.DataFrame(schema={"kind": pl.String, "company": pl.String, "item": pl.UInt32, "name": pl.String})
+WHO = ("company", "currency", "customer_name", "customer_email")
+WAYS = 5  # by which a customer can be found, see `person_keys`
 # The texts that may name an invoice, the one that counts more last.
 SOURCE = pl.Enum(["description", "reference"])
 # A number written in one piece: "1042", "INV-1042", "SO42".
@@ -374,22 +376,21 @@ def by_paid_invoice(
 
 
 def person_keys(
-    frame: pl.DataFrame, row_column: str, known: pl.DataFrame, names: pl.DataFrame | None
-) -> dict[str, pl.DataFrame]:
-    """`row, key` by what a customer can be found by: the customer in the books, the e-mail, the name, either end of it.
+    frame: pl.DataFrame, known: pl.DataFrame, names: pl.DataFrame | None, *, ends: bool = True
+) -> pl.DataFrame:
+    """All rows once for each thing a customer can be found by: `way` (and with it `block`) says which, `key` what.
 
-    `known` (`row, customer_key`) says who it is, `names` are the `name_keys`, if they are known. Names are taken with
-    their words in order; one with a typo at one end is still found by the other.
+    These are the customer in the books, the e-mail, the name and, if asked for, either `ends` of it: a name with a typo
+    at one end is still found by the other. Names are taken with their words in order. `known` are the same rows, once
+    for each `customer_key`; `names` are the `name_keys`, if they are known.
     """
-    named = with_name_keys(frame.select(row_column, "customer_name"), "customer_name", names=names)
-    named = named.select(row_column, name="words").drop_nulls("name")
-    return {
-        "customer": known.select(row_column, key="customer_key"),
-        "email": frame.select(row_column, key=email_key(pl.col("customer_email"))).drop_nulls("key"),
-        "name": named.select(row_column, key="name"),
-        "start": named.select(row_column, key=pl.col("name").str.slice(0, 4)),
-        "end": named.select(row_column, key=pl.col("name").str.slice(-4)),
-    }
+    carried = [name for name in frame.columns if name not in ("customer_name", "customer_email", "customer_id")]
+    named = with_name_keys(frame, "customer_name", names=names)
+    words = pl.col("words")
+    keys = [email_key(pl.col("customer_email")), words, *([words.str.slice(0, 4), words.str.slice(-4)] if ends else [])]
+    ways = [known.select(*carried, key="customer_key"), *(named.select(*carried, key=key) for key in keys)]
+    blocks = [way.with_columns(block=pl.col("block") * len(ways) + number) for number, way in enumerate(ways)]
+    return pl.concat(blocks).drop_nulls("key")
 
 
 def by_open_amount(
@@ -414,28 +415,29 @@ def by_open_amount(
     sizes = [side.group_by(block).len(name) for side, name in ((left, "items"), (right, "documents"))]
     blocks = sizes[0].join(sizes[1], on=block).with_row_index("block")
     crowded = pl.col("items").cast(pl.Int64) * pl.col("documents") > rules.pairs_max
+    left, right = (
+        side.join(blocks, on=block).select(*columns, "block", "customer_name", "customer_email")
+        for side, columns in ((left, ("item", "day")), (right, ("document", "date", "customer_id")))
+    )
+    items = person_keys(left, left.join(known, on="item"), names)
+    documents = person_keys(right, right.rename({"customer_id": "customer_key"}), names)
+    limited = left["item"].clear()
     crowds = blocks.filter(crowded).select("block")
-    left, right = (side.join(blocks, on=block) for side in (left, right))
-    keys = [
-        person_keys(left, "item", left.select("item").join(known, on="item"), names),
-        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls(), names),
-    ]
-    sides = [left.select("item", "block", "day"), right.select("document", "block", "date")]
-    pairs, limited = [], [left.select("item").clear()]
-    for name in keys[0]:
-        items, documents = (
-            side.join(each[name], on=row) for side, each, row in zip(sides, keys, ("item", "document"), strict=True)
-        )
-        if crowds.height:
-            hot = _hot_keys(items.join(crowds, on="block", how="semi"), documents, rules.pairs_max)
-            limited.append(items.join(hot, on=["block", "key"], how="semi").select("item"))
-            items = items.join(hot, on=["block", "key"], how="anti")
-        pairs.append(
-            items.join(documents, on=["block", "key"])
-            .filter(_days_between(-rules.invoice_days_before, rules.invoice_days_after))
-            .select("item", "document")
-        )
-    return pl.concat(pairs).unique(), pl.concat(limited)["item"].unique()
+    if crowds.height:
+        ways = pl.concat([crowds * WAYS + number for number in range(WAYS)])
+        crowd = [side.join(ways, on="block", how="semi") for side in (items, documents)]
+        hot = _hot_keys(crowd[0], crowd[1], rules.pairs_max)
+        limited = items.join(hot, on=["block", "key"], how="semi")["item"].unique()
+        items = items.join(hot, on=["block", "key"], how="anti")
+    return _near(items, documents, rules.invoice_days_before, rules), limited
+
+
+def _near(items: pl.DataFrame, documents: pl.DataFrame, days_before: int, rules: Rules) -> pl.DataFrame:
+    """Pairs of one `block` and `key` in which the invoice is so many days older at most."""
+    pairs = join_texts(items, documents, ["block", "key"])
+    days = (pl.col("date") - pl.col("day")).dt.total_days()
+    near = pairs.filter(days.is_between(-days_before, rules.invoice_days_after))
+    return near.select("item", "document").unique()
 
 
 def _hot_keys(items: pl.DataFrame, documents: pl.DataFrame, pairs_max: int) -> pl.DataFrame:
@@ -443,10 +445,6 @@ def _hot_keys(items: pl.DataFrame, documents: pl.DataFrame, pairs_max: int) -> p
     sizes = [side.group_by("block", "key").len(name) for side, name in ((items, "items"), (documents, "documents"))]
     many = pl.col("items").cast(pl.Int64) * pl.col("documents") > pairs_max
     return sizes[0].join(sizes[1], on=["block", "key"]).filter(many).select("block", "key")
-
-
-def _days_between(least: int, most: int) -> pl.Expr:
-    return (pl.col("date") - pl.col("day")).dt.total_days().is_between(least, most)
 
 
 def by_customer(
@@ -460,24 +458,16 @@ def by_customer(
     """Charges and the invoices of one customer (known, by e-mail or by name) not older than `days_max`."""
     if charges.is_empty() or invoices.is_empty():
         return NO_PAIRS
-    block = ["company", "currency"]
-    left = charges.select("item", *block, "customer_name", "customer_email", day=pl.col("occurred_at").dt.date())
-    right = invoices.select("document", *block, "customer_name", "customer_email", "date", "customer_id")
-    keys = [
-        person_keys(left, "item", left.select("item").join(known, on="item"), names),
-        person_keys(right, "document", right.select("document", customer_key="customer_id").drop_nulls(), names),
-    ]
-    # A key of very many invoices is no customer a sum could be told of.
-    crowded = pl.len().over([*block, "key"]) <= rules.pairs_max // 1_000
-    pairs = [
-        left.select("item", "day", *block)
-        .join(keys[0][name], on="item")
-        .join(
-            right.select("document", "date", *block).join(keys[1][name], on="document").filter(crowded),
-            on=[*block, "key"],
+    blocks = charges.select("company", "currency").unique().with_row_index("block")
+    left, right = (
+        side.join(blocks, on=["company", "currency"]).drop("company", "currency")
+        for side in (
+            charges.select("item", *WHO, day=pl.col("occurred_at").dt.date()),
+            invoices.select("document", "date", "customer_id", *WHO),
         )
-        .filter(_days_between(-days_max, rules.invoice_days_after))
-        .select("item", "document")
-        for name in ("customer", "email", "name")
-    ]
-    return pl.concat(pairs).unique()
+    )
+    items = person_keys(left, left.join(known, on="item"), names, ends=False)
+    documents = person_keys(right, right.rename({"customer_id": "customer_key"}), names, ends=False)
+    # A key of very many invoices is no customer a sum could be told of.
+    few = pl.len().over("block", "key") <= rules.pairs_max // 1_000
+    return _near(items, documents.filter(few), days_max, rules)

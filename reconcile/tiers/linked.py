@@ -17,7 +17,7 @@ def match_linked(sides: Sides, found: Found) -> None:
     if sides.links.is_empty():
         return
     used = pl.col("ledger_id").replace_strict(dict(found.used), default=0, return_dtype=pl.Int64)
-    compared = found.unrecorded(sides.compare(sides.links)).with_columns(
+    compared = found.unrecorded(sides.named["links"]).with_columns(
         identity_level=pl.lit("linked"),
         identity_weight=score.LINK,
         open_minor=pl.col("open_minor") - (used if found.used else 0),

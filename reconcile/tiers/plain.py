@@ -56,26 +56,27 @@ def match_plain(sides: Sides) -> Plain:
     busy_documents = [sides.links.select("document"), _numbers(sides.whole[1], "document", decided)]
     found = found.join(pl.concat(busy_items), on="item", how="anti")
     found = found.join(pl.concat(busy_documents), on="document", how="anti")
-    found = found.join(_contradicting(found, sides), on="item", how="anti")
-    return Plain(found, _recorded(sides, busy_items[-1], pl.concat(busy_documents)))
+    # One comparison for both, for each has its price.
+    alone = sides.identity.filter(_lone()).join(busy_items[-1], on="item", how="anti")
+    alone = alone.join(pl.concat(busy_documents), on="document", how="anti")
+    compared = sides.compare(pl.concat([alone, _unlike(found, sides)], how="diagonal"))
+    is_recorded = compared["name"].is_not_null()
+    contradicting = (pl.col("email_level") == "differs") & (pl.col("customer") == "differs")
+    found = found.join(compared.filter(~is_recorded, contradicting), on="item", how="anti")
+    return Plain(found, _recorded(compared.filter(is_recorded)))
 
 
 AMOUNTS = ("amount_minor", "open_minor")
 
 
-def _recorded(sides: Sides, waiting: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+def _recorded(compared: pl.DataFrame) -> pl.DataFrame:
     """One document that names one item, of the same amount: as `reconcile.tiers.recorded` would find it."""
-    pairs = sides.identity.filter(_lone()).join(waiting, on="item", how="anti").join(asked, on="document", how="anti")
-    return (
-        sides.compare(pairs)
-        .filter(pl.col("is_equal") & (pl.col("target_minor") > 0))
-        .with_columns(
-            identity_level=pl.lit("equal"),
-            identity_weight=pl.lit(score.IDENTITY, dtype=pl.Int64),
-            currency="doc_currency",
-            amount_minor="target_minor",
-            doc_label=label("doc_kind", "doc_number", "ledger_id"),
-        )
+    return compared.filter(pl.col("is_equal") & (pl.col("target_minor") > 0)).with_columns(
+        identity_level=pl.lit("equal"),
+        identity_weight=pl.lit(score.IDENTITY, dtype=pl.Int64),
+        currency="doc_currency",
+        amount_minor="target_minor",
+        doc_label=label("doc_kind", "doc_number", "ledger_id"),
     )
 
 
@@ -84,15 +85,10 @@ def _numbers(frame: pl.DataFrame, row: str, ids: list[str]) -> pl.DataFrame:
     return frame.filter(pl.col("id").is_in(ids)).select(row) if ids else frame.select(row).clear()
 
 
-def _contradicting(found: pl.DataFrame, sides: Sides) -> pl.DataFrame:
-    """Pairs whose e-mail addresses differ and whose names do not agree either."""
+def _unlike(found: pl.DataFrame, sides: Sides) -> pl.DataFrame:
+    """Pairs whose e-mail addresses differ and whose names do too: some of them contradict each other."""
     unlike = found.select(PAIR)
-    # Names that are equal, or of which one is missing, do not differ either.
     for column in ("customer_email", "customer_name"):
         left, right = (side[column].gather(unlike[row]) for side, row in zip(sides.whole, PAIR, strict=True))
         unlike = unlike.filter((left != right).fill_null(False))
-    return (
-        sides.compare(unlike)
-        .filter((pl.col("email_level") == "differs") & (pl.col("customer") == "differs"))
-        .select("item")
-    )
+    return unlike

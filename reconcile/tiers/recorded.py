@@ -17,7 +17,7 @@ READ = (
 def match_recorded(sides: Sides, found: Found) -> None:
     if sides.identity.is_empty():
         return
-    compared = found.unrecorded(sides.compare(sides.identity)).with_columns(
+    compared = found.unrecorded(sides.named["identity"]).with_columns(
         identity_level=pl.lit("equal"), identity_weight=score.IDENTITY
     )
     found.evidence.append(compared)

@@ -22,7 +22,7 @@ def match_named(sides: Sides, found: Found) -> None:
     """References: taken if exactly one charge and one open invoice agree on number, amount and currency."""
     if sides.references.is_empty():
         return
-    named = found.unrecorded(sides.compare(sides.references)).with_columns(
+    named = found.unrecorded(sides.named["references"]).with_columns(
         reference_level=pl.lit("equal"), reference_weight=score.REFERENCE
     )
     found.evidence.append(named)
@@ -51,15 +51,16 @@ def match_named(sides: Sides, found: Found) -> None:
 
 
 def _judge_lone(sides: Sides, found: Found, named: pl.DataFrame) -> pl.DataFrame:
-    """Most differences in whole columns: of a charge and an open invoice that only name each other, whose customer
-    agrees. What is decided is what `_judge_difference` would; gives the other pairs.
+    """Most differences, in whole columns: a charge and an open invoice that only name each other, of one customer.
+
+    What is found is what `_judge_difference` would find; gives the other pairs.
     """
     touched = series({*found.used, *found.held})
-    alone = ~pl.col("item").is_duplicated() & ~pl.col("document").is_duplicated()
-    is_open = (pl.col("doc_currency") == pl.col("item_currency")) & (pl.col("open_minor") > 0)
     is_lone = named.select(
-        alone
-        & is_open
+        ~pl.col("item").is_duplicated()
+        & ~pl.col("document").is_duplicated()
+        & (pl.col("doc_currency") == pl.col("item_currency"))
+        & (pl.col("open_minor") > 0)
         & (pl.col("open_minor") != pl.col("item_minor"))
         & pl.col("customer").is_in(score.AGREES)
         & ~pl.col("ledger_id").is_in(touched)
@@ -67,44 +68,44 @@ def _judge_lone(sides: Sides, found: Found, named: pl.DataFrame) -> pl.DataFrame
     lone = named.filter(is_lone)
     if lone.is_empty():
         return named
+    judged = _differing(lone, sides, found)
+    found.frames.append(judged)
+    taken = judged["accepted"]
+    found.used.update(judged.filter(taken).select("ledger_id", "least_minor").iter_rows())
+    for ledger_id, processor_id in judged.filter(~taken).select("ledger_id", "processor_id").iter_rows():
+        found.held[ledger_id].add(processor_id)
+    for item, document, is_part, text in judged.select("processor_id", "ledger_id", "is_part", "text").iter_rows():
+        found.differs(item, document, Code.PARTIAL if is_part else Code.OVERPAID, text)
+    return named.filter(~is_lone)
+
+
+def _differing(lone: pl.DataFrame, sides: Sides, found: Found) -> pl.DataFrame:
+    """The answers (see `reconcile.answers.ANSWERS_SCHEMA`), with what else there is to say."""
     told = sides.model.prior + lone.select(pl.sum_horizontal(f"{name}_weight" for name in TOLD)).to_series()
     gaps = map(money, lone["item_minor"] - lone["open_minor"], lone["doc_currency"])
+    threshold = sides.model.thresholds.get("reference_difference", PPM)
+    waits = pl.col("processor_id").is_in(series(found.waiting))
+    reason = "{} is named in the {} and the customer agrees, but the amounts differ by {}."
     lone = lone.with_columns(
-        told.alias("told"),
         probability_ppm=pl.Series(map(alone_ppm, told), dtype=pl.Int64),
+        weight=told + score.REFERENCE,
         gap=pl.Series(gaps, dtype=pl.String),
         doc_label=label("doc_kind", "doc_number", "ledger_id"),
         least_minor=pl.min_horizontal("item_minor", "open_minor"),
         is_part=pl.col("item_minor") < pl.col("open_minor"),
     )
-    threshold = sides.model.thresholds.get("reference_difference", PPM)
-    certain = pl.col("is_part") & (pl.col("probability_ppm") >= threshold)
-    accepted = certain & ~pl.col("processor_id").is_in(series(found.waiting))
-    text = "{} is named in the {} and the customer agrees, but the amounts differ by {}."
-    found.frames.append(
-        lone.select(
-            "item",
-            "processor_id",
-            "probability_ppm",
-            tier=pl.lit("reference_difference"),
-            role=pl.lit("pays_invoice"),
-            accepted=accepted,
-            weight=pl.col("told") + score.REFERENCE,
-            reason=pl.format(text, "doc_label", "source", "gap"),
-            currency="doc_currency",
-            ledger_ids=pl.concat_list("ledger_id"),
-            amounts=pl.concat_list("least_minor"),
-        )
+    more = pl.when("is_part").then(pl.lit("less")).otherwise(pl.lit("more"))
+    return lone.select(
+        *("item", "processor_id", "probability_ppm", "weight", "ledger_id", "least_minor", "is_part"),
+        tier=pl.lit("reference_difference"),
+        role=pl.lit("pays_invoice"),
+        accepted=pl.col("is_part") & (pl.col("probability_ppm") >= threshold) & ~waits,
+        reason=pl.format(reason, "doc_label", "source", "gap"),
+        currency="doc_currency",
+        ledger_ids=pl.concat_list("ledger_id"),
+        amounts=pl.concat_list("least_minor"),
+        text=pl.format("The charge is {} {} than what is open on {}.", "gap", more, "doc_label"),
     )
-    taken = found.frames[-1]["accepted"]
-    found.used.update(lone.filter(taken).select("ledger_id", "least_minor").iter_rows())
-    for ledger_id, processor_id in lone.filter(~taken).select("ledger_id", "processor_id").iter_rows():
-        found.held[ledger_id].add(processor_id)
-    for code, word, mask in ((Code.PARTIAL, "less", lone["is_part"]), (Code.OVERPAID, "more", ~lone["is_part"])):
-        said = pl.format(f"The charge is {{}} {word} than what is open on {{}}.", "gap", "doc_label")
-        for processor_id, ledger_id, sentence in lone.filter(mask).select("processor_id", "ledger_id", said).iter_rows():
-            found.differs(processor_id, ledger_id, code, sentence)
-    return named.filter(~is_lone)
 
 
 def _left(row: Row, found: Found) -> int:

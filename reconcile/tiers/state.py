@@ -143,6 +143,14 @@ class Sides:
         """`item, customer_key` of the rows still to be decided."""
         return self.customers.of_items(self.processor)
 
+    @cached_property
+    def named(self) -> dict[str, pl.DataFrame]:
+        """The pairs of `identity`, `links` and `references`, compared at once: each comparison has its price."""
+        ways = {"identity": self.identity, "links": self.links, "references": self.references}
+        pairs = [each.with_columns(way=pl.lit(way)) for way, each in ways.items()]
+        compared = self.compare(pl.concat(pairs, how="diagonal")).partition_by("way", as_dict=True, include_key=False)
+        return {way: compared[way,] for way, each in ways.items() if each.height}
+
     def of_kind(self, kind: str) -> pl.DataFrame:
         return self.processor.filter(pl.col("kind") == kind)
 
