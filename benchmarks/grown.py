@@ -92,6 +92,7 @@ def _copy_all(lite: sqlite3.Connection, families: list[dict[Table, list[Row]]], 
     for _, made in indexes:
         lite.execute(made)
     lite.execute("DELETE FROM carried_days")
+    lite.execute("DELETE FROM tallied_days")
     lite.execute("DELETE FROM carried")
 
 

@@ -236,7 +236,7 @@ def _standing(totals: list[Total], standing: str) -> str:
 
 
 def _oldest(context: Context, totals: list[Total]) -> str:
-    times = [total.oldest for total in totals if total.standing == "waiting"]
+    times = [total.oldest for total in totals if total.standing == "waiting" and total.oldest]
     return words.span(context.now - min(times)) if times else ""
 
 

@@ -36,14 +36,24 @@ def carry(legs: pl.DataFrame, clearing: pl.DataFrame) -> Carried:
         if odd.is_empty():
             break
         good = good.join(odd, on="leg_id", how="anti")
-    idle = legs.filter("idle").select("currency", "day", amount_minor=pl.lit(0, pl.Int64))
     rest = legs.filter(~pl.col("idle")).join(good, on="leg_id", how="anti").drop("idle", "square")
-    sums = pl.concat([booked.select("currency", "day", "amount_minor"), idle])
     return Carried(
-        settled=sums.group_by("currency", "day").agg(pl.col("amount_minor").sum()).cast(SETTLED_SCHEMA),
+        settled=_settled(clearing.join(documents, on=BOOK, how="semi"), legs.filter("idle")),
         legs=rest,
         clearing=clearing.join(documents, on=BOOK, how="anti"),
     )
+
+
+def _settled(documents: pl.DataFrame, idle: pl.DataFrame) -> pl.DataFrame:
+    """SETTLED_SCHEMA."""
+    kind = pl.col("document_id").str.split(":").list.first()
+    group = ["currency", "day", "kind"]
+    sums = documents.group_by("currency", "day", kind=kind).agg(
+        count=(pl.col("amount_minor") != 0).sum(), amount_minor=pl.col("amount_minor").sum()
+    )
+    nothing = {"kind": pl.lit(""), "count": pl.lit(0), "amount_minor": pl.lit(0)}
+    seen = idle.select("currency", "day", **nothing).unique()
+    return pl.concat([each.cast(SETTLED_SCHEMA) for each in (sums.select(SETTLED_SCHEMA.names()), seen)]).sort(group)
 
 
 def _is_idle() -> pl.Expr:
@@ -74,9 +84,11 @@ def _square_documents(legs: pl.DataFrame, clearing: pl.DataFrame, good: pl.DataF
     done = clearing.group_by(BOOK).agg(
         is_plain=is_plain, amount_minor=pl.col("amount_minor").sum(), day=pl.col("day").min()
     )
-    return (
+    square = (
         booked.filter("is_square")
         .join(done.filter("is_plain"), on=BOOK)
         .filter(pl.col("booked_minor") == pl.col("amount_minor"), pl.col("booked_on") == pl.col("day"))
         .select(BOOK)
     )
+    # What one moves in several currencies is read together, so that it settles together or not at all.
+    return square.join(clearing.join(square, on=BOOK, how="anti"), on="document_id", how="anti")

@@ -51,8 +51,17 @@ CLEARING_SCHEMA = pl.Schema(
         "opening": pl.Boolean(),
     }
 )
-# What legs and documents that are each other's come to on a day, on both sides (see `reconcile.carried`).
-SETTLED_SCHEMA = pl.Schema({"currency": pl.String(), "day": pl.Date(), "amount_minor": pl.Int64()})
+# What legs and documents that are each other's come to on a day, on both sides (see `reconcile.carried`): `count`
+# documents of a kind. Without a kind nothing happened but that the currency was there.
+SETTLED_SCHEMA = pl.Schema(
+    {
+        "currency": pl.String(),
+        "day": pl.Date(),
+        "kind": pl.String(),
+        "count": pl.Int64(),
+        "amount_minor": pl.Int64(),
+    }
+)
 DAY_SCHEMA = pl.Schema(
     {
         "currency": pl.String(),
@@ -358,9 +367,9 @@ def _opening_item(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changes(legs: pl.DataFrame, clearing: pl.DataFrame, settled: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """SETTLED_SCHEMA by side: everything that changes its balance."""
+    """`currency, day, amount_minor` by side: everything that changes its balance."""
     sides = {"stripe": legs.filter(~pl.col("before_cutover")), "clearing": clearing}
-    names = SETTLED_SCHEMA.names()
+    names = ["currency", "day", "amount_minor"]
     return {name: pl.concat([side.select(names), settled.select(names)]) for name, side in sides.items()}
 
 

@@ -1,49 +1,60 @@
-"""Days carried forward: of what is settled on a day only the sum is kept, so that a proof reads little.
+"""Days carried forward: of what is settled on a day only sums are kept, so that proofs and charts read little.
 
 A sync carries forward every day that was touched since the last one did (`refresh`). A proof (`load`) reads the sums,
-what was not settled then, and anew each day that was touched since. What touches a day is in the audit: records that
-were stored, and postings that were made or taken back. `tests.laws` holds both ways of proving to the same answer.
+what was not settled then, and anew each day that was touched since; charts (`tally`) read counts in the same way. What
+touches a day is in the audit: records that were stored, what was decided, and postings that were made or taken back.
+`tests.laws` holds both ways of reading to the same answer.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import msgspec
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, func, or_, select, type_coerce, update
 
 from reconcile.carried import Carried, carry
 from reconcile.proof import SETTLED_SCHEMA
-from storage import clearing, connections, proof
+from storage import clearing, connections, proof, tallies
 from storage.connections import Link
 from storage.engine import Database, insert_ignore, upsert
 from storage.mirror import chunks
-from storage.models import audit, carried, carried_days, closes, legs, mirror, outbox
-from storage.proof import Sides, Some
+from storage.models import audit, carried, carried_days, closes, legs, mirror, outbox, tallied_days
+from storage.proof import Booked, Sides, Some
 from storage.records import DOCUMENT_KINDS
 from storage.types import encode
 
+_booked_of = msgspec.json.Decoder(Booked)
 LEGS_AT_ONCE = 20_000  # days together have at most so many, or are one day: this is what is held in memory
+Documents = dict[str, dict[str, tuple[int, int]]]  # by currency and kind: how many, and their sum in minor units
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`sums` by currency of what is settled, and the ids of what is not."""
+    """What the documents that are settled come to, and the ids of what is not settled."""
 
     day: date
-    sums: dict[str, int]
+    sums: Documents
     leg_ids: frozenset[str]
     document_ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The days of a link as they were when the audit ended with `as_of`, by what `key` stands for."""
+class Head:
+    """Days were carried forward when the audit ended with `as_of`, by what `key` stands for."""
 
     as_of: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Head):
+    """The days of a link as they were then."""
+
     days: dict[date, Day]
 
 
@@ -63,6 +74,18 @@ def load(conn: Connection, link: Link, *periods: tuple[date, date]) -> Sides:
         if not more:
             return replace(sides, settled=_settled(clean.values()))
         touched |= more
+
+
+def tally(conn: Connection, link: Link) -> pl.DataFrame:
+    """TALLY_SCHEMA of all legs of a link, as `storage.tallies` would count them, from what was counted before."""
+    kept = _head(conn, link)
+    waiting = tallies.waiting(conn, link.id)
+    if kept is None or kept.key != _key(conn, link):
+        return pl.concat([tallies.settled(conn, link.id), waiting])
+    recounted = _recounted(conn, link, kept.as_of)
+    rows = conn.execute(select(tallied_days.c.day, tallied_days.c.entries).where(tallied_days.c.link_id == link.id))
+    clean = tallies.of_rows((day, entries) for day, entries in rows if day not in recounted)
+    return pl.concat([clean, *_tallies(conn, link, recounted), waiting])
 
 
 def as_of(conn: Connection, link_id: int) -> int | None:
@@ -87,12 +110,15 @@ def refresh(database: Database, link_id: int) -> int:
         last, key, kept = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link), _kept(conn, link)
         anew = kept is None or kept.key != key
         days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept)
+        recounted = days if kept is None or anew else _recounted(conn, link, kept.as_of)
     if kept is not None and kept.as_of == last and not anew:
         return 0
     made = [day for some in _portions(database, link_id, days) for day in _carry(database, link, some)]
+    counted = [_count(database, link, some) for some in _portions(database, link_id, recounted)]
     with database.write() as conn:
-        if _move(conn, link_id, kept, Kept(last, key, {})):
+        if _move(conn, link_id, kept, Head(last, key)):
             _store(conn, link_id, made, anew=anew)
+            _store_counted(conn, link_id, recounted, counted, anew=anew)
             _forget_drift(conn, link_id, date.min if kept is None or anew else min(days, default=date.max))
     return len(made)
 
@@ -107,17 +133,25 @@ def verify(database: Database) -> list[str]:
         for link in connections.all_links(conn):
             last = link.balances_at.date() if link.balances_at else link.cutover
             whole, quick = (sides.prove(last) for sides in (proof.load(conn, link), load(conn, link)))
-            if not (whole.days.equals(quick.days) and whole.items.equals(quick.items)):
+            same = whole.days.equals(quick.days) and whole.items.equals(quick.items)
+            if not same or not is_tallied(conn, link):
                 wrong.append(link)
     with database.write() as conn:
         for link in wrong:
-            conn.execute(carried_days.delete().where(carried_days.c.link_id == link.id))
-            conn.execute(carried.delete().where(carried.c.link_id == link.id))
+            for table in (carried_days, tallied_days, carried):
+                conn.execute(table.delete().where(table.c.link_id == link.id))
     return [
         f"{link.name}: the sums of its settled days were not what its entries come to. They are dropped, and Overview "
         "reads all entries until the next sync."
         for link in wrong
     ]
+
+
+def is_tallied(conn: Connection, link: Link) -> bool:
+    """Whether what was counted before, and since, is what counting everything gives."""
+    whole = pl.concat([tallies.settled(conn, link.id), tallies.waiting(conn, link.id)])
+    order = whole.columns
+    return whole.sort(order).equals(tally(conn, link).sort(order))
 
 
 # ---- days as they are now
@@ -126,7 +160,9 @@ def verify(database: Database) -> list[str]:
 def _portions(database: Database, link_id: int, days: Collection[date]) -> Iterator[list[date]]:
     with database.read() as conn:
         query = select(legs.c.dated, func.count().label("number")).where(legs.c.link_id == link_id)
-        sizes = {row.dated: row.number for row in conn.execute(query.group_by(legs.c.dated))}
+        parts = [query.where(legs.c.dated.in_(some)) for some in chunks(sorted(days))]
+        rows = [row for part in parts for row in conn.execute(part.group_by(legs.c.dated))]
+        sizes = {row.dated: row.number for row in rows}
     some: list[date] = []
     held = 0
     for day in sorted(days):
@@ -148,12 +184,25 @@ def _carry(database: Database, link: Link, days: Sequence[date]) -> list[Day]:
 
 def _day(found: Carried, day: date) -> Day:
     on = pl.col("day") == day
+    sums: Documents = defaultdict(dict)
+    for currency, kind, count, amount in found.settled.filter(on).drop("day").iter_rows():
+        sums[currency][kind] = (count, amount)
     return Day(
         day,
-        dict(found.settled.filter(on).select("currency", "amount_minor").iter_rows()),
+        sums,
         frozenset(found.legs.filter(on)["leg_id"]),
         frozenset(found.clearing.filter(on)["document_id"]),
     )
+
+
+def _count(database: Database, link: Link, days: Sequence[date]) -> pl.DataFrame:
+    """TALLY_SCHEMA of what is settled of some days."""
+    with database.read() as conn:
+        return pl.concat(_tallies(conn, link, days))
+
+
+def _tallies(conn: Connection, link: Link, days: Collection[date]) -> list[pl.DataFrame]:
+    return [tallies.settled(conn, link.id, legs.c.dated.in_(some)) for some in chunks(sorted(days))]
 
 
 def _all_days(conn: Connection, link: Link) -> set[date]:
@@ -169,11 +218,7 @@ def _touched(conn: Connection, link: Link, kept: Kept) -> set[date]:
 
     Of a document also the day that it was on then: its posting's, or that of which it was not settled.
     """
-    heads = [f"{link.processor_id}/movement/", *(f"{link.ledger_id}/{kind}/" for kind in DOCUMENT_KINDS)]
-    ours = or_(audit.c.link_id == link.id, *(audit.c.subject.startswith(head, autoescape=True) for head in heads))
-    subjects = set(conn.execute(select(audit.c.subject).where(audit.c.id > kept.as_of, ours)).scalars())
-    movements = [each.removeprefix(heads[0]) for each in subjects if each.startswith(heads[0])]
-    documents = [each.partition("/")[2].partition("/")[2] for each in subjects if each.startswith(tuple(heads[1:]))]
+    movements, documents, subjects = _subjects(conn, link, kept.as_of)
     dated = mirror.c.connection_id == link.ledger_id, mirror.c.kind.in_(DOCUMENT_KINDS)
     days = {day for day, each in kept.days.items() if not each.document_ids.isdisjoint(documents)}
     days |= _days(conn, legs.c.dated, legs.c.movement_id, movements, legs.c.link_id == link.id)
@@ -184,6 +229,31 @@ def _touched(conn: Connection, link: Link, kept: Kept) -> set[date]:
     days |= _days(conn, outbox.c.dated, outbox.c.marker, subjects, *posted)
     undone = {each for each in _values(conn, outbox.c.undoes, outbox.c.marker, subjects, *posted) if each}
     return days | _days(conn, outbox.c.dated, outbox.c.marker, undone, *posted)
+
+
+def _recounted(conn: Connection, link: Link, since: int) -> set[date]:
+    """The days of all legs that may be settled, or may be no more, since this entry of the audit: those it names, those
+    of a movement, of a Stripe object, and those that a posting books.
+    """
+    movements, _, subjects = _subjects(conn, link, since)
+    mine = legs.c.link_id == link.id
+    postings = _values(
+        conn, type_coerce(outbox.c.posting, Text), outbox.c.marker, subjects, outbox.c.link_id == link.id
+    )
+    booked = {share.leg_id for posting in postings for share in _booked_of.decode(posting).shares}
+    days = _days(conn, legs.c.dated, legs.c.movement_id, movements, mine)
+    days |= _days(conn, legs.c.dated, legs.c.source_id, subjects, mine)
+    return days | _days(conn, legs.c.dated, legs.c.id, subjects | booked, mine)
+
+
+def _subjects(conn: Connection, link: Link, since: int) -> tuple[list[str], list[str], set[str]]:
+    """What is audited since an entry: movements and documents that were stored, and all else that is of the link."""
+    heads = [f"{link.processor_id}/movement/", *(f"{link.ledger_id}/{kind}/" for kind in DOCUMENT_KINDS)]
+    ours = or_(audit.c.link_id == link.id, *(audit.c.subject.startswith(head, autoescape=True) for head in heads))
+    subjects = set(conn.execute(select(audit.c.subject).where(audit.c.id > since, ours)).scalars())
+    movements = [each.removeprefix(heads[0]) for each in subjects if each.startswith(heads[0])]
+    documents = [each.partition("/")[2].partition("/")[2] for each in subjects if each.startswith(tuple(heads[1:]))]
+    return movements, documents, {each for each in subjects if not each.startswith(tuple(heads))}
 
 
 def _days(conn: Connection, wanted: Any, column: Any, values: Collection[str], *mine: ColumnElement[bool]) -> set[date]:
@@ -217,17 +287,27 @@ def _days_of_strays(found: pl.DataFrame, clean: dict[date, Day]) -> set[date]:
 
 def _settled(days: Iterable[Day]) -> pl.DataFrame:
     """SETTLED_SCHEMA."""
-    rows = [(currency, each.day, amount) for each in days for currency, amount in each.sums.items()]
+    rows = [
+        (currency, each.day, kind, count, amount)
+        for each in days
+        for currency, kinds in each.sums.items()
+        for kind, (count, amount) in kinds.items()
+    ]
     return pl.DataFrame(rows, schema=SETTLED_SCHEMA, orient="row")
 
 
 def _kept(conn: Connection, link: Link) -> Kept | None:
-    row = conn.execute(select(carried).where(carried.c.link_id == link.id)).first()
-    if row is None:
+    head = _head(conn, link)
+    if head is None:
         return None
     days = conn.execute(select(carried_days).where(carried_days.c.link_id == link.id))
     found = [Day(each.day, each.sums, frozenset(each.leg_ids), frozenset(each.document_ids)) for each in days]
-    return Kept(row.as_of, row.key, {each.day: each for each in found})
+    return Kept(head.as_of, head.key, {each.day: each for each in found})
+
+
+def _head(conn: Connection, link: Link) -> Head | None:
+    row = conn.execute(select(carried.c.as_of, carried.c.key).where(carried.c.link_id == link.id)).first()
+    return None if row is None else Head(*row)
 
 
 def _key(conn: Connection, link: Link) -> str:
@@ -238,7 +318,7 @@ def _key(conn: Connection, link: Link) -> str:
     return hashlib.sha256(encode(told)).hexdigest()
 
 
-def _move(conn: Connection, link_id: int, before: Kept | None, now: Kept) -> bool:
+def _move(conn: Connection, link_id: int, before: Head | None, now: Head) -> bool:
     """False if somebody else was quicker: then theirs stands."""
     if before is None:
         row = {"link_id": link_id, "as_of": now.as_of, "key": now.key}
@@ -266,3 +346,15 @@ def _store(conn: Connection, link_id: int, days: Sequence[Day], *, anew: bool) -
         for each in days
     ]
     upsert(conn, carried_days, rows, ["link_id", "day"])
+
+
+def _store_counted(
+    conn: Connection, link_id: int, days: Collection[date], counted: Sequence[pl.DataFrame], *, anew: bool
+) -> None:
+    """Also of a day of which nothing is settled any more."""
+    if anew:
+        conn.execute(tallied_days.delete().where(tallied_days.c.link_id == link_id))
+    found = {day: tallies.rows_of(some) for each in counted for (day,), some in each.group_by("day")}
+    rows = [{"link_id": link_id, "day": day, "entries": found.get(day, [])} for day in sorted(days)]
+    if rows:
+        upsert(conn, tallied_days, rows, ["link_id", "day"])

@@ -13,12 +13,12 @@ from storage import mirror
 from storage.connections import Link
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     account_id: str
     amount_minor: int
 
 
-class Entries(msgspec.Struct, frozen=True):
+class Entries(msgspec.Struct, frozen=True, gc=False):
     """Of a document's record, what a proof needs: of very many, half the time of reading all of it."""
 
     id: str

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from storage import mirror
+from storage import mirror, queries
 from storage.engine import Database
 from storage.memo import remembered
 from storage.models import legs, outbox, runs
@@ -22,6 +22,7 @@ SCHEMA = pl.Schema(
     | {f"{name}_minor": pl.Int64() for name in ("volume", "fees", "refunds", "disputes", "waiting")}
     | {"waiting": pl.Int64()}
 )
+WAITING_SCHEMA = pl.Schema({"day": pl.Date(), "waiting": pl.Int64(), "waiting_minor": pl.Int64()})
 SAMPLE_MAX = 500  # payments of which the time into the books is taken, the newest
 
 
@@ -38,41 +39,26 @@ def per_day(database: Database, link_id: int, currency: str) -> pl.DataFrame:
     """SCHEMA, by day in the link's zone since the cut-over, in minor units; fees, refunds and disputes above zero take
     money away. `waiting` counts what Review lists, the others entries.
     """
-    return remembered(database, link_id, ("per_day", currency), lambda conn: _per_day(conn, link_id, currency))
+    waits = remembered(database, link_id, ("waits", currency), lambda conn: waiting_days(conn, link_id, currency))
+    waiting = pl.DataFrame(waits, schema=WAITING_SCHEMA, orient="row")
+    taken = _taken(queries.tally(database, link_id).filter(pl.col("currency") == currency))
+    found = taken.join(waiting, on="day", how="full", coalesce=True).sort("day")
+    return found.with_columns(pl.exclude("day").fill_null(0)).select(SCHEMA.names()).cast(SCHEMA)
 
 
-def _per_day(conn: Connection, link_id: int, currency: str) -> pl.DataFrame:
-    query = (
-        select(
-            legs.c.dated,
-            func.count().label("entries"),
-            func.sum(case((legs.c.state != "waiting", 1), else_=0)).label("settled"),
-            _sum(and_(legs.c.kind == "gross", legs.c.category.in_(VOLUME))).label("volume"),
-            *(_sum(_is(what)).label(what) for what in ("fees", "refunds", "disputes")),
-        )
-        .where(
-            legs.c.link_id == link_id,
-            legs.c.currency == currency,
-            legs.c.balance_type == "payments",
-            legs.c.before_cutover.is_(False),
-        )
-        .group_by(legs.c.dated)
+def _taken(tally: pl.DataFrame) -> pl.DataFrame:
+    """The columns of SCHEMA that are not about what waits for a person."""
+    mine = tally.filter(pl.col("balance_type") == "payments", ~pl.col("before_cutover"))
+    is_gross, category = pl.col("kind") == "gross", pl.col("category")
+    amount, entries = pl.col("amount_minor"), pl.col("entries")
+    return mine.group_by("day").agg(
+        entries=entries.sum(),
+        settled=entries.filter(pl.col("state") != "waiting").sum(),
+        volume_minor=amount.filter(is_gross, category.is_in(VOLUME)).sum(),
+        fees_minor=-amount.filter(~is_gross | category.is_in(FEES)).sum(),
+        refunds_minor=-amount.filter(is_gross, category.is_in(REFUNDS)).sum(),
+        disputes_minor=-amount.filter(is_gross, category.is_in(DISPUTES)).sum(),
     )
-    taken = {row.dated: row for row in conn.execute(query)}
-    waits = {day: (count, minor) for day, count, minor in waiting_days(conn, link_id, currency)}
-    rows = [_row(day, taken.get(day), waits.get(day, (0, 0))) for day in sorted(taken.keys() | waits.keys())]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def _sum(which: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((which, legs.c.amount_minor), else_=0))
-
-
-def _row(day: date, row: Any, waits: tuple[int, int]) -> tuple[Any, ...]:
-    if row is None:
-        return (day, 0, 0, 0, 0, 0, 0, waits[1], waits[0])
-    taken = (-int(row.fees), -int(row.refunds), -int(row.disputes))
-    return (day, row.entries, row.settled, int(row.volume), *taken, waits[1], waits[0])
 
 
 def speed(database: Database, link_id: int) -> Speed | None:

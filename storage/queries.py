@@ -1,6 +1,5 @@
 """Everything the pages read. Each function is one short read and gives plain values: pages know no SQL and no rows."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -113,14 +112,14 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """How many legs stand alike, and their sum."""
+    """How many legs stand alike, and their sum. `oldest`: when the first of those that wait came."""
 
     currency: str
     state: str
     reason: str
     count: int
     amount_minor: int
-    oldest: datetime
+    oldest: datetime | None
 
     @property
     def standing(self) -> str:
@@ -211,55 +210,25 @@ def _link_view(row: Row[Any], sides: dict[int, Side]) -> LinkView:
 # ---- overview
 
 
+def tally(database: Database, link_id: int) -> pl.DataFrame:
+    """TALLY_SCHEMA (storage.tallies) of all legs of a link: what charts are made of."""
+    return remembered(database, link_id, "tally", lambda conn: carried.tally(conn, connections.link(conn, link_id)))
+
+
 def totals(database: Database, link_id: int) -> list[Total]:
     """Where all legs stand, but for those that are inside the opening balance."""
-    return remembered(database, link_id, "totals", lambda conn: _totals(conn, link_id))
-
-
-def _totals(conn: Connection, link_id: int) -> list[Total]:
-    group = (leg_table.c.currency, leg_table.c.state, leg_table.c.reason)
-    query = (
-        select(
-            *group,
-            func.count().label("number"),
-            func.sum(leg_table.c.amount_minor).label("amount_minor"),
-            func.min(leg_table.c.created_at).label("oldest"),
-        )
-        .where(leg_table.c.link_id == link_id, leg_table.c.reason != "opening")
-        .group_by(*group)
-        .order_by(*group)
-    )
-    return [
-        Total(
-            currency=row.currency,
-            state=row.state,
-            reason=row.reason,
-            count=row.number,
-            amount_minor=int(row.amount_minor),
-            oldest=row.oldest,
-        )
-        for row in conn.execute(query)
-    ]
+    group = ["currency", "state", "reason"]
+    sums = pl.col("entries", "amount_minor").sum(), pl.col("oldest").min()
+    found = tally(database, link_id).filter(pl.col("reason") != "opening").group_by(group).agg(*sums)
+    return [Total(**row) for row in found.sort(group).rename({"entries": "count"}).iter_rows(named=True)]
 
 
 def activity(database: Database, link_id: int, currency: str) -> pl.DataFrame:
     """`day, standing, count`: where the legs of each day stand now."""
-    return remembered(database, link_id, ("activity", currency), lambda conn: _activity(conn, link_id, currency))
-
-
-def _activity(conn: Connection, link_id: int, currency: str) -> pl.DataFrame:
-    query = (
-        select(leg_table.c.dated, leg_table.c.state, leg_table.c.reason, func.count().label("number"))
-        .where(leg_table.c.link_id == link_id, leg_table.c.currency == currency, leg_table.c.before_cutover.is_(False))
-        .group_by(leg_table.c.dated, leg_table.c.state, leg_table.c.reason)
-    )
-    counts: dict[tuple[date, str], int] = defaultdict(int)
-    for row in conn.execute(query):
-        pending = row.state == "waiting" and row.reason in PENDING
-        counts[row.dated, "pending" if pending else row.state] += row.number
-    rows = sorted((day, standing, count) for (day, standing), count in counts.items())
-    schema = {"day": pl.Date, "standing": pl.String, "count": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    pending = (pl.col("state") == "waiting") & pl.col("reason").is_in(PENDING)
+    standing = pl.when(pending).then(pl.lit("pending")).otherwise("state").alias("standing")
+    mine = tally(database, link_id).filter(pl.col("currency") == currency, ~pl.col("before_cutover"))
+    return mine.group_by("day", standing).agg(count=pl.col("entries").sum()).sort("day", "standing")
 
 
 def tie_out(database: Database, link_id: int, now: datetime, *, everything: bool = False) -> TieOut | None:

@@ -42,12 +42,14 @@ def check_balances(
     environment: Environment, link: Link, stripe: StripeEmulator, balance_of: Callable[[str, str, date | None], int]
 ) -> None:
     """Law 1: on every day the proof's figures are those of the other companies, and the items make the difference.
+    What was carried forward says the same as everything does.
 
     `balance_of` gives what the books have on an account in a currency at the end of a day, or now.
     """
     today = book_day(environment.clock.now(), link.time_zone)
     with environment.database.read() as conn:
         proof, quick = tie_out(conn, link, today), carried.load(conn, link).prove(today)
+        assert carried.is_tallied(conn, link)
     assert proof.days.equals(quick.days)
     assert proof.items.equals(quick.items)
     assert proof.days["unexplained_minor"].to_list() == [0] * proof.days.height

@@ -5,7 +5,7 @@ saw can be checked when they act on it.
 """
 
 from storage.models.base import metadata
-from storage.models.booked import carried, carried_days, decisions, findings, legs, matches, outbox
+from storage.models.booked import carried, carried_days, decisions, findings, legs, matches, outbox, tallied_days
 from storage.models.closed import closes
 from storage.models.connected import budgets, connections, consents, errands, leases, links, metered_reads, secrets
 from storage.models.kept import alerts, audit, audit_checks, runs, sign_ins, users
@@ -45,5 +45,6 @@ __all__ = [
     "sendings",
     "sent_invoices",
     "sign_ins",
+    "tallied_days",
     "users",
 ]

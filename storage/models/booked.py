@@ -187,7 +187,14 @@ carried_days = Table(
     metadata,
     Column("link_id", ForeignKey("links.id"), primary_key=True),
     Column("day", Date, primary_key=True),
-    Column("sums", Json, nullable=False),  # {currency: minor units}, the same on both sides
+    Column("sums", Json, nullable=False),  # of documents: {currency: {kind: [number, minor units]}}
     Column("leg_ids", Json, nullable=False),  # what is not settled of the day
     Column("document_ids", Json, nullable=False),
+)
+tallied_days = Table(
+    "tallied_days",
+    metadata,
+    Column("link_id", ForeignKey("links.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("entries", Json, nullable=False),  # its legs that do not wait, counted (storage.tallies)
 )

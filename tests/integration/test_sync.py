@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from emulators.stripe import controls
 from storage import connections
-from storage.models import carried, carried_days, legs, matches, mirror, outbox
+from storage.models import carried, carried_days, legs, matches, mirror, outbox, tallied_days
 from tests import laws
 from tests.integration.conftest import Company, link
 
@@ -119,7 +119,7 @@ def test_a_database_that_forgot_what_was_posted_finds_it_by_its_marker(company: 
     company.sync()
     before = laws.marked(company.qbo)
     with company.environment.database.write() as conn:
-        for table in (outbox, legs, matches, carried_days, carried):
+        for table in (outbox, legs, matches, carried_days, tallied_days, carried):
             conn.execute(table.delete())
         conn.execute(update(mirror).where(mirror.c.kind == "movement").values(open=True))
         connections.change_link(conn, link(company).id)

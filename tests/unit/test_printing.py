@@ -61,7 +61,7 @@ def test_sums_that_were_changed_behind_are_found_and_dropped(
     assert carried.refresh(sqlite_database, seeded.link_id) > 0
     assert printing.check(environment) == 0
     with sqlite_database.write() as conn:
-        conn.execute(carried_days.update().values(sums={"USD": 1}))
+        conn.execute(carried_days.update().values(sums={"USD": {"payment": [1, 1]}}))
     assert printing.check(environment) == 1
     assert "the sums of its settled days" in capsys.readouterr().err
     assert printing.check(environment) == 0
