@@ -1,6 +1,7 @@
 """Close: the period's pack, the list that must be green or explained, and its sign-off by a second person."""
 
 from calendar import monthrange
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
 from html import escape
@@ -14,7 +15,7 @@ from pages.workbook import workbook
 from reconcile.closing import Balance, Difference, Drift, Line
 from reconcile.money import to_decimal
 from storage import closes
-from storage.closes import Close, Head, Pack
+from storage.closes import Close, Head, Look, Pack
 from storage.queries import LinkView
 from sync import closing, commands
 from sync.commands import RefusedError
@@ -88,7 +89,8 @@ def _one(context: Context, link: LinkView, chosen: Close) -> None:
     if drift and chosen.state != "reopened":
         _drift(chosen, drift)
     _step(context, chosen)
-    _pack(chosen.pack, chosen)
+    _export(chosen.pack, chosen, lambda: chosen.pack)
+    _pack(chosen.pack)
 
 
 def _drift(chosen: Close, drift: list[Drift]) -> None:
@@ -162,14 +164,15 @@ def _next(context: Context, link: LinkView, known: list[Head]) -> None:
     st.html(f'<div class="t-lines">{"".join(style.line(each.state, each.text) for each in checks)}</div>')
     if not any(each.state == "prepared" and each.last == found.figures.last for each in known):
         _prepare(context, link, found, checks)
-    _pack(found, None)
+    _export(found, None, partial(closing.whole, context.environment, link.id, found.figures.last))
+    _pack(found)
 
 
 def _month_end(day: date) -> date:
     return day.replace(day=monthrange(day.year, day.month)[1])
 
 
-def _prepare(context: Context, link: LinkView, found: Pack, checks: list[closing.Check]) -> None:
+def _prepare(context: Context, link: LinkView, found: Look, checks: list[closing.Check]) -> None:
     allowed = commands.may(context.user, "prepare_close") and all(each.state != "bad" for each in checks)
     with st.form("prepare-form", border=False):
         st.text_area("Note for whoever signs it off", key="close-note", height=80, max_chars=closing.NOTE_MAX)
@@ -183,7 +186,7 @@ def _prepare(context: Context, link: LinkView, found: Pack, checks: list[closing
         )
 
 
-def _keep(context: Context, link: LinkView, found: Pack) -> bool:
+def _keep(context: Context, link: LinkView, found: Look) -> bool:
     note = str(st.session_state["close-note"])
     closing.prepare(context.environment, context.user, link.id, found.figures, note)
     return True
@@ -192,14 +195,20 @@ def _keep(context: Context, link: LinkView, found: Pack) -> bool:
 # ---- the pack
 
 
-def _pack(found: Pack, close: Close | None) -> None:
+def _export(found: Look, close: Close | None, whole: Callable[[], Pack]) -> None:
+    """Each document is read only when somebody takes the list of them along."""
     name = f"close-{found.figures.first}-{found.figures.last}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        made, listed = partial(workbook, found, close), partial(_csv, found)
-        st.download_button("Excel workbook", made, f"{name}.xlsx", EXCEL, key="excel", on_click="ignore")
+        file = f"{name}.xlsx"
+        st.download_button(
+            "Excel workbook", lambda: workbook(whole(), close), file, EXCEL, key="excel", on_click="ignore"
+        )
         label = "CSV of the clearing account"
-        st.download_button(label, listed, f"{name}.csv", "text/csv", key="csv", on_click="ignore")
+        st.download_button(label, lambda: _csv(whole()), f"{name}.csv", "text/csv", key="csv", on_click="ignore")
         st.caption("To print this page or keep it as PDF, use your browser's print.")
+
+
+def _pack(found: Look) -> None:
     for balance in found.figures.balances:
         _currency(found, balance)
     _payouts(found)
@@ -220,7 +229,7 @@ def _csv(found: Pack) -> str:
     return tables.as_csv(frame.with_columns(pl.col("Amount").cast(pl.Decimal(38, 4))))
 
 
-def _currency(found: Pack, balance: Balance) -> None:
+def _currency(found: Look, balance: Balance) -> None:
     currency = balance.currency
     st.html(f'<p class="t-head">{escape(currency)}</p>')
     left, right = st.columns(2, gap="medium")
@@ -276,7 +285,7 @@ def _line(line: Line) -> list[str]:
     return [escape(name), f"{line.count:,}", words.amount(line.amount_minor, line.currency)]
 
 
-def _payouts(found: Pack) -> None:
+def _payouts(found: Look) -> None:
     if not found.payouts:
         return
     st.html('<p class="t-head">Payouts</p>')

@@ -19,6 +19,7 @@ from reconcile.proof import SETTLED_REASONS, Proof
 AGES = ((7, "0-7"), (30, "8-30"), (60, "31-60"), (90, "61-90"))
 OLDEST = "90+"
 OPENED = "opening balance"
+MOVED = ("currency", "day", "kind", "count", "amount_minor")  # what documents do to the clearing account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +73,25 @@ class Booked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What a sign-off freezes."""
+class Sums:
+    """A period's figures without the documents behind them."""
 
     first: date
     last: date
     balances: tuple[Balance, ...]
     stripe: tuple[Line, ...]
     clearing: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures(Sums):
+    """What a sign-off freezes."""
+
     booked: tuple[Booked, ...]
+
+    @property
+    def sums(self) -> Sums:
+        return Sums(**{name: getattr(self, name) for name in Sums.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,42 +109,73 @@ class Drift:
 # ---- making
 
 
-def figures(
-    proof: Proof, openings: pl.DataFrame, activity: pl.DataFrame, clearing: pl.DataFrame, first: date, last: date
-) -> Figures:
-    """The period's figures, for the currencies that are proved in it.
+def sums(
+    proof: Proof,
+    openings: pl.DataFrame,
+    activity: pl.DataFrame,
+    clearing: pl.DataFrame,
+    settled: pl.DataFrame,
+    first: date,
+    last: date,
+) -> Sums:
+    """The period's sums, for the currencies that are proved in it.
 
-    `openings` is OPENING_SCHEMA and `clearing` CLEARING_SCHEMA of reconcile.proof; `activity` has the columns currency
-    String, category String, count Int64, amount_minor Int64: Stripe's movements of the period's days. Raises
-    ArithmeticError if the activity of a side does not lead from its opening to its closing balance: then something is
-    missing, and nothing can be signed.
+    `openings` is OPENING_SCHEMA, `clearing` CLEARING_SCHEMA of reconcile.proof, and `settled` SETTLED_SCHEMA what
+    `clearing` leaves out; `activity` has the columns currency String, category String, count Int64, amount_minor Int64:
+    Stripe's movements of the period's days. Raises ArithmeticError if the activity of a side does not lead from its
+    opening to its closing balance: then something is missing, and nothing can be signed.
     """
-    starts = proof.days.group_by("currency").agg(pl.col("day").min()).filter(pl.col("day") <= last)
-    begins = {currency: max(first, start) for currency, start in starts.sort("currency").iter_rows()}
+    begins = _begins(proof, first, last)
     opened = dict(openings.select("currency", "stripe_minor").iter_rows())
-    booked = tuple(_booked(clearing, begins, last))
-    found = Figures(
+    moved = pl.concat([_moved_clearing(clearing), settled.select(MOVED)])
+    found = Sums(
         first=first,
         last=last,
         balances=tuple(
-            _balance(proof.days.filter(pl.col("currency") == currency), opened, clearing, begin, last)
+            _balance(proof.days.filter(pl.col("currency") == currency), opened, moved, begin, last)
             for currency, begin in begins.items()
         ),
         stripe=tuple(Line(**row) for row in activity.rename({"category": "name"}).sort("currency", "name").to_dicts()),
-        clearing=tuple(_by_kind(booked)),
-        booked=booked,
+        clearing=tuple(_by_kind(moved, begins, last)),
     )
     for balance in found.balances:
         _check(balance, found)
     return found
 
 
-def _balance(days: pl.DataFrame, opened: Mapping[str, int], clearing: pl.DataFrame, begin: date, last: date) -> Balance:
-    """`days` are those of one currency; what came before its cut-over is in its opening."""
+def figures(found: Sums, proof: Proof, clearing: pl.DataFrame) -> Figures:
+    """The same with each document of the period; `clearing` is CLEARING_SCHEMA and leaves none of them out."""
+    begins = _begins(proof, found.first, found.last)
+    booked = tuple(_booked(clearing, begins, found.last))
+    number, listed = sum(line.count for line in found.clearing), len(booked)
+    assert number == listed, f"{number} documents make the sums, {listed} are listed"
+    return Figures(**{name: getattr(found, name) for name in Sums.__dataclass_fields__}, booked=booked)
+
+
+def _begins(proof: Proof, first: date, last: date) -> dict[str, date]:
+    """By currency the first day of the period on which it is proved."""
+    starts = proof.days.group_by("currency").agg(pl.col("day").min()).filter(pl.col("day") <= last)
+    return {currency: max(first, start) for currency, start in starts.sort("currency").iter_rows()}
+
+
+def _moved_clearing(clearing: pl.DataFrame) -> pl.DataFrame:
+    """MOVED; what an opening entry does has no kind and the earliest day, for it comes before every period."""
+    kind = pl.col("document_id").str.split(":").list.first()
+    return clearing.select(
+        "currency",
+        day=pl.when(_is_opening()).then(pl.lit(date.min)).otherwise("day"),
+        kind=pl.when(_is_opening()).then(pl.lit("")).otherwise(kind),
+        count=(pl.col("amount_minor") != 0).cast(pl.Int64),
+        amount_minor="amount_minor",
+    )
+
+
+def _balance(days: pl.DataFrame, opened: Mapping[str, int], moved: pl.DataFrame, begin: date, last: date) -> Balance:
+    """`days` are those of one currency; what came before its cut-over is in its opening. `moved` has MOVED."""
     currency = days["currency"][0]
     by_day = {row["day"]: row for row in days.to_dicts()}
     before, end = by_day.get(begin - timedelta(days=1)), by_day[last]
-    earlier = clearing.filter((pl.col("currency") == currency) & (_is_opening() | (pl.col("day") < begin)))
+    earlier = moved.filter(pl.col("currency") == currency, pl.col("day") < begin)
     return Balance(
         currency=currency,
         stripe_opening_minor=before["stripe_minor"] if before else opened.get(currency, 0),
@@ -154,15 +196,15 @@ def _booked(clearing: pl.DataFrame, begins: Mapping[str, date], last: date) -> I
             yield Booked(**{name: row[name] for name in ("currency", "document_id", "day", "amount_minor")})
 
 
-def _by_kind(booked: Iterable[Booked]) -> Iterator[Line]:
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for each in booked:
-        groups[each.currency, each.document_id.partition(":")[0]].append(each.amount_minor)
-    for (currency, kind), amounts in sorted(groups.items()):
-        yield Line(currency=currency, name=kind, count=len(amounts), amount_minor=sum(amounts))
+def _by_kind(moved: pl.DataFrame, begins: Mapping[str, date], last: date) -> Iterator[Line]:
+    starts = pl.DataFrame(list(begins.items()), schema={"currency": pl.String, "begin": pl.Date}, orient="row")
+    inside = moved.join(starts, on="currency").filter(pl.col("day").is_between("begin", last), pl.col("count") > 0)
+    lines = inside.group_by("currency", "kind").agg(pl.col("count", "amount_minor").sum()).sort("currency", "kind")
+    for row in lines.rename({"kind": "name"}).iter_rows(named=True):
+        yield Line(**row)
 
 
-def _check(balance: Balance, found: Figures) -> None:
+def _check(balance: Balance, found: Sums) -> None:
     sides = (
         ("Stripe's balance", balance.stripe_opening_minor, found.stripe, balance.stripe_closing_minor),
         ("the clearing account", balance.clearing_opening_minor, found.clearing, balance.clearing_closing_minor),

@@ -8,21 +8,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Row, Text, func, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, func, select, type_coerce, update
 
-from reconcile.closing import Difference, Drift, Figures, Line, ageing, differences, drift, figures
-from reconcile.proof import CLEARING_SCHEMA, Proof
-from storage import carried, connections, findings, payouts
+from reconcile.closing import Difference, Drift, Figures, Line, Sums, ageing, differences, drift, figures, sums
+from reconcile.proof import Proof
+from storage import carried, connections, findings, payouts, tallies
 from storage.connections import Link
 from storage.engine import Database
 from storage.models import audit, closes, legs, runs, users
 from storage.proof import Sides
 from storage.records import from_json, to_json
 from storage.types import encode
-
-ACTIVITY_SCHEMA = pl.Schema(
-    {"currency": pl.String(), "category": pl.String(), "count": pl.Int64(), "amount_minor": pl.Int64()}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +46,11 @@ class Odd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
-    """All there is to say of a period. `changes` are what was done since the last sign-off, by action."""
+class Look:
+    """What a page shows of a period. `changes` are what was done since the last sign-off, by action."""
 
     name: str
-    figures: Figures
+    figures: Sums
     differences: tuple[Difference, ...]
     ageing: tuple[Line, ...]
     payouts: tuple[PayoutLine, ...]
@@ -68,6 +64,13 @@ class Pack:
     def open(self) -> tuple[Difference, ...]:
         """What needs somebody."""
         return tuple(each for each in self.differences if not each.settled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack(Look):
+    """All there is to say of a period: each document too."""
+
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,30 +121,48 @@ def first_day(conn: Connection, link: Link) -> date:
     return link.cutover if last is None else last + timedelta(days=1)
 
 
-def pack(conn: Connection, link_id: int, last: date) -> Pack | None:
-    """The period that ends on `last`, as it is now; None while the opening balances are not known.
+def look(conn: Connection, link_id: int, last: date) -> Look | None:
+    """The period that ends on `last`, as it is now; None while the opening balances are not known. Of what is settled
+    only sums are read.
 
     Raises ArithmeticError if the figures do not lead from one balance to the other.
     """
     link = connections.link(conn, link_id)
     if link.openings is None:
         return None
+    first, sides = first_day(conn, link), carried.load(conn, link)
+    tally, proven = _inside(carried.tally(conn, link), first, last), sides.prove(last)
+    return Look(figures=_sums(sides, tally, proven, first, last), **_said(conn, sides, tally, proven, first, last))
+
+
+def pack(conn: Connection, link_id: int, last: date) -> Pack | None:
+    """The same with each document of the period, and counted anew."""
+    link = connections.link(conn, link_id)
+    if link.openings is None:
+        return None
     first = first_day(conn, link)
-    sides = carried.load(conn, link, (first, last))
+    sides, tally = carried.load(conn, link, (first, last)), _counted(conn, link, first, last)
     proven = sides.prove(last)
-    found = tuple(differences(proven, last))
-    return Pack(
-        name=link.name,
-        figures=_figures(conn, sides, proven, first, last),
-        differences=found,
-        ageing=tuple(ageing(each for each in found if not each.settled)),
-        payouts=tuple(_payout_lines(conn, link, first, last)),
-        fees=tuple(_fees(conn, link, first, last)),
-        odd=tuple(_odd(conn, link, last)),
-        changes=tuple(_changes(conn, link)),
-        synced_at=_synced_at(conn, link),
-        violations=sides.violations(),
-    )
+    figures = _figures(sides, tally, proven, first, last)
+    return Pack(figures=figures, **_said(conn, sides, tally, proven, first, last))
+
+
+def _said(
+    conn: Connection, sides: Sides, tally: pl.DataFrame, proven: Proof, first: date, last: date
+) -> dict[str, Any]:
+    """All but the figures."""
+    link, found = sides.link, tuple(differences(proven, last))
+    return {
+        "name": link.name,
+        "differences": found,
+        "ageing": tuple(ageing(each for each in found if not each.settled)),
+        "payouts": tuple(_payout_lines(conn, link, first, last)),
+        "fees": tuple(_fees(tally)),
+        "odd": tuple(_odd(conn, link, last)),
+        "changes": tuple(_changes(conn, link)),
+        "synced_at": _synced_at(conn, link),
+        "violations": sides.violations(),
+    }
 
 
 def ends_at(link: Link, last: date) -> datetime:
@@ -149,52 +170,40 @@ def ends_at(link: Link, last: date) -> datetime:
     return datetime.combine(last + timedelta(days=1), time(), ZoneInfo(link.time_zone)).astimezone(UTC)
 
 
-def _figures(conn: Connection, sides: Sides, proven: Proof, first: date, last: date) -> Figures:
+def _sums(sides: Sides, tally: pl.DataFrame, proven: Proof, first: date, last: date) -> Sums:
+    return sums(proven, sides.openings, _activity(tally), sides.clearing, sides.settled, first, last)
+
+
+def _figures(sides: Sides, tally: pl.DataFrame, proven: Proof, first: date, last: date) -> Figures:
     """Of a period that `sides` hold whole."""
-    activity = _activity(conn, sides.link, first, last)
-    before = sides.settled.with_columns(document_id=pl.lit(None), marker=pl.lit(None), opening=pl.lit(False))
-    clearing = pl.concat(
-        [each.select(CLEARING_SCHEMA.names()).cast(CLEARING_SCHEMA) for each in (sides.clearing, before)]
-    )
-    return figures(proven, sides.openings, activity, clearing, first, last)
+    return figures(_sums(sides, tally, proven, first, last), proven, sides.clearing)
 
 
-def _activity(conn: Connection, link: Link, first: date, last: date) -> pl.DataFrame:
-    """ACTIVITY_SCHEMA: movements count, not legs."""
-    query = (
-        select(
-            legs.c.currency,
-            legs.c.category,
-            func.count(legs.c.movement_id.distinct()),
-            func.sum(legs.c.amount_minor),
-        )
-        .where(*_inside(link, first, last))
-        .group_by(legs.c.currency, legs.c.category)
-    )
-    rows = [(currency, category, count, int(total)) for currency, category, count, total in conn.execute(query)]
-    return pl.DataFrame(rows, schema=ACTIVITY_SCHEMA, orient="row")
+def _counted(conn: Connection, link: Link, first: date, last: date) -> pl.DataFrame:
+    """TALLY_SCHEMA of a period, counted anew."""
+    which = legs.c.dated.between(first, last)
+    found = pl.concat([tallies.settled(conn, link.id, which), tallies.waiting(conn, link.id, which)])
+    return _inside(found, first, last)
 
 
-def _inside(link: Link, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
-    return (
-        legs.c.link_id == link.id,
-        legs.c.balance_type == "payments",
-        legs.c.before_cutover.is_(False),
-        legs.c.dated >= first,
-        legs.c.dated <= last,
-    )
+def _inside(tally: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
+    """What changed Stripe's balance in a period."""
+    is_paid = pl.col("balance_type") == "payments"
+    return tally.filter(is_paid, ~pl.col("before_cutover"), pl.col("day").is_between(first, last))
 
 
-def _fees(conn: Connection, link: Link, first: date, last: date) -> Iterator[Line]:
+def _activity(tally: pl.DataFrame) -> pl.DataFrame:
+    """`currency, category, count, amount_minor`: movements count, not legs."""
+    counts = pl.col("movements").sum().alias("count"), pl.col("amount_minor").sum()
+    return tally.group_by("currency", "category").agg(*counts)
+
+
+def _fees(tally: pl.DataFrame) -> Iterator[Line]:
     """Fees and taxes of the period by kind, as they changed Stripe's balance."""
-    query = (
-        select(legs.c.currency, legs.c.kind, func.count().label("number"), func.sum(legs.c.amount_minor).label("total"))
-        .where(*_inside(link, first, last), legs.c.kind != "gross")
-        .group_by(legs.c.currency, legs.c.kind)
-        .order_by(legs.c.currency, legs.c.kind)
-    )
-    for row in conn.execute(query):
-        yield Line(currency=row.currency, name=row.kind, count=row.number, amount_minor=int(row.total))
+    group = ["currency", "kind"]
+    found = tally.filter(pl.col("kind") != "gross").group_by(group).agg(pl.col("entries", "amount_minor").sum())
+    for row in found.sort(group).rename({"kind": "name", "entries": "count"}).iter_rows(named=True):
+        yield Line(**row)
 
 
 def _payout_lines(conn: Connection, link: Link, first: date, last: date) -> Iterator[PayoutLine]:
@@ -335,7 +344,8 @@ def drift_now(conn: Connection, link: Link, head: Head) -> list[Drift]:
     if found is None or link.openings is None:
         return []
     sides = carried.load(conn, link, (found.first, found.last))
-    return drift(found.pack.figures, _figures(conn, sides, sides.prove(found.last), found.first, found.last))
+    tally = _counted(conn, link, found.first, found.last)
+    return drift(found.pack.figures, _figures(sides, tally, sides.prove(found.last), found.first, found.last))
 
 
 def recheck(database: Database, link_id: int) -> int:

@@ -1,18 +1,19 @@
 """Closing a period: one person prepares it, another signs it off; it can be opened again, with a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
-from reconcile.closing import Drift, Figures, drift
+from reconcile.closing import Drift, Sums
 from storage import audit, closes, connections, users
-from storage.closes import Close, Head, Pack, Standing
+from storage.closes import Close, Head, Look, Pack, Standing
 from storage.memo import remembered
 from storage.users import User
 from sync.commands import NEEDS, RefusedError, check
 from sync.environment import Environment
 
+Made = TypeVar("Made", Look, Pack)
 NOTE_MAX = 2_000  # characters
 UNKNOWN = "The opening balance is not known yet. The next sync finds it."
 
@@ -25,12 +26,20 @@ class Check:
     text: str
 
 
-def look(environment: Environment, link_id: int, last: date) -> tuple[Pack, list[Check]]:
+def look(environment: Environment, link_id: int, last: date) -> tuple[Look, list[Check]]:
     """The period as it is now, and whether it can be prepared. Raises RefusedError if there is nothing to look at."""
     database = environment.database
-    found = remembered(database, link_id, ("pack", last), lambda conn: _pack(conn, environment, link_id, last))
+    found: Look = remembered(
+        database, link_id, ("look", last), lambda conn: _made(closes.look, conn, environment, link_id, last)
+    )
     with database.read() as conn:
         return found, checks(found, connections.link(conn, link_id))
+
+
+def whole(environment: Environment, link_id: int, last: date) -> Pack:
+    """The same with each document of the period, for whoever takes it along. Raises RefusedError as `look` does."""
+    with environment.database.read() as conn:
+        return _made(closes.pack, conn, environment, link_id, last)
 
 
 def next_first(environment: Environment, link_id: int) -> date:
@@ -55,7 +64,7 @@ def one(environment: Environment, link_id: int, close_id: int) -> Close | None:
     return remembered(environment.database, link_id, ("close", close_id), lambda conn: closes.get(conn, close_id))
 
 
-def checks(found: Pack, link: connections.Link) -> list[Check]:
+def checks(found: Look, link: connections.Link) -> list[Check]:
     """What must be green or explained."""
     last, over = found.figures.last, closes.ends_at(link, found.figures.last)
     synced = found.synced_at is not None and found.synced_at >= over
@@ -78,17 +87,17 @@ def checks(found: Pack, link: connections.Link) -> list[Check]:
     ]
 
 
-def prepare(environment: Environment, actor: User, link_id: int, seen: Figures, note: str) -> int:
-    """Keeps the period as the person saw it, for somebody else to sign; gives its id.
+def prepare(environment: Environment, actor: User, link_id: int, seen: Sums, note: str) -> int:
+    """Keeps the period with the sums that the person saw, for somebody else to sign; gives its id.
 
-    Raises RefusedError if it is not as they saw it any more, if something red is left, or something open unexplained.
+    Raises RefusedError if these are others now, if something red is left, or something open unexplained.
     """
     now, note = environment.clock.now(), note.strip()[:NOTE_MAX]
     with environment.database.write() as conn:
         check(conn, actor, "prepare_close")
         link = connections.link(conn, link_id)
-        found = _pack(conn, environment, link_id, seen.last)
-        if drift(seen, found.figures) or seen.first != found.figures.first:
+        found = _made(closes.pack, conn, environment, link_id, seen.last)
+        if found.figures.sums != seen:
             raise RefusedError("The figures have changed since you looked at them. Look again, then prepare.")
         states = {each.state for each in checks(found, link)}
         if "bad" in states:
@@ -135,7 +144,9 @@ def reopen(environment: Environment, actor: User, close_id: int, why: str) -> bo
     return True
 
 
-def _pack(conn: Any, environment: Environment, link_id: int, last: date) -> Pack:
+def _made(
+    make: Callable[[Any, int, date], Made | None], conn: Any, environment: Environment, link_id: int, last: date
+) -> Made:
     link = connections.link(conn, link_id)
     first = closes.first_day(conn, link)
     if last < first:
@@ -143,7 +154,7 @@ def _pack(conn: Any, environment: Environment, link_id: int, last: date) -> Pack
     if environment.clock.now() < closes.ends_at(link, last):
         raise RefusedError(f"{last} is not over yet.")
     try:
-        found = closes.pack(conn, link_id, last)
+        found = make(conn, link_id, last)
     except ArithmeticError as error:
         raise RefusedError(f"{error} Run “tieout check”, and ask for help: the figures cannot be signed.") from None
     if found is None:
@@ -159,7 +170,7 @@ def _get(conn: Any, close_id: int) -> Close:
 
 
 def _record(
-    conn: Any, environment: Environment, actor: User, action: str, link_id: int, figures: Figures, **detail: str
+    conn: Any, environment: Environment, actor: User, action: str, link_id: int, figures: Sums, **detail: str
 ) -> None:
     subject = f"period {figures.first} to {figures.last}"
     entry = audit.Entry(actor=actor.email, action=action, subject=subject, link_id=link_id, detail=dict(detail))

@@ -67,9 +67,16 @@ def test_a_period_s_figures_are_those_of_everything(company: Company) -> None:
     last = book_day(company.clock.now(), link(company).time_zone)
     for first in (opened, last - timedelta(days=1), last):
         with database.read() as conn:
+            tally = closes._counted(conn, link(company), first, last)
             told = [
-                closes._figures(conn, sides, sides.prove(last), first, last)
+                closes._figures(sides, tally, sides.prove(last), first, last)
                 for sides in (proof.load(conn, link(company)), carried.load(conn, link(company), (first, last)))
             ]
+            quick = carried.load(conn, link(company))
+            sums = closes._sums(
+                quick, closes._inside(carried.tally(conn, link(company)), first, last), quick.prove(last), first, last
+            )
         assert told[0] == told[1]
         assert told[0].booked or first == last
+        assert told[0].sums == sums
+        assert quick.settled["count"].sum()

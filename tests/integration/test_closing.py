@@ -12,7 +12,7 @@ from sqlalchemy import select
 from pages.workbook import workbook
 from reconcile.closing import Drift
 from storage import closes, mirror, users
-from storage.closes import Close, Pack
+from storage.closes import Close, Look
 from storage.models import closes as closes_table
 from storage.records import from_json
 from storage.users import User
@@ -32,11 +32,11 @@ def person(company: Company, role: str) -> User:
     return User(id=user_id, email=f"{role}@example.com", name=role, role=role)
 
 
-def looked(company: Company, last: date = LAST) -> Pack:
+def looked(company: Company, last: date = LAST) -> Look:
     return closing.look(company.environment, link(company).id, last)[0]
 
 
-def prepare(company: Company, seen: Pack, note: str = "the payout arrives tomorrow") -> Close:
+def prepare(company: Company, seen: Look, note: str = "the payout arrives tomorrow") -> Close:
     made = closing.prepare(company.environment, person(company, "accountant"), link(company).id, seen.figures, note)
     with company.environment.database.read() as conn:
         found = closes.get(conn, made)
@@ -186,7 +186,7 @@ def test_periods_follow_each_other_and_end_before_today(closed: Company) -> None
 
 @on_sqlite
 def test_the_workbook_computes_what_the_pack_says(closed: Company) -> None:
-    seen = looked(closed)
+    seen = closing.whole(closed.environment, link(closed).id, LAST)
     book = load_workbook(BytesIO(workbook(seen)))
     assert book.sheetnames[:2] == ["Cover", "Roll-forward"]
     sheet = book["Roll-forward"]
@@ -207,7 +207,7 @@ def test_the_workbook_computes_what_the_pack_says(closed: Company) -> None:
     check_texts(seen)
 
 
-def check_texts(seen: Pack) -> None:
+def check_texts(seen: closes.Pack) -> None:
     """What others wrote is never computed."""
     made = closes.Odd(document_id="=1+1", dated=LAST, code="COPIED", text='=HYPERLINK("http://evil.example")')
     book = load_workbook(BytesIO(workbook(replace(seen, odd=(made,), name="=cmd"))))
