@@ -42,7 +42,7 @@ def append(conn: Connection, at: datetime, entries: Sequence[Entry]) -> None:
     if not entries:
         return
     _lock(conn)
-    last = conn.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
+    last = conn.execute(_SELECT_LAST).scalar()
     previous, rows = last or START, []
     for entry in entries:
         digest = chain(previous, at, entry)
@@ -60,7 +60,11 @@ def append(conn: Connection, at: datetime, entries: Sequence[Entry]) -> None:
             }
         )
         previous = digest
-    conn.execute(audit.insert(), rows)
+    conn.execute(_INSERT, rows)
+
+
+_SELECT_LAST = select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+_INSERT = audit.insert()
 
 
 def chain(previous: str, at: datetime, entry: Entry) -> str:

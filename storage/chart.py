@@ -8,19 +8,22 @@ from sqlalchemy import Connection
 
 from reconcile.mapping import Chart, Problem, Role, problems, roles
 from reconcile.postings import Mappings, Policies
+from reconcile.records import TaxCode, TaxRate
 from reconcile.taxes import Levy, levies
 from storage import connections, errands, mirror, outbox
 from storage.connections import Link
 from storage.engine import Database
 from storage.errands import Errand
 
-KINDS = ("account", "item", "vendor", "class", "department", "payment_method", "tax_code", "tax_rate")
+KINDS = ("account", "item", "vendor", "class", "department", "payment_method")
 TAXES = ("tax_code", "tax_rate")
 
 
 def load(conn: Connection, ledger_id: int) -> Chart:
     """All of it, to choose from."""
-    return _chart(conn, ledger_id, {kind: mirror.load_all(conn, ledger_id, [kind]) for kind in KINDS})
+    return _chart(
+        conn, ledger_id, {kind: {each.id: each for each in mirror.load_all(conn, ledger_id, [kind])} for kind in KINDS}
+    )
 
 
 def load_chosen(conn: Connection, ledger_id: int, mappings: Mappings) -> Chart:
@@ -39,15 +42,8 @@ def load_chosen(conn: Connection, ledger_id: int, mappings: Mappings) -> Chart:
         "department": [mappings.labels.location_id],
         "payment_method": [mappings.labels.payment_method_id],
     }
-    return _chart(
-        conn,
-        ledger_id,
-        {
-            kind: list(mirror.load(conn, ledger_id, kind, [each for each in ids if each]).values())
-            for kind, ids in wanted.items()
-        }
-        | {kind: mirror.load_all(conn, ledger_id, [kind]) for kind in TAXES},  # few; whether there are any matters
-    )
+    keys = ((kind, each) for kind, ids in wanted.items() for each in ids if each)
+    return _chart(conn, ledger_id, mirror.load_several(conn, ledger_id, keys))
 
 
 def taken(conn: Connection, link: Link) -> list[str]:
@@ -59,8 +55,10 @@ def taken(conn: Connection, link: Link) -> list[str]:
 
 def taxes(conn: Connection, ledger_id: int) -> dict[str, Levy]:
     """The company's tax codes by id."""
-    codes, rates = (mirror.load_all(conn, ledger_id, [kind]) for kind in TAXES)
-    return levies(codes, rates)
+    both: list[TaxCode | TaxRate] = mirror.load_all(conn, ledger_id, TAXES)
+    return levies(
+        [each for each in both if isinstance(each, TaxCode)], [each for each in both if isinstance(each, TaxRate)]
+    )
 
 
 def check(conn: Connection, link: Link) -> list[Problem]:
@@ -74,17 +72,17 @@ def uncoded(conn: Connection, link: Link) -> list[str]:
     return [each.text for each in check(conn, link) if each.role.needed and each.role.entity == "tax_code"]
 
 
-def _chart(conn: Connection, ledger_id: int, found: dict[str, list[Any]]) -> Chart:
-    by_id = {kind: {each.id: each for each in entries} for kind, entries in found.items()}
+def _chart(conn: Connection, ledger_id: int, found: Mapping[str, dict[str, Any]]) -> Chart:
+    """`found` by kind and id, with all tax codes: there are few, and whether there are any matters."""
     return Chart(
         home_currency=mirror.home_currency(conn, ledger_id),
-        accounts=by_id["account"],
-        items=by_id["item"],
-        vendors=by_id["vendor"],
-        classes=by_id["class"],
-        departments=by_id["department"],
-        payment_methods=by_id["payment_method"],
-        tax_codes=levies(by_id["tax_code"].values(), by_id["tax_rate"].values()),
+        accounts=found.get("account", {}),
+        items=found.get("item", {}),
+        vendors=found.get("vendor", {}),
+        classes=found.get("class", {}),
+        departments=found.get("department", {}),
+        payment_methods=found.get("payment_method", {}),
+        tax_codes=taxes(conn, ledger_id),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection as Conn
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from reconcile.postings import Mappings, Policies
 from reconcile.snapshot import Opening
@@ -72,7 +72,19 @@ def add_connection(
 
 
 def connection(conn: Conn, connection_id: int) -> Connection:
-    return _connection(conn.execute(select(connections).where(connections.c.id == connection_id)).one())
+    return _connection(conn.execute(_SELECT_CONNECTION, {"this": connection_id}).one())
+
+
+# What is asked at every step of every sync is made once: making a statement anew takes longer than its answer.
+_SELECT_CONNECTION = select(connections).where(connections.c.id == bindparam("this"))
+_SELECT_LINK = select(links).where(links.c.id == bindparam("this"))
+_SELECT_REVISION = select(links.c.revision).where(links.c.id == bindparam("this"))
+_SELECT_LINKS = select(links).order_by(links.c.id)
+_LOCK_LINKS = select(links.c.id).where(links.c.ledger_id == bindparam("books")).order_by(links.c.id).with_for_update()
+_SELECT_SECRET = select(secrets.c.ciphertext).where(
+    secrets.c.connection_id == bindparam("of"), secrets.c.purpose == bindparam("which")
+)
+_SELECT_SECRET_TIMES = select(secrets.c.purpose, secrets.c.updated_at).where(secrets.c.connection_id == bindparam("of"))
 
 
 def is_desktop(conn: Conn, connection_id: int) -> bool:
@@ -135,14 +147,14 @@ def store_secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, pla
 
 def secret(conn: Conn, vault: Vault, connection_id: int, purpose: str, *, for_update: bool = False) -> str | None:
     """A secret in the clear, or None. `for_update` locks it against other refreshers until the transaction ends."""
-    query = select(secrets.c.ciphertext).where(secrets.c.connection_id == connection_id, secrets.c.purpose == purpose)
-    ciphertext = conn.execute(query.with_for_update() if for_update else query).scalar()
+    query = _SELECT_SECRET.with_for_update() if for_update else _SELECT_SECRET
+    ciphertext = conn.execute(query, {"of": connection_id, "which": purpose}).scalar()
     return None if ciphertext is None else vault.open(purpose, str(connection_id), ciphertext)
 
 
 def secret_times(conn: Conn, connection_id: int) -> dict[str, datetime]:
     """Which secrets a connection has, and since when."""
-    rows = conn.execute(select(secrets.c.purpose, secrets.c.updated_at).where(secrets.c.connection_id == connection_id))
+    rows = conn.execute(_SELECT_SECRET_TIMES, {"of": connection_id})
     return {row.purpose: row.updated_at for row in rows}
 
 
@@ -192,11 +204,16 @@ def add_link(  # noqa: PLR0913 - one argument a column
 
 
 def link(conn: Conn, link_id: int) -> Link:
-    return _link(conn.execute(select(links).where(links.c.id == link_id)).one())
+    return _link(conn.execute(_SELECT_LINK, {"this": link_id}).one())
+
+
+def revision(conn: Conn, link_id: int) -> int:
+    """Changes whenever anything does that matching depends on."""
+    return int(conn.execute(_SELECT_REVISION, {"this": link_id}).scalar_one())
 
 
 def all_links(conn: Conn) -> list[Link]:
-    return [_link(row) for row in conn.execute(select(links).order_by(links.c.id))]
+    return [_link(row) for row in conn.execute(_SELECT_LINKS)]
 
 
 def change_link(conn: Conn, link_id: int, **values: Any) -> None:
@@ -206,7 +223,7 @@ def change_link(conn: Conn, link_id: int, **values: Any) -> None:
 
 def lock_links(conn: Conn, ledger_id: int) -> None:
     """Until the transaction ends nobody else decides about what goes into these books. Links come before all else."""
-    conn.execute(select(links.c.id).where(links.c.ledger_id == ledger_id).order_by(links.c.id).with_for_update())
+    conn.execute(_LOCK_LINKS, {"books": ledger_id})
 
 
 def switch_posting(conn: Conn, link_id: int, on: bool) -> bool:

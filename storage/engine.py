@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -286,27 +287,42 @@ def upsert(
     """
     if not rows:
         return 0
-    statement = _insert(connection, table)
-    new = statement.excluded
     if update_columns is None:
         update_columns = [name for name in rows[0] if name not in key_columns]
-    statement = statement.on_conflict_do_update(
+    make = _known_upsert if where is None else _make_upsert  # a condition may be another one each time
+    statement = make(connection.dialect.name, table, tuple(key_columns), tuple(update_columns), where)
+    return _execute_all(connection, statement, rows)
+
+
+def _make_upsert(
+    dialect: str, table: Table, key_columns: tuple[str, ...], update_columns: tuple[str, ...], where: Where | None
+) -> postgresql.Insert | sqlite.Insert:
+    statement = _make_insert(dialect, table)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
         index_elements=list(key_columns),
         set_={name: new[name] for name in update_columns},
         where=None if where is None else where(new),
     )
-    return _execute_all(connection, statement, rows)
+
+
+_known_upsert = cache(_make_upsert)  # making it anew takes longer than writing a row
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
     """Insert those of `rows` that break no uniqueness. Returns how many were inserted."""
     if not rows:
         return 0
-    return _execute_all(connection, _insert(connection, table).on_conflict_do_nothing(), rows)
+    return _execute_all(connection, _make_insert_ignore(connection.dialect.name, table), rows)
 
 
-def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@cache
+def _make_insert_ignore(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return _make_insert(dialect, table).on_conflict_do_nothing()
+
+
+def _make_insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _execute_all(connection: Connection, statement: postgresql.Insert | sqlite.Insert, rows: Sequence[Row]) -> int:

@@ -12,13 +12,11 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
-    and_,
     bindparam,
     exists,
     func,
     or_,
     select,
-    true,
     type_coerce,
     update,
 )
@@ -111,11 +109,13 @@ def whole_digest(digest: str, raw: str) -> str:
 
 def touch_links(conn: Connection, connection_id: int) -> None:
     """Says that what matching depends on has changed."""
-    conn.execute(
-        update(links)
-        .where((links.c.processor_id == connection_id) | (links.c.ledger_id == connection_id))
-        .values(revision=links.c.revision + 1)
-    )
+    conn.execute(_TOUCH_LINKS, {"of": connection_id})
+
+
+# What is asked at every step of every sync is made once: making a statement anew takes longer than its answer.
+_OWN_LINKS = (links.c.processor_id == bindparam("of")) | (links.c.ledger_id == bindparam("of"))
+_TOUCH_LINKS = update(links).where(_OWN_LINKS).values(revision=links.c.revision + 1)
+_LOCK_LINKS = select(links.c.id).where(_OWN_LINKS).order_by(links.c.id).with_for_update()
 
 
 def missing(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -132,9 +132,11 @@ def overtaken(
     Which of the two saw the later state nobody can say, so they have to be fetched again. What is asked about here
     stays locked until the caller's transaction ends.
     """
-    mine = (links.c.processor_id == connection_id) | (links.c.ledger_id == connection_id)
-    conn.execute(select(links.c.id).where(mine).order_by(links.c.id).with_for_update())  # links first, as everywhere
-    rows = _rows(conn, connection_id, set(keys), [*_KEY, mirror.c.updated_at], for_update=True)
+    wanted = set(keys)
+    if not wanted:
+        return set()
+    conn.execute(_LOCK_LINKS, {"of": connection_id})  # links first, as everywhere
+    rows = _rows(conn, connection_id, wanted, [*_KEY, mirror.c.updated_at], for_update=True)
     return {(row.kind, row.object_id) for row in rows if row.updated_at > began}
 
 
@@ -148,6 +150,11 @@ def bodies(
 
 _KEY = [mirror.c.kind, mirror.c.object_id]
 _TEXT = type_coerce(mirror.c.record, Text).label("text")  # read straight into a record
+_READ = (*_KEY, _TEXT, mirror.c.deleted)
+_OF = mirror.c.connection_id == bindparam("of")
+_OF_KIND = mirror.c.kind == bindparam("which")
+_OF_KINDS = mirror.c.kind.in_(bindparam("kinds", expanding=True))
+_THERE = mirror.c.deleted.is_(False)
 
 
 def _rows(
@@ -158,23 +165,19 @@ def _rows(
     *,
     for_update: bool = False,
 ) -> Iterator[Row[Any]]:
-    by_kind: dict[str, list[str]] = {}
-    for kind, object_id in sorted(keys):
-        by_kind.setdefault(kind, []).append(object_id)
-    for kind, ids in by_kind.items():
-        for chunk in chunks(ids):
-            query = _select_rows(tuple(columns), for_update)
-            yield from conn.execute(query, {"of": connection_id, "which": kind, "ids": list(chunk)})
+    """`columns` hold the key. Several kinds are asked for at once: SQLite has no index for pairs."""
+    for chunk in chunks(sorted(keys)):
+        wanted = set(chunk)
+        kinds, ids = {kind for kind, _ in chunk}, {object_id for _, object_id in chunk}
+        asked = {"of": connection_id, "kinds": sorted(kinds), "ids": sorted(ids)}
+        for row in conn.execute(_select_rows(tuple(columns), for_update), asked):
+            if (row.kind, row.object_id) in wanted:
+                yield row
 
 
 @cache
 def _select_rows(columns: tuple[Any, ...], for_update: bool) -> Select[Any]:
-    """Asked so often that making the statement anew would take longer than its answer."""
-    query = select(*columns).where(
-        mirror.c.connection_id == bindparam("of"),
-        mirror.c.kind == bindparam("which"),
-        mirror.c.object_id.in_(bindparam("ids", expanding=True)),
-    )
+    query = select(*columns).where(_OF, _OF_KINDS, mirror.c.object_id.in_(bindparam("ids", expanding=True)))
     return query.with_for_update() if for_update else query
 
 
@@ -188,14 +191,16 @@ def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
 
 def load(conn: Connection, connection_id: int, kind: str, ids: Iterable[str]) -> dict[str, Any]:
     """Records by id; ids that are unknown or gone are left out."""
-    wanted = sorted({object_id for object_id in ids if object_id})
-    return {
-        row.object_id: read_record(kind, row.text)
-        for row in _rows(
-            conn, connection_id, [(kind, object_id) for object_id in wanted], [*_KEY, _TEXT, mirror.c.deleted]
-        )
-        if not row.deleted
-    }
+    return load_several(conn, connection_id, ((kind, object_id) for object_id in ids if object_id)).get(kind, {})
+
+
+def load_several(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """Records of several kinds, asked for as (kind, id): by kind, then by id."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in _rows(conn, connection_id, set(keys), _READ):
+        if not row.deleted:
+            found[row.kind][row.object_id] = read_record(row.kind, row.text)
+    return found
 
 
 def home_currency(conn: Connection, connection_id: int) -> str:
@@ -217,20 +222,18 @@ def load_children(conn: Connection, connection_id: int, kind: str, parents: Iter
     """
     found: list[Any] = []
     for chunk in chunks(sorted({parent for parent in parents if parent})):
-        found += conn.execute(
-            select(mirror.c.object_id, _TEXT).where(
-                mirror.c.connection_id == connection_id,
-                mirror.c.kind == kind,
-                mirror.c.parent_id.in_(chunk),
-                mirror.c.deleted.is_(False),
-            )
-        )
+        found += conn.execute(_SELECT_CHILDREN, {"of": connection_id, "which": kind, "parents": list(chunk)})
     return [read_record(kind, row.text) for row in sorted(found, key=lambda row: row.object_id)]
+
+
+_SELECT_CHILDREN = select(mirror.c.object_id, _TEXT).where(
+    _OF, _OF_KIND, mirror.c.parent_id.in_(bindparam("parents", expanding=True)), _THERE
+)
 
 
 def load_open(conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None) -> list[Any]:
     """Records of some kinds that may still take part in matching (dated on or after `since`), by kind and id."""
-    rows = conn.execute(_select_open(connection_id, kinds, since))
+    rows = conn.execute(_select_open(since is None), _open(connection_id, kinds, since))
     ordered = sorted(rows, key=lambda row: (row.kind, row.object_id))  # here, for the same reason
     return [read_record(row.kind, row.text) for row in ordered]
 
@@ -239,42 +242,37 @@ def stream_open(
     conn: Connection, connection_id: int, kinds: Sequence[str], since: date | None = None
 ) -> Iterator[list[Any]]:
     """As `load_open`, some at a time and in no order: for what nobody wants to hold at once."""
-    return _stream(conn, _select_open(connection_id, kinds, since))
+    return _stream(conn, _select_open(since is None), _open(connection_id, kinds, since))
 
 
-def _select_open(connection_id: int, kinds: Sequence[str], since: date | None) -> Select[Any]:
-    return select(*_KEY, _TEXT).where(
-        and_(
-            mirror.c.connection_id == connection_id,
-            mirror.c.kind.in_(kinds),
-            mirror.c.open.is_(True),
-            mirror.c.claimed.is_(False),
-            mirror.c.deleted.is_(False),
-            true() if since is None else mirror.c.dated >= since,
-        )
-    )
+@cache
+def _select_open(of_any_day: bool) -> Select[Any]:
+    query = select(*_KEY, _TEXT).where(_OF, _OF_KINDS, mirror.c.open.is_(True), mirror.c.claimed.is_(False), _THERE)
+    return query if of_any_day else query.where(mirror.c.dated >= bindparam("since"))
 
 
-def _stream(conn: Connection, query: Select[Any]) -> Iterator[list[Any]]:
-    for rows in conn.execute(query, execution_options={"yield_per": STREAMED}).partitions():
+def _open(connection_id: int, kinds: Sequence[str], since: date | None) -> dict[str, Any]:
+    return {"of": connection_id, "kinds": list(kinds)} | ({} if since is None else {"since": since})
+
+
+def _stream(conn: Connection, query: Select[Any], asked: dict[str, Any]) -> Iterator[list[Any]]:
+    for rows in conn.execute(query, asked, execution_options={"yield_per": STREAMED}).partitions():
         yield [read_record(row.kind, row.text) for row in rows]
 
 
 def load_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> list[Any]:
     """Every record of some kinds that still exists, ordered by kind and id."""
-    query = _select_all(connection_id, kinds).order_by(mirror.c.kind, mirror.c.object_id)
-    return [read_record(row.kind, row.text) for row in conn.execute(query)]
+    rows = conn.execute(_SELECT_ALL_IN_ORDER, {"of": connection_id, "kinds": list(kinds)})
+    return [read_record(row.kind, row.text) for row in rows]
 
 
 def stream_all(conn: Connection, connection_id: int, kinds: Sequence[str]) -> Iterator[list[Any]]:
     """As `load_all`, some at a time and in no order."""
-    return _stream(conn, _select_all(connection_id, kinds))
+    return _stream(conn, _SELECT_ALL, {"of": connection_id, "kinds": list(kinds)})
 
 
-def _select_all(connection_id: int, kinds: Sequence[str]) -> Select[Any]:
-    return select(mirror.c.kind, _TEXT).where(
-        mirror.c.connection_id == connection_id, mirror.c.kind.in_(kinds), mirror.c.deleted.is_(False)
-    )
+_SELECT_ALL = select(mirror.c.kind, _TEXT).where(_OF, _OF_KINDS, _THERE)
+_SELECT_ALL_IN_ORDER = _SELECT_ALL.order_by(mirror.c.kind, mirror.c.object_id)
 
 
 def ids_of_days(conn: Connection, connection_id: int, kinds: Sequence[str], since: date, until: date) -> list[str]:
@@ -295,8 +293,10 @@ def count(conn: Connection, connection_id: int, kind: str) -> int:
 
 def ids_of(conn: Connection, connection_id: int, kind: str) -> set[str]:
     """The ids of what exists of a kind."""
-    these = (mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.deleted.is_(False))
-    return set(conn.execute(select(mirror.c.object_id).where(*these)).scalars())
+    return set(conn.execute(_SELECT_IDS, {"of": connection_id, "which": kind}).scalars())
+
+
+_SELECT_IDS = select(mirror.c.object_id).where(_OF, _OF_KIND, _THERE)
 
 
 def ids_after(conn: Connection, connection_id: int, kind: str, after: str, limit: int) -> list[str]:
@@ -388,11 +388,14 @@ def close_credit_notes(conn: Connection, connection_id: int, ids: Sequence[str])
 
 def _set_open(conn: Connection, connection_id: int, kind: str, ids: Sequence[str], is_open: bool) -> None:
     for chunk in chunks(ids):
-        conn.execute(
-            update(mirror)
-            .where(mirror.c.connection_id == connection_id, mirror.c.kind == kind, mirror.c.object_id.in_(chunk))
-            .values(open=is_open)
-        )
+        conn.execute(_SET_OPEN, {"of": connection_id, "which": kind, "ids": list(chunk), "is_open": is_open})
+
+
+_SET_OPEN = (
+    update(mirror)
+    .where(_OF, _OF_KIND, mirror.c.object_id.in_(bindparam("ids", expanding=True)))
+    .values(open=bindparam("is_open"))
+)
 
 
 def claim(conn: Connection, connection_id: int, document_ids: Iterable[str]) -> None:
@@ -407,21 +410,19 @@ def release(conn: Connection, connection_id: int, document_ids: Iterable[str]) -
 
 def _set_claimed(conn: Connection, connection_id: int, document_ids: Iterable[str], claimed: bool) -> None:
     for document_id in sorted(set(document_ids)):
-        conn.execute(
-            update(mirror)
-            .where(
-                mirror.c.connection_id == connection_id,
-                mirror.c.kind == document_id.partition(":")[0],
-                mirror.c.object_id == document_id,
-            )
-            .values(claimed=claimed)
-        )
+        kind = document_id.partition(":")[0]
+        conn.execute(_SET_CLAIMED, {"of": connection_id, "which": kind, "this": document_id, "is_claimed": claimed})
+
+
+_SET_CLAIMED = (
+    update(mirror).where(_OF, _OF_KIND, mirror.c.object_id == bindparam("this")).values(claimed=bindparam("is_claimed"))
+)
 
 
 # ---- cursors
 
 
-_SELECT_CURSOR = select(cursors.c.position).where(  # made once, for the same reason as `_select_rows`
+_SELECT_CURSOR = select(cursors.c.position).where(
     cursors.c.connection_id == bindparam("of"), cursors.c.stream == bindparam("which")
 )
 
@@ -429,6 +430,17 @@ _SELECT_CURSOR = select(cursors.c.position).where(  # made once, for the same re
 def cursor(conn: Connection, connection_id: int, stream: str) -> Any:
     """Where a listing stands; None if it has not begun."""
     return conn.execute(_SELECT_CURSOR, {"of": connection_id, "which": stream}).scalar()
+
+
+def cursors_at(conn: Connection, connection_id: int, streams: Sequence[str]) -> dict[str, Any]:
+    """Where some listings stand, by name; those that have begun."""
+    rows = conn.execute(_SELECT_CURSORS, {"of": connection_id, "these": list(streams)})
+    return {row.stream: row.position for row in rows}
+
+
+_SELECT_CURSORS = select(cursors.c.stream, cursors.c.position).where(
+    cursors.c.connection_id == bindparam("of"), cursors.c.stream.in_(bindparam("these", expanding=True))
+)
 
 
 def move_cursor(conn: Connection, connection_id: int, stream: str, position: Any, at: datetime) -> None:

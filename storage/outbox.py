@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, or_, select, update
 
 from reconcile.postings import POSTED, Posting, Share
 from reconcile.records import Document
@@ -157,13 +156,7 @@ def any_sent(conn: Connection, link_id: int) -> bool:
 
 def doubtful(conn: Connection, connection_id: int, at: datetime, limit: int = 100) -> list[Item]:
     """Rows whose write may or may not have been applied, and whose time has come; the oldest first."""
-    rows = conn.execute(
-        select(outbox)
-        .where(outbox.c.connection_id == connection_id, outbox.c.state == "doubtful", _due(at))
-        .order_by(outbox.c.id)
-        .limit(limit)
-        .with_for_update()
-    )
+    rows = conn.execute(_SELECT_DOUBTFUL, {"of": connection_id, "now": at, "most": limit})
     return [_item(row) for row in rows]
 
 
@@ -184,45 +177,62 @@ def replan(conn: Connection, item: Item) -> bool:
 
 def doubt_expired(conn: Connection, connection_id: int, at: datetime) -> int:
     """Rows still `sending` after their lease: their sender is gone, and nobody knows whether they were applied."""
-    return conn.execute(
-        update(outbox)
-        .where(outbox.c.connection_id == connection_id, outbox.c.state == "sending", outbox.c.lease_until < at)
-        .values(state="doubtful", look_up=None, next_at=None)
-    ).rowcount
+    return conn.execute(_DOUBT_EXPIRED, {"of": connection_id, "now": at}).rowcount
+
+
+# What is asked at every step of every sync is made once: making a statement anew takes longer than its answer.
+_OF = outbox.c.connection_id == bindparam("of")
+_DUE = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= bindparam("now"))
+_SELECT_DOUBTFUL = (
+    select(outbox)
+    .where(_OF, outbox.c.state == "doubtful", _DUE)
+    .order_by(outbox.c.id)
+    .limit(bindparam("most"))
+    .with_for_update()
+)
+_DOUBT_EXPIRED = (
+    update(outbox)
+    .where(_OF, outbox.c.state == "sending", outbox.c.lease_until < bindparam("now"))
+    .values(state="doubtful", look_up=None, next_at=None)
+)
+_SELECT_UNDER_WAY = select(
+    *(exists().where(_OF, outbox.c.state == state).label(state) for state in ("planned", "sending", "doubtful"))
+)
+
+
+def under_way(conn: Connection, connection_id: int) -> set[str]:
+    """Which of `planned`, `sending` and `doubtful` there are rows of; mostly there are none, and nothing to ask for."""
+    found = conn.execute(_SELECT_UNDER_WAY, {"of": connection_id}).one()
+    return {state for state, is_any in found._mapping.items() if is_any}
 
 
 def ready(conn: Connection, connection_id: int, at: datetime, limit: int = 1) -> list[Item]:
     """The oldest rows that may be sent: posting is on, they are due, what they come after is in the books, and nothing
     has changed since they were decided.
     """
-    before = aliased(outbox)
-    predecessor_done = (
-        select(before.c.id)
-        .where(
-            before.c.link_id == outbox.c.link_id,
-            before.c.marker == outbox.c.after,
-            before.c.state.in_(("posted", "verified")),
-            # Of another total nobody pays it, or pays it out, by itself.
-            or_(before.c.kind.not_in(("invoice", "credit_memo")), before.c.problem.is_(None)),
-        )
-        .exists()
-    )
-    rows = conn.execute(
-        select(outbox)
-        .join(links, links.c.id == outbox.c.link_id)
-        .where(
-            outbox.c.connection_id == connection_id,
-            outbox.c.state == "planned",
-            links.c.posting_on.is_(True),
-            links.c.decided_revision == links.c.revision,
-            _due(at),
-            or_(outbox.c.after.is_(None), predecessor_done),
-        )
-        .order_by(outbox.c.id)
-        .limit(limit)
-        .with_for_update(of=outbox)
-    )
+    rows = conn.execute(_SELECT_READY, {"of": connection_id, "now": at, "most": limit})
     return [_item(row) for row in rows]
+
+
+_before = outbox.alias()
+_PREDECESSOR_DONE = exists().where(
+    _before.c.link_id == outbox.c.link_id,
+    _before.c.marker == outbox.c.after,
+    _before.c.state.in_(("posted", "verified")),
+    # Of another total nobody pays it, or pays it out, by itself.
+    or_(_before.c.kind.not_in(("invoice", "credit_memo")), _before.c.problem.is_(None)),
+)
+_SELECT_READY = (
+    select(outbox)
+    .join(links, links.c.id == outbox.c.link_id)
+    .where(
+        *(_OF, outbox.c.state == "planned", _DUE, links.c.posting_on.is_(True)),
+        *(links.c.decided_revision == links.c.revision, or_(outbox.c.after.is_(None), _PREDECESSOR_DONE)),
+    )
+    .order_by(outbox.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=outbox)
+)
 
 
 def claim(
@@ -428,11 +438,12 @@ def made(conn: Connection, connection_id: int, documents: Sequence[Document]) ->
     """Those documents that are ours, with the rows that made them: also if their memo does not say so any more."""
     known, found = {document.id: document for document in documents}, []
     for chunk in chunks(sorted(known)):
-        rows = conn.execute(
-            select(outbox).where(outbox.c.connection_id == connection_id, outbox.c.document_id.in_(chunk))
-        )
+        rows = conn.execute(_SELECT_MADE, {"of": connection_id, "documents": list(chunk)})
         found += [(item, known[item.document_id or ""]) for item in map(_item, rows) if not item.posting.target]
     return found
+
+
+_SELECT_MADE = select(outbox).where(_OF, outbox.c.document_id.in_(bindparam("documents", expanding=True)))
 
 
 def unsettled(conn: Connection, link_id: int) -> list[Item]:
@@ -448,21 +459,18 @@ def any_planned(conn: Connection, link_id: int) -> bool:
 
 def count_ready(conn: Connection, connection_id: int) -> int:
     """How many are on their way into the books."""
-    return conn.execute(
-        select(func.count())
-        .select_from(outbox)
-        .where(outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful")))
-    ).scalar_one()
+    return conn.execute(_COUNT_READY, {"of": connection_id}).scalar_one()
+
+
+_ON_ITS_WAY = (_OF, outbox.c.state.in_(("planned", "sending", "doubtful")))
+_COUNT_READY = select(func.count()).select_from(outbox).where(*_ON_ITS_WAY)
+_LEASE_OF_SENDING = case((outbox.c.state == "sending", outbox.c.lease_until))
+_SELECT_NEXT_DUE = select(func.min(outbox.c.next_at), func.min(_LEASE_OF_SENDING)).where(*_ON_ITS_WAY)
 
 
 def next_due(conn: Connection, connection_id: int) -> tuple[datetime | None, datetime | None]:
     """When the next row may be tried that pauses after trouble, and when the next lease of somebody else ends."""
-    lease_of_sending = case((outbox.c.state == "sending", outbox.c.lease_until))
-    pause, lease = conn.execute(
-        select(func.min(outbox.c.next_at), func.min(lease_of_sending)).where(
-            outbox.c.connection_id == connection_id, outbox.c.state.in_(("planned", "sending", "doubtful"))
-        )
-    ).one()
+    pause, lease = conn.execute(_SELECT_NEXT_DUE, {"of": connection_id}).one()
     return pause, lease
 
 
@@ -474,10 +482,6 @@ def _leave(conn: Connection, outbox_id: int, attempt: int, **values: Any) -> boo
 def _ours(attempt: int) -> Any:
     """Still the attempt we made: a worker that slept past its lease must not overwrite what came after it."""
     return and_(outbox.c.state.in_(("sending", "doubtful")), outbox.c.attempt == attempt)
-
-
-def _due(at: datetime) -> Any:
-    return or_(outbox.c.next_at.is_(None), outbox.c.next_at <= at)
 
 
 def _item(row: Row[Any]) -> Item:

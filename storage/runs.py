@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.engine import insert_ignore
@@ -69,16 +69,7 @@ def failed_last(conn: Connection, link_id: int) -> bool:
 
 def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     """The oldest run nobody works on, unless its link has one at work; a run whose lease ran out is taken up again."""
-    busy = select(runs.c.link_id).where(runs.c.state == "running", runs.c.lease_until >= at)
-    row = conn.execute(
-        select(runs)
-        .where(
-            or_(runs.c.state == "queued", (runs.c.state == "running") & (runs.c.lease_until < at)),
-            runs.c.link_id.not_in(busy),
-        )
-        .order_by(runs.c.state.desc(), runs.c.id)  # resume before starting
-        .limit(1)
-    ).first()
+    row = conn.execute(_SELECT_NEXT, {"now": at}).first()
     if row is None:
         return None
     mine = (runs.c.id == row.id, runs.c.state == row.state, runs.c.lease_until.is_not_distinct_from(row.lease_until))
@@ -90,6 +81,18 @@ def take(conn: Connection, at: datetime, lease_s: float) -> Run | None:
     except IntegrityError:  # another worker has just taken another run of this link
         return None
     return replace(_run(row), lease_until=lease_until) if taken.rowcount == 1 else None
+
+
+_BUSY = select(runs.c.link_id).where(runs.c.state == "running", runs.c.lease_until >= bindparam("now"))
+_SELECT_NEXT = (
+    select(runs)
+    .where(
+        or_(runs.c.state == "queued", (runs.c.state == "running") & (runs.c.lease_until < bindparam("now"))),
+        runs.c.link_id.not_in(_BUSY),
+    )
+    .order_by(runs.c.state.desc(), runs.c.id)  # resume before starting
+    .limit(1)
+)
 
 
 def report(
@@ -105,11 +108,8 @@ def report(
 ) -> Run | None:
     """How far a run is; keeps its lease. None if it is not ours any more: our lease had run out."""
     lease_until = at + timedelta(seconds=lease_s)
-    kept = conn.execute(
-        update(runs)
-        .where(*_held(run))
-        .values(step=step, counts=counts, done=done, total=total, lease_until=lease_until)
-    )
+    told = {"step": step, "counts": counts, "done": done, "total": total, "lease_until": lease_until}
+    kept = conn.execute(_REPORT, _held(run) | {f"new_{name}": value for name, value in told.items()})
     return replace(run, lease_until=lease_until) if kept.rowcount == 1 else None
 
 
@@ -117,24 +117,28 @@ def finish(
     conn: Connection, run: Run, *, counts: dict[str, int], at: datetime, problem: str | None = None, found: Any = None
 ) -> None:
     """Ends a run, unless somebody else has taken it up meanwhile."""
-    conn.execute(
-        update(runs)
-        .where(*_held(run))
-        .values(
-            state="failed" if problem else "done",
-            step="",
-            counts=counts,
-            found=found,
-            problem=problem,
-            finished_at=at,
-            lease_until=None,
-        )
-    )
+    state = "failed" if problem else "done"
+    ended = {"state": state, "counts": counts, "found": found, "problem": problem, "finished_at": at}
+    conn.execute(_FINISH, _held(run) | {f"new_{name}": value for name, value in ended.items()})
 
 
-def _held(run: Run) -> tuple[ColumnElement[bool], ...]:
-    """As we left it: each taking and each report moves the lease."""
-    return runs.c.id == run.id, runs.c.state == "running", runs.c.lease_until == run.lease_until
+# As we left it: each taking and each report moves the lease.
+_HELD = (runs.c.id == bindparam("this"), runs.c.state == "running", runs.c.lease_until == bindparam("held_until"))
+_REPORT = (  # made once: making it anew takes longer than writing it
+    update(runs)
+    .where(*_HELD)
+    .values({name: bindparam(f"new_{name}") for name in ("step", "counts", "done", "total", "lease_until")})
+)
+_FINISH = (
+    update(runs)
+    .where(*_HELD)
+    .values({name: bindparam(f"new_{name}") for name in ("state", "counts", "found", "problem", "finished_at")})
+    .values(step="", lease_until=None)
+)
+
+
+def _held(run: Run) -> dict[str, Any]:
+    return {"this": run.id, "held_until": run.lease_until}
 
 
 def _run(row: Row[Any]) -> Run:

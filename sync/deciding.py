@@ -189,7 +189,7 @@ class _Round:
         return True
 
     def _is_stale(self, conn: Any) -> bool:
-        return connections.link(conn, self.link.id).revision != self.link.revision
+        return connections.revision(conn, self.link.id) != self.link.revision
 
     def _record(self, found: Snapshot, matches: MatchResult, planned: Plan) -> bool:
         """False if something has changed since; then the rest was not recorded."""

@@ -45,7 +45,7 @@ class Fetcher:
         Events are read after the movements, so that what made a movement is there when it is decided.
         """
         self._reopen(self._hints.begin())
-        changed = sum(self._read_stream(stream) for stream in self._processor.streams())
+        changed = sum(self._read_stream(stream) for stream in self._unfinished())
         changed += self._follow_events() + self._relisting.go_on()
         changed += self._itemise_payouts()
         self._say_missing()
@@ -85,7 +85,7 @@ class Fetcher:
         changed = self._hints.fetch(self._progress)
         if missed_since is not None:
             self._reopen(missed_since)
-            changed += sum(self._read_stream(stream) for stream in self._processor.streams())
+            changed += sum(self._read_stream(stream) for stream in self._unfinished())
         return changed
 
     def _reopen(self, missed_since: datetime | None) -> None:
@@ -102,15 +102,20 @@ class Fetcher:
 
     # ---- listings
 
+    def _unfinished(self) -> list[str]:
+        """Listings that have not come to their end, and those that are polled."""
+        streams = self._processor.streams()
+        with self._database.read() as conn:
+            at = mirror.cursors_at(conn, self._connection_id, streams)
+        return [each for each in streams if each in POLLED or each not in at or not at[each]["complete"]]
+
     def _read_stream(self, stream: str) -> int:
-        """A listing from where it stands to its end; a finished one only if it is polled."""
+        """A listing from where it stands to its end."""
         with self._database.read() as conn:
             position = mirror.cursor(conn, self._connection_id, stream)
         if position is None:
             cutover = openings.cutover_instant(self._link.cutover, self._link.time_zone)
             position = _from(self._processor.start_of(stream, cutover))
-        elif position["complete"] and stream not in POLLED:
-            return 0
         changed, total = 0, 0
         while True:
             changed, total, position = self._read_page(stream, position, changed, total)

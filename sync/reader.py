@@ -59,6 +59,8 @@ class Reader:
         What somebody else stored since then is not overwritten but fetched again: whose is the later state cannot be
         told. What cannot be read waits for a person.
         """
+        if not found:
+            return []
         now = self.clock.now()
         for one in found:
             if one.problem is not None:

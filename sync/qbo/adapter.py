@@ -83,9 +83,9 @@ class QuickBooksOnline:
         if self._not_before is not None:
             return max(0.001, (self._not_before - now).total_seconds())
         with self._database.read() as conn:
-            if connections.connection(conn, connection_id).state != "ready":
-                return None
             times = outbox.next_due(conn, connection_id)
+            if times == (None, None) or connections.connection(conn, connection_id).state != "ready":
+                return None
         pause_s, lease_s = (None if time is None else (time - now).total_seconds() for time in times)
         waits = [pause_s] if pause_s is not None else []
         waits += [lease_s] if lease_s is not None and lease_s <= LEASE_WAIT_S else []
@@ -105,11 +105,13 @@ class QuickBooksOnline:
     def _choose(self, conn: Any, connection_id: int) -> Request | None:
         if connections.connection(conn, connection_id).state != "ready":
             return None
+        under_way = outbox.under_way(conn, connection_id)
+        is_doubtful, is_planned = bool(under_way & {"sending", "doubtful"}), "planned" in under_way
         return (
-            self._writing.next_doubtful(conn, connection_id)
+            (self._writing.next_doubtful(conn, connection_id) if is_doubtful else None)
             or reading.next_request(conn, connection_id)
             or rates.next_request(conn, connection_id)
-            or self._writing.next_planned(conn, connection_id)
+            or (self._writing.next_planned(conn, connection_id) if is_planned else None)
         )
 
     def _apply(self, connection_id: int, request: Request, response: Response) -> SyncError | None:

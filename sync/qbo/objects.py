@@ -1,7 +1,7 @@
 """What an answer of QuickBooks holds, as records, and storing it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,14 +34,16 @@ def is_stub(content: Any) -> bool:
     return is_name(content.get("Id")) and str(content["Id"]).isdigit()
 
 
-def store(conn: Any, connection_id: int, entity: str, contents: Sequence[Any], now: datetime) -> list[tuple[str, str]]:
-    """Stores what was read of an entity, and lets the outbox know which of its documents were seen in the books.
+def store(conn: Any, connection_id: int, contents: Mapping[str, Sequence[Any]], now: datetime) -> list[tuple[str, str]]:
+    """Stores what was read, by entity, and lets the outbox know which of its documents were seen in the books.
 
     Gives what changed, as (kind, id).
     """
+    whole = [(entity, each) for entity, several in contents.items() for each in several if not is_stub(each)]
+    if not whole:
+        return []
     currency = home(conn, connection_id)
-    found = [read(entity, content, currency) for content in contents if not is_stub(content)]
-    return store_found(conn, connection_id, found, now)
+    return store_found(conn, connection_id, [read(entity, each, currency) for entity, each in whole], now)
 
 
 def forget(conn: Any, connection_id: int, entity: str, ledger_ids: Sequence[str], now: datetime) -> None:

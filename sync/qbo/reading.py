@@ -10,7 +10,8 @@ it was. An answer may put further steps before the rest: the next page, or what 
     ids       which of ours are still there
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,7 +51,10 @@ def ask(conn: Any, connection_id: int, now: datetime) -> None:
 
 def next_request(conn: Any, connection_id: int) -> Request | None:
     """What a reading under way asks next."""
-    position = mirror.cursor(conn, connection_id, READING)
+    return _request(conn, connection_id, mirror.cursor(conn, connection_id, READING))
+
+
+def _request(conn: Any, connection_id: int, position: Any | None) -> Request | None:
     if position is None or not position["steps"]:
         return None
     step = position["steps"][0]
@@ -72,9 +76,10 @@ def accept(conn: Any, connection_id: int, request: Request, body: Any, now: date
 
     (A worker that slept past its lease may bring one.)
     """
-    if next_request(conn, connection_id) != request:
+    position = mirror.cursor(conn, connection_id, READING)
+    if _request(conn, connection_id, position) != request:
         return
-    position = _by_their_clock(mirror.cursor(conn, connection_id, READING), body)
+    position = _by_their_clock(position, body)
     step, *rest = position["steps"]
     more = ANSWERS[step["do"]](conn, connection_id, step, body, now)
     mirror.move_cursor(conn, connection_id, READING, position | {"steps": [*more, *rest]}, now)
@@ -155,7 +160,7 @@ def page_query(entity: str, since: str, start: int) -> str:
 
 def _accept_page(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
     found = body["QueryResponse"].get(step["entity"], [])
-    more = _store(conn, connection_id, step["entity"], found, now)
+    more = _store(conn, connection_id, {step["entity"]: found}, now)
     following = after_page(found, step["start"])
     return [*more, *([step | {"since": following[0], "start": following[1]}] if following else [])]
 
@@ -176,13 +181,12 @@ def _accept_changes(conn: Any, connection_id: int, step: Step, body: Any, now: d
     """Of a full window, or one with a piece missing, nobody knows what it lacks: it is narrowed until it is whole."""
     answers = body["CDCResponse"]
     parts = [part for answer in answers for part in answer.get("QueryResponse", [])]
-    more: list[Step] = []
-    number = 0
+    found: dict[str, list[Any]] = defaultdict(list)
     for part in parts:
-        for entity in set(part) & set(CAPTURED):
-            number += len(part[entity])
-            more += _store(conn, connection_id, entity, part[entity], now)
-    asked = step["entities"]
+        for entity in (each for each in CAPTURED if each in part):
+            found[entity] += part[entity]
+    more = _store(conn, connection_id, found, now)
+    asked, number = step["entities"], sum(map(len, found.values()))
     if number < PAGE and len(parts) == len(asked) and not any(map(has_fault, [*answers, *parts])):
         return more
     if len(asked) > 1:
@@ -197,7 +201,7 @@ def _ask_named(_conn: Any, _connection_id: int, step: Step) -> str:
 
 def _accept_named(conn: Any, connection_id: int, step: Step, body: Any, now: datetime) -> list[Step]:
     found = body["QueryResponse"].get(step["entity"], [])
-    objects.store(conn, connection_id, step["entity"], found, now)
+    objects.store(conn, connection_id, {step["entity"]: found}, now)
     return [step | {"start": step["start"] + PAGE}] if len(found) == PAGE else []
 
 
@@ -229,13 +233,15 @@ def _next_ids(conn: Any, connection_id: int, step: Step) -> list[str]:
     return mirror.ids_after(conn, connection_id, objects.kind_of(step["entity"]), step["after"], IDS)
 
 
-def _store(conn: Any, connection_id: int, entity: str, found: Sequence[Any], now: datetime) -> list[Step]:
-    """Stores objects; gives what has to be read because of them: documents voided or in another customer's name."""
-    changed = objects.store(conn, connection_id, entity, found, now)
-    more = _by_ids(entity, [str(content["Id"]) for content in found if objects.is_stub(content)])
-    if entity == "Customer":
-        more += _left_behind(conn, connection_id, [object_id for _, object_id in changed])
-    return more
+def _store(conn: Any, connection_id: int, found: Mapping[str, Sequence[Any]], now: datetime) -> list[Step]:
+    """Stores objects, by entity; gives what has to be read because of them: documents voided or in another customer's
+    name.
+    """
+    changed = objects.store(conn, connection_id, found, now)
+    more: list[Step] = []
+    for entity, contents in found.items():
+        more += _by_ids(entity, [str(content["Id"]) for content in contents if objects.is_stub(content)])
+    return more + _left_behind(conn, connection_id, [object_id for kind, object_id in changed if kind == "customer"])
 
 
 def _left_behind(conn: Any, connection_id: int, customer_ids: Sequence[str]) -> list[Step]:
