@@ -221,7 +221,9 @@ class Worker:
             self._count("sent", sender.writes)
 
     def _post(self, link: Link, adapters: Adapters) -> None:
-        posted = self._drive(link, adapters, "Posting into QuickBooks")
+        self._check_posted(link, adapters, self._drive(link, adapters, "Posting into QuickBooks"))
+
+    def _check_posted(self, link: Link, adapters: Adapters, posted: int) -> None:
         if posted:
             self._count("posted", posted)
             self._read_books(link, adapters, "Checking what was posted")
@@ -236,12 +238,13 @@ class Worker:
         if adapters.carry is None:  # its visits read them, each from its beginning
             return
         adapters.ledger.request_read(link.ledger_id)
-        self._drive(link, adapters, step)
+        posted = self._drive(link, adapters, step)  # what a sync that broke off had left planned
         if adapters.ledger.is_reading(link.ledger_id):  # half a view of the books is none to decide on
             raise Transient(f"{books.name} asked us to wait for long. The next sync reads on from here.")
         with self.database.write() as conn:
             inbox.finish_through(conn, link.ledger_id, last)
             connections.set_state(conn, link.ledger_id, "ready", None, self.clock.now())
+        self._check_posted(link, adapters, posted)
 
     def _drive(self, link: Link, adapters: Adapters, step: str) -> int:
         """Carries the ledger's requests until none is due; gives how many writes there were."""
