@@ -257,6 +257,8 @@ def weight_of(name: str, model: Model) -> pl.Expr:
 
 def evidence(pairs: pl.DataFrame) -> pl.DataFrame:
     """EVIDENCE_SCHEMA of compared pairs that carry `match_id`: one row per pair and field."""
+    if pairs.is_empty():
+        return pl.DataFrame(schema=EVIDENCE_SCHEMA)
     text = pl.String()
     fields = {
         "amount": ("compared_minor", "target_minor", None, None, "amount"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, true, update
+from sqlalchemy import Connection, bindparam, func, select, true, update
 
 from reconcile.counterparts import Counterparts, Known, Pair
 from reconcile.records import Charge, Customer
@@ -51,17 +51,17 @@ def proposed(conn: Connection, link_id: int, customer_ids: Iterable[str]) -> dic
 
 def state_of_customers(conn: Connection, link: Link) -> dict[str, Any]:
     """What changes whenever any customer does, or any link of one."""
-    newest, number = conn.execute(
-        select(func.max(mirror_table.c.updated_at), func.count()).where(
-            mirror_table.c.connection_id.in_((link.processor_id, link.ledger_id)), mirror_table.c.kind == "customer"
-        )
-    ).one()
-    links = conn.execute(
-        select(func.count(), func.max(customer_links.c.at)).where(
-            customer_links.c.link_id == link.id, customer_links.c.state != "proposed"
-        )
-    ).one()
+    newest, number = conn.execute(_SELECT_NEWEST, {"both": [link.processor_id, link.ledger_id]}).one()
+    links = conn.execute(_SELECT_NEWEST_LINK, {"link": link.id}).one()
     return {"customers": [str(newest), number], "links": [links[0], str(links[1])]}
+
+
+_SELECT_NEWEST = select(func.max(mirror_table.c.updated_at), func.count()).where(
+    mirror_table.c.connection_id.in_(bindparam("both", expanding=True)), mirror_table.c.kind == "customer"
+)
+_SELECT_NEWEST_LINK = select(func.count(), func.max(customer_links.c.at)).where(
+    customer_links.c.link_id == bindparam("link"), customer_links.c.state != "proposed"
+)
 
 
 def load(conn: Connection, link: Link) -> tuple[list[Customer], list[Customer], Known]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from storage.engine import insert_ignore, upsert
 from storage.mirror import chunks
@@ -47,45 +47,45 @@ def receive(
 
 
 def due(conn: Connection, connection_id: int, at: datetime, limit: int = 500) -> list[Event]:
-    rows = conn.execute(
-        select(inbox)
-        .where(
-            inbox.c.connection_id == connection_id,
-            inbox.c.state == "new",
-            or_(inbox.c.next_at.is_(None), inbox.c.next_at <= at),
-        )
-        .order_by(inbox.c.id)
-        .limit(limit)
-    )
+    rows = conn.execute(_SELECT_DUE, {"of": connection_id, "now": at, "most": limit})
     return [_event(row) for row in rows]
+
+
+# What every sync asks is made once: making a statement anew takes longer than its answer.
+_OF = inbox.c.connection_id == bindparam("of")
+_SELECT_DUE = (
+    select(inbox)
+    .where(_OF, inbox.c.state == "new", or_(inbox.c.next_at.is_(None), inbox.c.next_at <= bindparam("now")))
+    .order_by(inbox.c.id)
+    .limit(bindparam("most"))
+)
+_SELECT_NEWEST = select(func.max(inbox.c.id)).where(_OF)
+_FINISH_THROUGH = (
+    update(inbox).where(_OF, inbox.c.state == "new", inbox.c.id <= bindparam("last")).values(state="done", problem=None)
+)
+_SELECT_MERGED = select(inbox.c.object_id).where(
+    _OF, inbox.c.state == "new", inbox.c.kind == "books:customer", inbox.c.type.contains("merge")
+)
+_SELECT_HELD = (
+    select(inbox.c.id)
+    .where(_OF, inbox.c.state == "waiting", inbox.c.kind.in_(bindparam("kinds", expanding=True)))
+    .limit(1)
+)
 
 
 def newest(conn: Connection, connection_id: int) -> int:
     """The id of the last row received; 0 if there is none."""
-    return conn.execute(select(func.max(inbox.c.id)).where(inbox.c.connection_id == connection_id)).scalar() or 0
+    return conn.execute(_SELECT_NEWEST, {"of": connection_id}).scalar() or 0
 
 
 def finish_through(conn: Connection, connection_id: int, inbox_id: int) -> None:
     """Everything received up to a row is seen to, by one read of all that changed."""
-    conn.execute(
-        update(inbox)
-        .where(inbox.c.connection_id == connection_id, inbox.c.state == "new", inbox.c.id <= inbox_id)
-        .values(state="done", problem=None)
-    )
+    conn.execute(_FINISH_THROUGH, {"of": connection_id, "last": inbox_id})
 
 
 def merged(conn: Connection, connection_id: int) -> list[str]:
     """The ids of customers that others were merged into, as far as that was told and not seen to."""
-    return list(
-        conn.execute(
-            select(inbox.c.object_id).where(
-                inbox.c.connection_id == connection_id,
-                inbox.c.state == "new",
-                inbox.c.kind == "books:customer",
-                inbox.c.type.contains("merge"),
-            )
-        ).scalars()
-    )
+    return list(conn.execute(_SELECT_MERGED, {"of": connection_id}).scalars())
 
 
 def finish(conn: Connection, ids: Sequence[int]) -> None:
@@ -151,12 +151,7 @@ def settle(conn: Connection, connection_id: int, keys: Iterable[tuple[str, str]]
 
 def holds_any(conn: Connection, connection_id: int, kinds: Sequence[str]) -> bool:
     """Whether anything of these kinds waits because it could not be read."""
-    row = conn.execute(
-        select(inbox.c.id)
-        .where(inbox.c.connection_id == connection_id, inbox.c.state == "waiting", inbox.c.kind.in_(kinds))
-        .limit(1)
-    )
-    return row.first() is not None
+    return conn.execute(_SELECT_HELD, {"of": connection_id, "kinds": list(kinds)}).first() is not None
 
 
 def _event(row: Row[Any]) -> Event:

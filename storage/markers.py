@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, literal, or_, select, update
 
 from storage.mirror import chunks
 from storage.models import links, outbox
@@ -12,8 +12,15 @@ def of_link(link_id: int) -> ColumnElement[bool]:
     """Rows of a link, so that the few in some state are found without going through all it ever posted: the index of
     states begins with the connection. The sum keeps SQLite from an index that begins with the link.
     """
+    return _of_link(literal(link_id))
+
+
+def _of_link(link_id: ColumnElement[int]) -> ColumnElement[bool]:
     books = select(links.c.ledger_id).where(links.c.id == link_id).scalar_subquery()
     return and_(outbox.c.link_id + 0 == link_id, outbox.c.connection_id == books)
+
+
+OF_LINK = _of_link(bindparam("link", type_=Integer))  # the same, for statements that are made once
 
 
 def next_free(conn: Connection, link_id: int, source: str, kind: str) -> str:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, or_
 from reconcile.postings import POSTED, Posting, Share
 from reconcile.records import Document
 from storage.engine import upsert
-from storage.markers import of_link
+from storage.markers import OF_LINK, of_link
 from storage.mirror import chunks
 from storage.models import links, outbox
 from storage.records import from_json, to_json
@@ -448,13 +448,15 @@ _SELECT_MADE = select(outbox).where(_OF, outbox.c.document_id.in_(bindparam("doc
 
 def unsettled(conn: Connection, link_id: int) -> list[Item]:
     """Rows that are not in the books yet, as far as we know."""
-    rows = conn.execute(select(outbox).where(of_link(link_id), outbox.c.state.in_(UNSETTLED)).order_by(outbox.c.id))
-    return [_item(row) for row in rows]
+    return [_item(row) for row in conn.execute(_SELECT_UNSETTLED, {"link": link_id})]
+
+
+_SELECT_UNSETTLED = select(outbox).where(OF_LINK, outbox.c.state.in_(UNSETTLED)).order_by(outbox.c.id)
+_SELECT_PLANNED = select(outbox.c.id).where(OF_LINK, outbox.c.state == "planned").limit(1)
 
 
 def any_planned(conn: Connection, link_id: int) -> bool:
-    query = select(outbox.c.id).where(of_link(link_id), outbox.c.state == "planned").limit(1)
-    return conn.execute(query).first() is not None
+    return conn.execute(_SELECT_PLANNED, {"link": link_id}).first() is not None
 
 
 def count_ready(conn: Connection, connection_id: int) -> int:

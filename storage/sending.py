@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, union, update
+from sqlalchemy import BindParameter, Connection, Row, Select, and_, bindparam, or_, select, union, update
 
 from reconcile.counterparts import REALM_KEY
 from reconcile.outgoing import InvoiceContent
@@ -37,50 +38,57 @@ class Dossier:
 
 def changed(conn: Connection, link: Link, since: datetime, limit: int, after: str = "") -> list[str]:
     """Invoices to decide about, in the order of their ids: what either system has changed since, and what waits."""
-    in_books = select(mirror_table.c.object_id).where(
-        mirror_table.c.connection_id == link.ledger_id,
+    asked = {"link": link.id, "books": link.ledger_id, "there": link.processor_id, "cutover": link.cutover}
+    rows = conn.execute(_select_changed(), asked | {"since": since, "after": after, "most": limit})
+    return list(rows.scalars())
+
+
+@cache
+def _select_changed() -> Select[Any]:
+    since: BindParameter[datetime] = bindparam("since")
+    in_books: BindParameter[int] = bindparam("books")
+    of_link = sent_invoices.c.link_id == bindparam("link")
+    changed = select(mirror_table.c.object_id).where(
+        mirror_table.c.connection_id == in_books,
         mirror_table.c.kind == "invoice",
         mirror_table.c.updated_at >= since,
     )
-    waiting = select(sent_invoices.c.invoice_id).where(
-        sent_invoices.c.link_id == link.id, sent_invoices.c.kind.in_(("do", "wait"))
-    )
+    waiting = select(sent_invoices.c.invoice_id).where(of_link, sent_invoices.c.kind.in_(("do", "wait")))
     at_stripe = (
         select(sent_invoices.c.invoice_id)
         .join(mirror_table, mirror_table.c.object_id == sent_invoices.c.processor_invoice_id)
         .where(
-            sent_invoices.c.link_id == link.id,
-            mirror_table.c.connection_id == link.processor_id,
+            of_link,
+            mirror_table.c.connection_id == bindparam("there"),
             mirror_table.c.kind == "processor_invoice",
             mirror_table.c.updated_at >= since,
         )
     )
-    candidates = union(in_books, waiting, at_stripe).subquery()
-    rows = conn.execute(
+    candidates = union(changed, waiting, at_stripe).subquery()
+    return (
         select(mirror_table.c.object_id)
         .join(candidates, candidates.c.object_id == mirror_table.c.object_id)
         .outerjoin(
             sent_invoices,
-            and_(sent_invoices.c.link_id == link.id, sent_invoices.c.invoice_id == mirror_table.c.object_id),
+            and_(of_link, sent_invoices.c.invoice_id == mirror_table.c.object_id),
         )
         .where(
-            mirror_table.c.connection_id == link.ledger_id,
+            mirror_table.c.connection_id == in_books,
             mirror_table.c.kind == "invoice",
-            mirror_table.c.object_id > after,
+            mirror_table.c.object_id > bindparam("after"),
             or_(
                 sent_invoices.c.invoice_id.is_not(None),
                 and_(
                     mirror_table.c.open.is_(True),
                     mirror_table.c.parent_id.is_(None),  # ours were written at Stripe
                     mirror_table.c.deleted.is_(False),
-                    mirror_table.c.dated >= link.cutover,
+                    mirror_table.c.dated >= bindparam("cutover"),
                 ),
             ),
         )
         .order_by(mirror_table.c.object_id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
-    return list(rows.scalars())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ with some records at a time. Nothing else of what is open is ever held as a whol
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Text, and_, case, func, or_, select, type_coerce
+from sqlalchemy import Connection, Select, Text, and_, bindparam, case, func, or_, select, type_coerce
 
 from reconcile.choices import decisions_frame
 from reconcile.frames import LEDGER_SCHEMA, PROCESSOR_SCHEMA, ledger_frame, processor_frame
@@ -144,6 +145,15 @@ def _payout_items(conn: Connection, link: Link, typed: list[date]) -> dict[str, 
 
 
 def _outline(conn: Connection, link: Link) -> pl.DataFrame:
+    options = {"yield_per": mirror.STREAMED}
+    rows = conn.execute(_select_outline(), {"of": link.processor_id}, execution_options=options)
+    parts = [pl.DataFrame(schema=OUTLINE_SCHEMA)]
+    parts += [pl.DataFrame(list(map(tuple, some)), schema=OUTLINE_SCHEMA, orient="row") for some in rows.partitions()]
+    return pl.concat(parts)
+
+
+@cache
+def _select_outline() -> Select[Any]:
     """What comes back of a charge belongs to the charge; holds cancel each other out, so they are one family."""
     movement, cause = mirror_table, mirror_table.alias()
     body = type_coerce(movement.c.record, Text)
@@ -155,7 +165,7 @@ def _outline(conn: Connection, link: Link) -> pl.DataFrame:
         cause.c.object_id == movement.c.parent_id,
         cause.c.deleted.is_(False),
     )
-    rows = conn.execute(
+    return (
         select(
             movement.c.object_id,
             func.coalesce(movement.c.parent_id, movement.c.object_id),
@@ -164,17 +174,13 @@ def _outline(conn: Connection, link: Link) -> pl.DataFrame:
         )
         .select_from(movement.outerjoin(cause, beside))
         .where(
-            movement.c.connection_id == link.processor_id,
+            movement.c.connection_id == bindparam("of"),
             movement.c.kind == "movement",
             movement.c.open.is_(True),
             movement.c.claimed.is_(False),
             movement.c.deleted.is_(False),
-        ),
-        execution_options={"yield_per": mirror.STREAMED},
+        )
     )
-    parts = [pl.DataFrame(schema=OUTLINE_SCHEMA)]
-    parts += [pl.DataFrame(list(map(tuple, some)), schema=OUTLINE_SCHEMA, orient="row") for some in rows.partitions()]
-    return pl.concat(parts)
 
 
 def _processor_frame(link: Link, found: Stripe) -> pl.DataFrame:
