@@ -18,6 +18,9 @@ NODES_MAX, EDGES_MAX = 400, 2_500
 ASSIGNED_SCHEMA = pl.Schema({"chosen": pl.Boolean(), "regret": pl.Int64(), "limited": pl.Boolean()})
 
 
+NOTHING = pl.DataFrame(schema={"edge": pl.UInt32(), "regret": pl.Int64(), "limited": pl.Boolean()})
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A chosen pair and how much worse the best assignment without it is."""
@@ -58,6 +61,8 @@ def assign(edges: pl.DataFrame, gate: int) -> pl.DataFrame:
 
 def _stars(edges: pl.DataFrame, center: str, gate: int) -> pl.DataFrame:
     """`edge, regret, limited` of nodes whose partners have no other: the best against the second best."""
+    if edges.is_empty():
+        return NOTHING
     best = edges.sort(center, "weight", "edge", descending=[False, True, False])
     second = pl.col("weight").shift(-1).over(center).fill_null(0)
     first = pl.col(center) != pl.col(center).shift(1)
@@ -70,6 +75,8 @@ def _stars(edges: pl.DataFrame, center: str, gate: int) -> pl.DataFrame:
 
 def _others(edges: pl.DataFrame, gate: int) -> pl.DataFrame:
     """`edge, regret, limited` where several compete for several."""
+    if edges.is_empty():
+        return NOTHING
     rows = list(edges.select("left", "right", "weight").iter_rows())
     number = {(left, right): edge for (left, right, _), edge in zip(rows, edges["edge"], strict=True)}
     judged: list[tuple[int, int, bool]] = []
@@ -78,8 +85,7 @@ def _others(edges: pl.DataFrame, gate: int) -> pl.DataFrame:
             judged += [(number[left, right], 0, True) for left, right, _ in component]
         else:
             judged += [(number[each.left, each.right], each.regret, False) for each in solve(component, gate)]
-    schema = {"edge": edges.schema["edge"], "regret": pl.Int64(), "limited": pl.Boolean()}
-    return pl.DataFrame(judged, schema=schema, orient="row")
+    return pl.DataFrame(judged, schema=NOTHING.schema, orient="row")
 
 
 def components(edges: Sequence[Edge]) -> list[list[Edge]]:

@@ -384,13 +384,14 @@ def person_keys(
     at one end is still found by the other. Names are taken with their words in order. `known` are the same rows, once
     for each `customer_key`; `names` are the `name_keys`, if they are known.
     """
-    carried = [name for name in frame.columns if name not in ("customer_name", "customer_email", "customer_id")]
+    carried = [name for name in frame.columns if name not in ("block", "customer_name", "customer_email", "customer_id")]
     named = with_name_keys(frame, "customer_name", names=names)
     words = pl.col("words")
     keys = [email_key(pl.col("customer_email")), words, *([words.str.slice(0, 4), words.str.slice(-4)] if ends else [])]
-    ways = [known.select(*carried, key="customer_key"), *(named.select(*carried, key=key) for key in keys)]
-    blocks = [way.with_columns(block=pl.col("block") * len(ways) + number) for number, way in enumerate(ways)]
-    return pl.concat(blocks).drop_nulls("key")
+    ways = [(known, pl.col("customer_key")), *((named, key) for key in keys)]
+    block = pl.col("block") * len(ways)
+    rows = [side.select(*carried, block=block + way, key=key) for way, (side, key) in enumerate(ways)]
+    return pl.concat(rows).drop_nulls("key")
 
 
 def by_open_amount(

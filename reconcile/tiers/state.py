@@ -234,7 +234,7 @@ class Found:
         return holders is not None and bool(holders - {but_for})
 
     def unrecorded(self, compared: pl.DataFrame) -> pl.DataFrame:
-        return compared.filter(~pl.col("processor_id").is_in(series(self.recorded)))
+        return compared.filter(~pl.col("processor_id").is_in(series(self.recorded))) if self.recorded else compared
 
     def answered(self) -> set[str]:
         """The charges of which it is said, or proposed, what they pay."""
