@@ -45,7 +45,7 @@ def from_python(sides: Sides, answers: Sequence[Answer]) -> pl.DataFrame:
     """ANSWERS_SCHEMA of answers found one by one."""
     names = ("processor_id", "tier", "role", "accepted", "weight", "probability_ppm", "reason")
     columns = zip(*map(attrgetter(*names), answers), strict=True) if answers else [()] * len(names)
-    parts = [(number, *pair) for number, answer in enumerate(answers) for pair in sorted(answer.pairs)]
+    parts = sorted((number, *pair) for number, answer in enumerate(answers) for pair in answer.pairs)
     row, ledger_ids, amounts = zip(*parts, strict=True) if parts else ((), (), ())
     flat = pl.DataFrame(
         {"row": row, "ledger_ids": ledger_ids, "amounts": amounts},

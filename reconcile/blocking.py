@@ -173,26 +173,24 @@ def _pattern(text: str) -> str:
 
 
 def numbers_of(frame: pl.DataFrame, row_column: str, column: str) -> pl.DataFrame:
-    """`<row_column>, company, key`: the reference key of a column, where it has a digit."""
-    text = pl.col(column).str.to_lowercase()
-    every = frame.select("company", row_column, text=text).drop_nulls("text")
-    plain = every["text"].str.contains(PLAIN_NUMBER)
-    # Most numbers need no more than these; they give what `reference_key` gives, faster.
-    quick = (
+    """`company, <row_column>, key`: the reference key of a column, where it has a digit."""
+    texts = frame.select("company", row_column, text=pl.col(column).str.to_lowercase()).drop_nulls("text")
+    plain = texts["text"].str.contains(PLAIN_NUMBER)
+    if plain.all():
+        return _plain_keys(texts)
+    other = texts.filter(~plain).select("company", row_column, key=reference_key(pl.col("text")))
+    return pl.concat([_plain_keys(texts.filter(plain)), other.filter(pl.col("key").str.contains(r"\d"))])
+
+
+def _plain_keys(texts: pl.DataFrame) -> pl.DataFrame:
+    """With `key` in place of `text`, where that is a PLAIN_NUMBER: what `reference_key` gives, faster."""
+    key = (
         pl.col("text")
         .str.replace("-", "", literal=True)
         .str.replace(r"^inv(?:oice)?(?:number|no|nr)?", "")
         .str.strip_chars_start("0")
     )
-    keyed = pl.concat(
-        [
-            every.filter(plain).with_columns(key=quick),
-            every.filter(~plain)
-            .with_columns(key=reference_key(pl.col("text")))
-            .filter(pl.col("key").str.contains(r"\d")),
-        ]
-    )
-    return keyed.filter(pl.col("key") != "").drop("text")
+    return texts.select(pl.exclude("text"), key=key).filter(pl.col("key") != "")
 
 
 def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -228,9 +226,9 @@ def keys_in_text(frame: pl.DataFrame, column: str) -> pl.DataFrame:
 def reference_keys(charges: pl.DataFrame) -> pl.DataFrame:
     """`item, company, key, source`: everything the charges name, in the reference or the description."""
     columns = ["item", "company", "key", "source"]
-    charges = charges.select("item", "company", "reference", "description")
-    one = charges["reference"].str.to_lowercase().str.contains(PLAIN_NUMBER).fill_null(False)
-    simple = numbers_of(charges.filter(one), "item", "reference").with_columns(source=pl.lit("reference", SOURCE))
+    texts = charges.select("item", "company", text=pl.col("reference").str.to_lowercase())
+    one = texts["text"].str.contains(PLAIN_NUMBER).fill_null(False)
+    simple = _plain_keys(texts.filter(one)).with_columns(source=pl.lit("reference", SOURCE))
     return pl.concat(
         [
             simple.select(columns),

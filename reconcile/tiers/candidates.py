@@ -27,7 +27,7 @@ def match_candidates(sides: Sides, found: Found) -> pl.DataFrame:
     pairs, limited = blocking.by_open_amount(charges, invoices, sides.known, sides.rules, sides.names)
     pairs = sides.constraints.allow(pairs)
     compared = sides.compare(pairs, sides.known).filter(pl.col("customer").is_in([*score.AGREES, "similar"]))
-    weighed = weigh(compared, invoices, sides.model, sides.references.select("item").unique())
+    weighed = weigh(compared, _counts(invoices, sides), sides.model, sides.references.select("item").unique())
     limited_ids = sides.whole[0]["id"].gather(limited)
     judged = _judge(weighed, sides, found, limited_ids)
     found.evidence.append(judged)
@@ -46,36 +46,38 @@ def _open_charges(sides: Sides, found: Found) -> pl.DataFrame:
 
 
 def open_invoices(sides: Sides, found: Found) -> pl.DataFrame:
-    """Invoices with `left_minor` still open, and how often their amount and name occur in their block."""
+    """Invoices with `left_minor` still open."""
     used = pl.DataFrame(
         {"id": list(found.used), "used_minor": list(found.used.values())},
         schema={"id": pl.String, "used_minor": pl.Int64},
     )
-    block = ["company", "currency"]
-    invoices = (
+    return (
         sides.ledger.select(*INVOICE)
         .filter(pl.col("kind") == "invoice")
         .join(used, on="id", how="left")
         .with_columns(left_minor=pl.col("open_minor").fill_null(0) - pl.col("used_minor").fill_null(0))
         .filter(pl.col("left_minor") > 0)
     )
-    return (
-        score.with_name_keys(invoices, "customer_name", names=sides.names)
-        .drop("words", "digits")
-        .with_columns(
-            pool=pl.len().over(block).cast(pl.Int64),
-            same_amount=pl.len().over([*block, "left_minor"]).cast(pl.Int64),
-            same_name=pl.len().over([*block, "name_key"]).cast(pl.Int64),
-        )
+
+
+def _counts(invoices: pl.DataFrame, sides: Sides) -> pl.DataFrame:
+    """By document how many are open in its block (`pool`), and how often its amount and name occur among them."""
+    block = ["company", "currency"]
+    counted = ("company", "currency", "document", "left_minor", "customer_name")
+    named = score.with_name_keys(invoices.select(counted), "customer_name", names=sides.names)
+    return named.select(
+        "document",
+        pool=pl.len().over(block).cast(pl.Int64),
+        same_amount=pl.len().over([*block, "left_minor"]).cast(pl.Int64),
+        same_name=pl.len().over([*block, "name_key"]).cast(pl.Int64),
     )
 
 
-def weigh(compared: pl.DataFrame, invoices: pl.DataFrame, model: Model, named: pl.DataFrame) -> pl.DataFrame:
+def weigh(compared: pl.DataFrame, counts: pl.DataFrame, model: Model, named: pl.DataFrame) -> pl.DataFrame:
     """Compared pairs with `weight`: the sum of what each field tells and of the chance that there is a partner.
 
-    A frequent amount or name tells less than a rare one. `named` are items that name another invoice.
+    A frequent amount or name tells less than a rare one (`counts`). `named` are items that name another invoice.
     """
-    counts = invoices.select("document", "pool", "same_amount", "same_name")
     wide = compared.join(counts, on="document", how="left", maintain_order="left")
     pool = wide["pool"] - 1 + IMAGINED
     m_name, u_name = model.rates["name"]["equal"]

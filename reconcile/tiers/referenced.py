@@ -192,7 +192,7 @@ def _judge_difference(
 
 def _propose(sides: Sides, found: Found, rows: list[Row], answer: Answer, *, fits: bool = True) -> None:
     """A proposal of no more than is open; taken if the tier is certified for its probability."""
-    told = min(sum(getattr(row, f"{name}_weight") for name in TOLD) for row in rows)
+    told = min(row.known_weight + row.name_weight + row.email_weight + row.date_weight for row in rows)
     told += sides.model.prior
     answer.weight = score.REFERENCE + told
     answer.probability_ppm = alone_ppm(told)
