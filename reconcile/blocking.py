@@ -382,7 +382,9 @@ def person_keys(
     at one end is still found by the other. Names are taken with their words in order. `known` are the same rows, once
     for each `customer_key`; `names` are the `name_keys`, if they are known.
     """
-    carried = [name for name in frame.columns if name not in ("block", "customer_name", "customer_email", "customer_id")]
+    carried = [
+        name for name in frame.columns if name not in ("block", "customer_name", "customer_email", "customer_id")
+    ]
     named = with_name_keys(frame, "customer_name", names=names)
     words = pl.col("words")
     keys = [email_key(pl.col("customer_email")), words, *([words.str.slice(0, 4), words.str.slice(-4)] if ends else [])]
