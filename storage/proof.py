@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Row, Text, false, or_, select, true, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, false, or_, select, true, type_coerce
 
 from reconcile.checks import check_balances
 from reconcile.draft import divide
@@ -265,8 +265,8 @@ def _booked(conn: Connection, link_id: int, markers: Collection[str] | None) -> 
     return {marker: (_booked_of.decode(posting), document_id) for marker, posting, document_id in rows}
 
 
-def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
-    """By leg, the documents that an opposite one took back, and those that did."""
+def undone_query(link_id: int) -> Select[Any]:
+    """Postings that an opposite one took back, and what did: found by the index that has only what undoes something."""
     undo = outbox.alias()
     pairs = select(
         type_coerce(outbox.c.posting, Text).label("posting"),
@@ -274,17 +274,19 @@ def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
         undo.c.dated.label("undone_on"),
         undo.c.document_id.label("undone_by"),
     ).join(undo, (undo.c.link_id == outbox.c.link_id) & (undo.c.undoes == outbox.c.marker))
-    rows = conn.execute(
-        pairs.where(
-            outbox.c.link_id == link_id,
-            outbox.c.state == "spent",
-            undo.c.undoes.is_not(None),  # said once more: the index that has only these serves nobody who does not
-            undo.c.state.in_(IN_BOOKS),
-            undo.c.document_id != outbox.c.document_id,  # else it was voided or deleted, and counts on no day
-        )
+    return pairs.where(
+        outbox.c.link_id == link_id,
+        outbox.c.state == "spent",
+        undo.c.undoes.is_not(None),
+        undo.c.state.in_(IN_BOOKS),
+        undo.c.document_id != outbox.c.document_id,  # else it was voided or deleted, and counts on no day
     )
+
+
+def _undone(conn: Connection, link_id: int) -> dict[str, list[Part]]:
+    """By leg, the documents that an opposite one took back, and those that did."""
     found: dict[str, list[Part]] = defaultdict(list)
-    for row in rows:
+    for row in conn.execute(undone_query(link_id)):
         posting = _booked_of.decode(row.posting)
         for share in posting.shares:
             found[share.leg_id].append((0, row.document_id, posting.dated, share.amount_minor))

@@ -9,6 +9,7 @@ from reconcile.days import book_day
 from storage import carried, closes, connections, mirror, proof
 from tests.integration.conftest import Company, link
 from tests.integration.test_rows import paid_charge, sync_and_check
+from tests.integration.test_undo import decide_again, undo
 
 
 def settle_days(company: Company) -> None:
@@ -46,6 +47,23 @@ def test_what_is_settled_is_read_as_sums_and_what_touches_it_as_it_is(company: C
     assert proven.days.equals(whole.prove(today).days)
     assert first.id in proven.items.filter(reason="drift")["document_id"]
     assert 0 < quick.legs.height < whole.legs.height
+
+
+def test_counts_that_were_kept_are_those_of_everything_before_the_next_sync(company: Company) -> None:
+    """What was posted waits again while it is undone, and is posted again when the undo is called off."""
+    settle_days(company)
+    database = company.environment.database
+    with database.read() as conn:
+        before, as_of = carried.tally(conn, link(company)), carried.as_of(conn, link(company).id)
+    decision_id = undo(company)
+    with database.read() as conn:
+        assert carried.is_tallied(conn, link(company))
+        assert carried.tally(conn, link(company)).filter(reason="undoing")["entries"].sum() > 0
+    assert decide_again(company, decision_id)
+    with database.read() as conn:
+        again = carried.tally(conn, link(company))
+        assert carried.as_of(conn, link(company).id) == as_of, "nothing was carried forward meanwhile"
+    assert again.sort(again.columns).equals(before.sort(before.columns))
 
 
 def test_other_settings_make_the_sums_anew(company: Company) -> None:

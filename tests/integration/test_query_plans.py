@@ -17,6 +17,7 @@ from storage import (
     payouts,
     posted,
     problems,
+    proof,
     queries,
     review,
     search,
@@ -129,6 +130,14 @@ def test_what_is_planned_is_found_among_what_was_posted_with_and_without_figures
     with database.read() as conn:
         assert conn.exec_driver_sql("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'outbox'").scalar()
     assert wanted in plan_of(database, planned)
+
+
+def test_what_was_undone_is_found_among_what_was_posted(sqlite_database: Database) -> None:
+    """In SQLite's own view the link would do as well, and everything it ever posted would be read for each day."""
+    query = proof.undone_query(1)
+    for _ in range(2):
+        assert "USING INDEX ix_outbox_undoes" in plan_of(sqlite_database, query)
+        assert statistics.refresh(sqlite_database, rows_min=0)
 
 
 def plan_of(database: Database, query: Any) -> str:

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, text
 
 from storage import carried, connections
 from storage.engine import Database
-from storage.models import carried_days
+from storage.models import carried_days, tallied_days
 from sync import printing
 from sync.environment import Environment
 from tests import factories
@@ -54,14 +55,21 @@ def test_what_was_changed_behind_the_audit_log_is_found(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("table", "values"), [(carried_days, {"sums": {"USD": {"payment": [1, 1]}}}), (tallied_days, {"entries": []})]
+)
 def test_sums_that_were_changed_behind_are_found_and_dropped(
-    environment: Environment, sqlite_database: Database, capsys: pytest.CaptureFixture[str]
+    environment: Environment,
+    sqlite_database: Database,
+    capsys: pytest.CaptureFixture[str],
+    table: Table,
+    values: dict[str, Any],
 ) -> None:
     seeded = factories.seed_company(sqlite_database, NOW)
     assert carried.refresh(sqlite_database, seeded.link_id) > 0
     assert printing.check(environment) == 0
     with sqlite_database.write() as conn:
-        conn.execute(carried_days.update().values(sums={"USD": {"payment": [1, 1]}}))
+        conn.execute(table.update().values(values))
     assert printing.check(environment) == 1
     assert "the sums of its settled days" in capsys.readouterr().err
     assert printing.check(environment) == 0
