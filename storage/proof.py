@@ -167,7 +167,7 @@ def _leg_rows_of(conn: Connection, link: Link, some: Some | None) -> list[Leg]:
     for part in parts:
         for row in conn.execute(query.where(part)).yield_per(ROWS_AT_ONCE):
             found[row[0]] = Leg(*(*row[:-2], *(_ids_of.decode(ids) for ids in row[-2:])))
-    return [row for _, row in sorted(found.items())]
+    return [found[leg_id] for leg_id in sorted(found)]
 
 
 def _legs(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -24,9 +24,10 @@ from storage import (
     sending_view,
     settled,
     statistics,
+    tallies,
 )
 from storage.engine import Database
-from storage.models import outbox
+from storage.models import legs, outbox
 from tests.integration.conftest import Company
 from tests.integration.test_rows import paid_charge, use
 
@@ -137,6 +138,21 @@ def test_what_was_undone_is_found_among_what_was_posted(sqlite_database: Databas
     query = proof.undone_query(1)
     for _ in range(2):
         assert "USING INDEX ix_outbox_undoes" in plan_of(sqlite_database, query)
+        assert statistics.refresh(sqlite_database, rows_min=0)
+
+
+def test_a_day_is_counted_without_going_through_all_movements(
+    sqlite_database: Database, statements: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        statements.clear()
+        with sqlite_database.read() as conn:
+            tallies.settled(conn, 1, legs.c.dated.in_([date(2026, 9, 1)]))
+            [(statement, values)] = statements.items()
+            steps = conn.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        plan = " | ".join(step[3] for step in steps)
+        assert "USING INDEX ix_legs_dated (link_id=? AND dated=?)" in plan
+        assert "ix_legs_movement" not in plan
         assert statistics.refresh(sqlite_database, rows_min=0)
 
 
