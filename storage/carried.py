@@ -107,12 +107,13 @@ def refresh(database: Database, link_id: int) -> int:
         link = connections.link(conn, link_id)
         if link.openings is None:
             return 0
-        last, key, kept = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link), _kept(conn, link)
+        last, key = conn.scalar(select(func.max(audit.c.id))) or 0, _key(conn, link)
+        if _head(conn, link) == Head(last, key):
+            return 0
+        kept = _kept(conn, link)
         anew = kept is None or kept.key != key
         days = _all_days(conn, link) if kept is None or anew else _touched(conn, link, kept)
         recounted = days if kept is None or anew else _recounted(conn, link, kept.as_of)
-    if kept is not None and kept.as_of == last and not anew:
-        return 0
     made = [day for some in _portions(database, link_id, days) for day in _carry(database, link, some)]
     counted = [_count(database, link, some) for some in _portions(database, link_id, recounted)]
     with database.write() as conn:

@@ -22,6 +22,7 @@ from storage.models import legs, outbox
 from sync import mending
 from sync.qbd import reading
 from tests.simulation.bugs import BUGS
+from tests.simulation.matches import KnownMatches
 from tests.simulation.schedule import Schedule, Step, draw
 from tests.simulation.world import Copies, Template, World, make_template
 
@@ -56,6 +57,7 @@ class Simulation:
         (directory / "template").mkdir()
         self._template: Template = make_template(directory / "template")
         self._copies = Copies(self._template, directory / "copy")
+        self._known = KnownMatches()
 
     def close(self) -> None:
         self._copies.close()
@@ -65,7 +67,7 @@ class Simulation:
         schedule, outcome = draw(seed), Outcome(seed)
         faults = Faults(Rng(f"faults {seed}"))
         world = self._copies.fresh(faults, schedule.switches)
-        with _small_pages(), BUGS[bug]() if bug else nullcontext():
+        with _small_pages(), self._known.planted(), BUGS[bug]() if bug else nullcontext():
             _Run(world, faults, schedule, outcome).run()
         return outcome
 

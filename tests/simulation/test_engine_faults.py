@@ -12,12 +12,13 @@ import pytest
 
 from storage import findings
 from sync import deciding
-from tests.simulation.engine import run
+from tests.simulation.engine import laws
 from tests.simulation.engine.bugs import BUGS
 from tests.simulation.engine.pairs import SCENARIOS, enumerate_pairs, points_of, run_pair
 from tests.simulation.engine.run import Outcome, Simulation
 from tests.simulation.engine.schedule import Round, Schedule, draw
 from tests.simulation.engine.trouble import Fault
+from tests.simulation.matches import KnownMatches
 
 ROOT = Path(__file__).parents[2]
 MANY = 5_000
@@ -175,7 +176,7 @@ def test_the_same_seed_gives_the_same_bytes(simulation: Simulation) -> None:
     )
     assert other.stdout.split()[-1] == first.digest
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run._Known, "match", staticmethod(deciding.match))
+        patched.setattr(KnownMatches, "match", staticmethod(deciding.match))
         assert simulation.run(seed).digest == first.digest
 
 
@@ -210,7 +211,7 @@ def test_what_no_program_can_rule_out_is_told(simulation: Simulation) -> None:
         return []
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run.laws, "judge", look)
+        patched.setattr(laws, "judge", look)
         outcome = simulation.run(0, schedule=Schedule(1, (acts,), forgets=False, small_pages=False, jump_s=0))
     assert any("is in the books 2 times" in each for each in outcome.problems)
     assert seen == ["copied"]

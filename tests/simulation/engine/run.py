@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from unittest.mock import patch
 
-import polars as pl
 from sqlalchemy import select
 
 from emulators.clock import Rng
 from storage import connections
 from storage.models import connections as connection_rows
 from storage.models import inbox, outbox
-from sync import deciding, retrying
+from sync import retrying
 from sync.qbo import reading
 from sync.worker import Worker
 from tests.simulation.engine import laws
@@ -26,8 +24,8 @@ from tests.simulation.engine.post import Post
 from tests.simulation.engine.schedule import BY_PEOPLE, Round, Schedule, draw
 from tests.simulation.engine.trouble import Crash
 from tests.simulation.engine.world import PAGE, SMALL_PAGE, Copies, World
+from tests.simulation.matches import KnownMatches
 
-MATCH, KNOWN_MAX = deciding.match, 2_000
 HEALING = 8  # syncs, at most, until nothing is left to do
 RESTARTS = 4
 MEANWHILE = ("pays", "pays later", "refund part", "bill", "payout")
@@ -58,7 +56,7 @@ class Simulation:
 
     def __init__(self) -> None:
         self._copies = Copies()
-        self._runs, self._known = 0, _Known()
+        self._runs, self._known = 0, KnownMatches()
         gc.collect()
         gc.freeze()
         gc.disable()  # it would look through everything again and again
@@ -75,8 +73,7 @@ class Simulation:
         before = reading.PAGE
         reading.PAGE = world.books.page = SMALL_PAGE if plan.small_pages else PAGE
         try:
-            known = patch.object(deciding, "match", self._known.match)
-            with Errors(outcome.problems) as errors, known, BUGS[bug]() if bug else nullcontext():
+            with Errors(outcome.problems) as errors, self._known.planted(), BUGS[bug]() if bug else nullcontext():
                 _Run(world, plan, outcome, errors).run()
         finally:
             reading.PAGE = before
@@ -86,26 +83,6 @@ class Simulation:
         if self._runs % 50 == 0:
             gc.collect()
         return outcome
-
-
-class _Known:
-    """Matching is pure and takes as long as all the rest: what was asked before is answered from memory. Whether an
-    answer is that of the matcher is looked at now and then.
-    """
-
-    def __init__(self) -> None:
-        self._answers: dict[str, Any] = {}
-        self.hits = 0
-
-    def match(self, *frames: Any) -> Any:
-        asked = repr([each.rows() if isinstance(each, pl.DataFrame) else each for each in frames])
-        if asked not in self._answers:
-            if len(self._answers) >= KNOWN_MAX:
-                self._answers.clear()
-            self._answers[asked] = MATCH(*frames)
-        else:
-            self.hits += 1
-        return self._answers[asked]
 
 
 class Errors(logging.Handler):
