@@ -34,7 +34,8 @@ def match_linked(sides: Sides, found: Found) -> None:
         is_open = [
             row for row in rows if row.open_minor > 0 and row.comparable and row.doc_currency == row.item_currency
         ]
-        open_pairs = [(row.ledger_id, min(wants[processor_id][row.ledger_id], row.open_minor)) for row in is_open]
+        shares = [(row.ledger_id, min(wants[processor_id][row.ledger_id], row.open_minor)) for row in is_open]
+        open_pairs = [(ledger_id, amount) for ledger_id, amount in shares if amount > 0]
         found.discrepancies += problems
         names = listed([row.doc_label for row in is_open])
         reason = f"Stripe says this charge paid {names}."
@@ -86,6 +87,9 @@ def _open_problem(row: Row, asked: Mapping[str, int]) -> list[Discrepancy]:
         return [problem(*pair, Code.CURRENCY_DIFF, text)]
     if is_open <= 0:
         return [problem(*pair, Code.OVERPAID, f"{invoice}, which this charge paid, has nothing open in the books.")]
+    if want <= 0:
+        text = f"Stripe links this charge to {invoice} too, but other invoices take all of it."
+        return [problem(*pair, Code.SPLIT_AMBIGUOUS, text)]
     if len(asked) > 1 and sum(asked.values()) > is_open:
         others = [f"Charge {each}" for each in sorted(asked) if each != row.processor_id]
         text = f"{listed(others)} also paid {invoice}; together they exceed the {money(is_open, currency)} open on it."

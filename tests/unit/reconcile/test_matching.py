@@ -121,6 +121,13 @@ def test_several_charges_share_an_invoice_only_while_it_is_open() -> None:
     assert decisions(119) == {("proposed", "DUPLICATE_CHARGE")}
 
 
+def test_a_link_for_which_nothing_is_left_is_not_taken() -> None:
+    result = run([charge(1, 100, to={"invoice:7": None, "invoice:8": 100})], [invoice(7, 100), invoice(8, 100)])
+    verdict = result.verdict("ch_1")
+    assert (verdict.decision, verdict.code) == ("proposed", "SPLIT_AMBIGUOUS")
+    assert result.allocations["ledger_id"].to_list() == ["invoice:8"]
+
+
 def test_a_reference_to_an_invoice_that_links_quarrel_about_waits() -> None:
     quarrel = [charge(1, 60, to={"invoice:7": 60}), charge(2, 60, to={"invoice:7": 60})]
     assert only([*quarrel, charge(3, 100, reference="7")], [invoice(7, 100)], "ch_3")[0] == "proposed"
