@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from reconcile.choices import DecisionKind, Part, PersonDecision
 from reconcile.typed_fees import object_of
@@ -72,32 +72,24 @@ def standing(conn: Connection, link_id: int, source_ids: Iterable[str]) -> dict[
     """Decisions that stand, by Stripe object, in the order they were made."""
     found: dict[str, list[Stored]] = defaultdict(list)
     for chunk in chunks(sorted(set(source_ids))):
-        rows = conn.execute(
-            select(decisions)
-            .where(
-                decisions.c.link_id == link_id,
-                decisions.c.source_id.in_(chunk),
-                decisions.c.state == "standing",
-            )
-            .order_by(decisions.c.id)
-        )
+        rows = conn.execute(_SELECT_STANDING, {"link": link_id, "sources": list(chunk)})
         for row in rows:
             found[row.source_id].append(_stored(row))
     return dict(found)
 
 
+_STANDING = (
+    select(decisions)
+    .where(decisions.c.link_id == bindparam("link"), decisions.c.state == "standing")
+    .order_by(decisions.c.id)
+)
+_SELECT_STANDING = _STANDING.where(decisions.c.source_id.in_(bindparam("sources", expanding=True)))
+
+
 def about(conn: Connection, link_id: int, prefix: str) -> list[Stored]:
     """Decisions that stand about objects whose name begins so, in the order they were made."""
-    rows = conn.execute(
-        select(decisions)
-        .where(
-            decisions.c.link_id == link_id,
-            decisions.c.source_id.startswith(prefix, autoescape=True),
-            decisions.c.state == "standing",
-        )
-        .order_by(decisions.c.id)
-    )
-    return [_stored(row) for row in rows]
+    query = _STANDING.where(decisions.c.source_id.startswith(prefix, autoescape=True))
+    return [_stored(row) for row in conn.execute(query, {"link": link_id})]
 
 
 def kept_apart(conn: Connection, link_id: int) -> dict[str, set[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, bindparam, select, type_coerce, update
 
 from reconcile.postings import LegDecision
 from storage.engine import upsert
@@ -215,13 +215,16 @@ def decided(conn: Connection, link_id: int, movement_ids: Sequence[str]) -> dict
     """For every known leg of these movements: whether nothing is left to decide about it."""
     found = {}
     for chunk in chunks(movement_ids):
-        rows = conn.execute(
-            select(legs.c.id, legs.c.state, legs.c.markers).where(
-                legs.c.link_id == link_id, legs.c.movement_id.in_(chunk)
-            )
-        )
+        rows = conn.execute(_SELECT_DECIDED, {"link": link_id, "movements": list(chunk)})
         found.update({row.id: row.state in SETTLED or bool(row.markers) for row in rows})
     return found
+
+
+# What every sync asks is made once: making a statement anew takes longer than its answer.
+_SELECT_DECIDED = select(legs.c.id, legs.c.state, legs.c.markers).where(
+    legs.c.link_id == bindparam("link"), legs.c.movement_id.in_(bindparam("movements", expanding=True))
+)
+_SELECT_LEGS = select(legs).where(legs.c.link_id == bindparam("link"), legs.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def of_sources(conn: Connection, link_id: int, source_ids: Sequence[str]) -> list[Row[Any]]:
@@ -286,5 +289,5 @@ def _change(conn: Connection, link_id: int, leg_ids: Sequence[str], **values: An
 def _rows(conn: Connection, link_id: int, leg_ids: Sequence[str]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     for chunk in chunks(leg_ids):
-        found += conn.execute(select(legs).where(legs.c.link_id == link_id, legs.c.id.in_(chunk)))
+        found += conn.execute(_SELECT_LEGS, {"link": link_id, "ids": list(chunk)})
     return found
