@@ -1,10 +1,11 @@
 """Money: Stripe's exponents, and refusing rather than rounding."""
 
+import re
 from decimal import Decimal
 
 import pytest
 
-from reconcile.money import Money, MoneyError, exponent, to_decimal, to_minor
+from reconcile.money import Money, MoneyError, exponent, in_books, to_decimal, to_minor
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_figures_carry_as_many_decimals_as_stripe_says(figure: str, currency: st
     ("figure", "currency"), [("0.001", "USD"), ("1.5", "JPY"), ("x", "USD"), ("NaN", "USD"), ("Infinity", "USD")]
 )
 def test_what_is_no_amount_is_refused(figure: str, currency: str) -> None:
-    with pytest.raises(MoneyError):
+    with pytest.raises(MoneyError, match=re.escape(figure)):
         to_minor(figure, currency)
 
 
@@ -37,3 +38,11 @@ def test_amounts_read_as_people_write_them() -> None:
         "123.456 KWD",
     ]
     assert exponent("XYZ") == 2
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "booked"),
+    [(12_345, "USD", 12_345), (12_345, "KWD", 12_350), (-12_345, "KWD", -12_350), (12_344, "KWD", 12_340), (0, "KWD", 0)],
+)
+def test_the_books_keep_two_decimals_at_most(minor: int, currency: str, booked: int) -> None:
+    assert in_books(minor, currency) == booked
