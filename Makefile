@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PREREQUISITES := sudo apt install make python3-venv
 
-.PHONY: run install demo-reset test lint soak mono screenshots notebooks scale ray lock clean
+.PHONY: run install demo-reset test lint soak mutation mono screenshots notebooks scale ray lock clean
 
 run: .venv/run.stamp ## the workbench with a demo company on the emulators
 	@$(BIN)/tieout demo $(ARGS)
@@ -23,6 +23,10 @@ test: .venv/test.stamp ## linters, types, import rules and all tests
 
 soak: .venv/test.stamp ## what takes too long for every change
 	@$(BIN)/pytest -m soak $(ARGS)
+	@$(MAKE) --no-print-directory mutation ARGS=
+
+mutation: .venv/mutation.stamp ## how many of thousands of changes planted in the code of money, plan, proof and outbox the tests notice
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 mono: .venv/test.stamp ## a .NET proxy made from our WSDL completes a visit; needs Debian's mono-devel
 	@$(BIN)/python -m tests.contract.mono
@@ -43,11 +47,12 @@ lock: ## pins every package again; needs uv
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test pyproject.toml -o requirements-test.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra test --extra mutation -c requirements-test.lock pyproject.toml -o requirements-mutation.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra notebooks -c requirements-test.lock pyproject.toml -o requirements-notebooks.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra build --extra ray -c requirements.lock pyproject.toml -o requirements-ray.lock
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist mutants *.egg-info
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -71,6 +76,10 @@ clean:
 .venv/notebooks.stamp: requirements-notebooks.lock pyproject.toml | .venv/bin/pip
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-notebooks.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/mutation.stamp: requirements-mutation.lock .venv/test.stamp pyproject.toml | .venv/bin/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutation.lock
 	@touch $@
 
 .venv/ray.stamp: requirements-ray.lock pyproject.toml | .venv/bin/pip
