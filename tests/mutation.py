@@ -1,9 +1,9 @@
 """Mutation testing of what money depends on: `make mutation`. It says how many planted changes the tests notice.
 
-mutmut changes each function of the modules of `[tool.mutmut]` in pyproject.toml, one place at a time, and runs the tests
-that call it. Prints by module how many changes were noticed, then those that were not, as differences; the last line is
-one JSON object. Exit status 1 if less than GOAL of a module was. What is known is not run again, so a run that
-was broken off goes on; delete `mutants/` to begin anew.
+mutmut changes each function of the modules of `[tool.mutmut]` in pyproject.toml, one place at a time, and runs the
+tests that call it. Printed are the changes that were not noticed, as differences, and on the last line one JSON
+object: by module how many were. Exit status 1 if less than GOAL of a module was. What is known is not run again, so a
+run that was broken off goes on; delete `mutants/` after changing which modules or tests there are.
 """
 
 import argparse

@@ -42,7 +42,13 @@ def test_amounts_read_as_people_write_them() -> None:
 
 @pytest.mark.parametrize(
     ("minor", "currency", "booked"),
-    [(12_345, "USD", 12_345), (12_345, "KWD", 12_350), (-12_345, "KWD", -12_350), (12_344, "KWD", 12_340), (0, "KWD", 0)],
+    [
+        (12_345, "USD", 12_345),
+        (12_345, "KWD", 12_350),
+        (-12_345, "KWD", -12_350),
+        (12_344, "KWD", 12_340),
+        (0, "KWD", 0),
+    ],
 )
 def test_the_books_keep_two_decimals_at_most(minor: int, currency: str, booked: int) -> None:
     assert in_books(minor, currency) == booked
