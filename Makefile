@@ -25,7 +25,7 @@ soak: .venv/test.stamp ## what takes too long for every change
 	@$(BIN)/pytest -m soak $(ARGS)
 	@$(MAKE) --no-print-directory mutation ARGS=
 
-mutation: .venv/mutation.stamp ## how many of thousands of changes planted in the code of money, plan, proof and outbox the tests notice
+mutation: .venv/mutation.stamp ## how many changes planted in the code of money the tests notice: hours
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
 mono: .venv/test.stamp ## a .NET proxy made from our WSDL completes a visit; needs Debian's mono-devel

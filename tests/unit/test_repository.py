@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = tuple(f"requirements{use}.lock" for use in ("", "-test", "-bench", "-notebooks", "-ray"))
+LOCKS = tuple(f"requirements{use}.lock" for use in ("", "-test", "-bench", "-mutation", "-notebooks", "-ray"))
 LINES_MAX = 500
 
 # A letter in brackets matches only itself, so that these patterns do not find themselves.
