@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from storage import queries, users
+from storage import payouts, queries, users
 from storage.engine import open_database
 from storage.migrate import migrate
 from sync.clock import SystemClock, SystemRng
@@ -29,7 +29,7 @@ from tests.conftest import CHROMIUM_FLAGS, find_chromium
 IMAGES = ROOT / "docs" / "images"
 WIDTHS = (1440, 1024)
 HEIGHT, HEIGHT_MAX = 900, 1_500
-COLORS = 160
+COLORS = 256  # with fewer, the few green ones of the logo turn blue
 # By the name of the picture, the address.
 PAGES = {
     "overview": "/",
@@ -37,6 +37,7 @@ PAGES = {
     "review-posted": "/review?show=posted",
     "problems": "/problems",
     "payouts": "/payouts",
+    "payout": "/payouts?payout={payout}",
     "sending": "/sending",
     "syncs": "/syncs",
     "close": "/close",
@@ -68,11 +69,11 @@ def main() -> None:
         data.mkdir(parents=True, exist_ok=True)
         months = None if asked.empty else asked.months
         with started(data, months) as link, signed_in(link, asked.dark) as page:
-            address = link.partition("/sign-in")[0]
+            address, payout = link.partition("/sign-in")[0], _arrived(data)
             for width in asked.widths:
                 for name in asked.only:
                     path = asked.out / (f"{name}.png" if width == WIDTHS[0] else f"{name}-{width}.png")
-                    take(page, address + PAGES[name], width, path)
+                    take(page, address + PAGES[name].format(payout=payout), width, path)
                     print(path, f"{path.stat().st_size / 1000:.0f} kB")
 
 
@@ -113,6 +114,15 @@ def _invite(data: Path) -> str:
         users.create_sign_in_link(conn, user_id, token, SystemClock().now())
     database.close()
     return token
+
+
+def _arrived(data: Path) -> str:
+    """The id of the newest payout that is in the bank; "" if there is none."""
+    database = open_database(None, data_dir=data)
+    links = queries.links(database)
+    found = payouts.page(database, links[0].id, bank="arrived", size=1).rows if links else ()
+    database.close()
+    return found[0].payout.id if found else ""
 
 
 def _await_sync(data: Path) -> None:
