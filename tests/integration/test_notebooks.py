@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         environment = Environment(
             data_dir=folder, demo=False, database=database, vault=vault, clock=FixedClock(NOW), rng=SeededRng()
         )
-        pack, _ = closing.look(environment, seeded.link_id, LAST)
+        pack = closing.whole(environment, seeded.link_id, LAST)
     (folder / "close-2026-09-23-2026-10-31.csv").write_text(close._csv(pack))
     (folder / "close-2026-09-23-2026-10-31.xlsx").write_bytes(workbook(pack))
     return folder
