@@ -20,7 +20,7 @@ from sync.ports import Clock, Rng
 AHEAD = timedelta(minutes=5)
 TIMEOUT_S = 20
 LEASE_S = 60.0  # longer than any refresh takes
-POLL_S = 0.02
+POLL_S = 0.1
 CONSENT = timedelta(days=5 * 365)  # Intuit ends a connection after five years, whatever was refreshed
 REFRESH = "refresh"
 
