@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from storage import check
+from storage import check, fold
 from storage.engine import FILE_NAME, Database, open_database, rehearse
 from storage.migrate import migrate
 from sync import printing
@@ -96,6 +96,52 @@ def test_what_contradicts_itself_is_named(database: Database) -> None:
                 conn.execute(text(harm.format(**names)))
             texts = [line for wrong in check.run(trial) for line in wrong.texts]
         assert any(said.format(**names) in line for line in texts), (harm, texts)
+
+
+CELLS = (
+    ("UPDATE mirror SET record = replace(record, '\"currency\"', '\"curency\"')", "its content"),
+    ("UPDATE mirror SET raw = raw || ' '", "its digest, or the other side's text of it"),
+    ("UPDATE mirror SET version = version + 1", "how often it was stored"),
+    ("UPDATE mirror SET updated_at = '2026-01-01 00:00:00.000000'", "when it was stored"),
+    ("UPDATE mirror SET claimed = 2", "a mark that is neither yes nor no"),
+    ("UPDATE mirror SET dated = '2026-01-01'", "its day"),
+    ("UPDATE mirror SET dated = NULL", "its day"),
+    ("UPDATE mirror SET parent_id = 'x'", "what it belongs to"),
+    ("UPDATE mirror SET number = 'x'", "its number"),
+    ("UPDATE mirror SET open = 1 - open", "whether it is open"),
+    ("UPDATE mirror SET number = 'x', parent_id = 'x'", "what it belongs to, its number"),
+    ("UPDATE mirror SET deleted = 1 - deleted", "its content"),
+)
+
+
+def test_each_cell_of_a_record_is_held_to_the_audit_log_by_itself(company: Path, tmp_path: Path) -> None:
+    shutil.copy(company, tmp_path / FILE_NAME)
+    database = open_database(None, data_dir=tmp_path)
+    with database.read() as conn:
+        object_id = conn.scalar(text("SELECT object_id FROM mirror WHERE kind = 'payment' ORDER BY object_id LIMIT 1"))
+        assert fold.verify(conn) == []
+    one, subject = {"one": object_id}, "What is stored of payment {} is not what the audit log says was stored: {}."
+    for harm, cells in CELLS:
+        assert _folded(database, f"{harm} WHERE object_id = :one", one) == [subject.format(object_id, cells)], harm
+    gone = _folded(database, "DELETE FROM mirror WHERE object_id = :one", one)
+    assert [line.partition(" knows ")[2] for line in gone] == [
+        f"{_connection(database)}/payment/{object_id}, but it is not stored."
+    ]
+    copied = COLUMNS.replace("object_id", "'payment:0'")
+    more = _folded(database, f"INSERT INTO mirror ({COLUMNS}) SELECT {copied} FROM mirror WHERE object_id = :one", one)
+    assert more == ["payment payment:0 is stored, but the audit log does not know it."]
+    database.close()
+
+
+def _folded(database: Database, harm: str, values: dict[str, str]) -> list[str]:
+    with rehearse(database) as trial, trial.write() as conn:
+        conn.execute(text(harm), values)
+        return fold.verify(conn)
+
+
+def _connection(database: Database) -> int:
+    with database.read() as conn:
+        return int(conn.execute(text("SELECT ledger_id FROM links")).scalar_one())
 
 
 def test_a_damaged_file_is_said_to_be_damaged(
