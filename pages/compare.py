@@ -12,7 +12,6 @@ from storage.review import Candidate, Detail
 from storage.search import Item
 
 WITH_FEE = ("journal_entry", "purchase", "refund_receipt", "deposit")
-BREAK_AT = "<wbr>@"  # where an address may go on in the next line
 QUIET = '<span class="t-quiet">none</span>'
 
 
@@ -52,7 +51,7 @@ def compare(item: Item, candidate: Candidate) -> list[Line]:
         "Amount": "<br>".join(_allocation(*part, item) for part in candidate.parts),
         "Date": "<br>".join(_dates(document) for document in documents),
         "Customer": _unique([document.customer_name or "" for document in documents]),
-        "E-mail": _unique([document.customer_email or "" for document in documents]).replace("@", BREAK_AT),
+        "E-mail": _address(_unique([document.customer_email or "" for document in documents])),
         "Text": _unique([document.memo for document in documents]),
     }
     cues = {
@@ -166,7 +165,7 @@ def _left(item: Item) -> list[Line]:
     if isinstance(source, Charge) or item.charge:
         lines += [
             Line(field="Customer", left=escape(item.customer) or QUIET),
-            Line(field="E-mail", left=escape(_email(item)).replace("@", BREAK_AT) or QUIET),
+            Line(field="E-mail", left=_address(escape(_email(item))) or QUIET),
         ]
     if item.description:
         lines.append(Line(field="Text", left=f"“{escape(item.description)}”"))
@@ -212,6 +211,11 @@ def _allocation(document: Document | None, document_id: str, amount_minor: int, 
 def _dates(document: Document) -> str:
     due = f' <span class="s">due {document.due_date.isoformat()}</span>' if document.due_date else ""
     return f"{document.dated.isoformat()}{due}"
+
+
+def _address(html: str) -> str:
+    """An e-mail address, which may go on in the next line before each of its parts."""
+    return re.sub("(?=[@.])", "<wbr>", html)
 
 
 def _unique(values: list[str]) -> str:
