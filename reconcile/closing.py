@@ -144,12 +144,25 @@ def sums(
 
 
 def figures(found: Sums, proof: Proof, clearing: pl.DataFrame) -> Figures:
-    """The same with each document of the period; `clearing` is CLEARING_SCHEMA and leaves none of them out."""
+    """The same with each document of the period; `clearing` is CLEARING_SCHEMA and leaves none of them out.
+
+    Raises ArithmeticError if it does: then what is listed is not what was summed up, and nothing can be signed.
+    """
     begins = _begins(proof, found.first, found.last)
     booked = tuple(_booked(clearing, begins, found.last))
-    number, listed = sum(line.count for line in found.clearing), len(booked)
-    assert number == listed, f"{number} documents make the sums, {listed} are listed"
+    summed = {(line.currency, line.name): (line.count, line.amount_minor) for line in found.clearing}
+    if summed != _listed(booked):
+        text = "The documents that moved the clearing account in the period are not those that make its sums."
+        raise ArithmeticError(text)
     return Figures(**{name: getattr(found, name) for name in Sums.__dataclass_fields__}, booked=booked)
+
+
+def _listed(booked: Iterable[Booked]) -> dict[tuple[str, str], tuple[int, int]]:
+    """By currency and kind how many documents are listed, and what they come to."""
+    amounts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for each in booked:
+        amounts[each.currency, each.document_id.partition(":")[0]].append(each.amount_minor)
+    return {group: (len(each), sum(each)) for group, each in amounts.items()}
 
 
 def _begins(proof: Proof, first: date, last: date) -> dict[str, date]:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
+import pytest
 
+from reconcile import closing
 from reconcile.days import book_day
 from storage import carried, closes, connections, mirror, proof
 from tests.integration.conftest import Company, link
@@ -86,10 +88,8 @@ def test_a_period_s_figures_are_those_of_everything(company: Company) -> None:
     for first in (opened, last - timedelta(days=1), last):
         with database.read() as conn:
             tally = closes._counted(conn, link(company), first, last)
-            told = [
-                closes._figures(sides, tally, sides.prove(last), first, last)
-                for sides in (proof.load(conn, link(company)), carried.load(conn, link(company), (first, last)))
-            ]
+            both = proof.load(conn, link(company)), carried.load(conn, link(company), (first, last))
+            told = [closes._figures(sides, tally, sides.prove(last), first, last) for sides in both]
             quick = carried.load(conn, link(company))
             sums = closes._sums(
                 quick, closes._inside(carried.tally(conn, link(company)), first, last), quick.prove(last), first, last
@@ -98,3 +98,7 @@ def test_a_period_s_figures_are_those_of_everything(company: Company) -> None:
         assert told[0].booked or first == last
         assert told[0].sums == sums
         assert quick.settled["count"].sum()
+        if told[0].booked:
+            whole = both[0].clearing.filter(pl.col("document_id") != told[0].booked[0].document_id)
+            with pytest.raises(ArithmeticError, match="not those that make its sums"):
+                closing.figures(sums, quick.prove(last), whole)
